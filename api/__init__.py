@@ -1,0 +1,1 @@
+"""People, jobs, storage, HTTP and the command line: composes the three other packages."""

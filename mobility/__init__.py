@@ -1,0 +1,1 @@
+"""Passenger flows from fare taps, vehicle positions and a timetable."""

@@ -1,0 +1,1 @@
+"""Feeds a city has, one file a feed."""

@@ -1,0 +1,1 @@
+"""The MILP, one family of constraints a file."""
