@@ -1,0 +1,134 @@
+"""What SUMO is asked to record in a run, and where it may write: only into the run's own folder."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+from xml.sax.saxutils import quoteattr
+
+from sumo_networks.errors import ScenarioError
+from sumo_networks.sumo_xml import elements, opened
+
+QUEUE_INTERVAL_S: Final = 60
+
+_WRITTEN: Final = {
+    "e1Detector": "file",
+    "inductionLoop": "file",
+    "e2Detector": "file",
+    "laneAreaDetector": "file",
+    "e3Detector": "file",
+    "entryExitDetector": "file",
+    "instantInductionLoop": "file",
+    "edgeData": "file",
+    "laneData": "file",
+    "routeProbe": "file",
+    "calibrator": "output",
+    "timedEvent": "dest",
+}
+_READ: Final = {"rerouter": "file", "variableSpeedSign": "file", "include": "href", "poi": "imgFile", "poly": "imgFile"}
+
+
+@dataclass(frozen=True)
+class SignalledLanes:
+    """Controllers of a net and the lanes that end at their stop lines: (lane id, length in m), sorted."""
+
+    controllers: tuple[str, ...]
+    lanes: tuple[tuple[str, float], ...]
+
+
+def signalled_lanes(net: Path) -> SignalledLanes:
+    """Controllers of road junctions in a net and their incoming lanes. Raises ScenarioError for a truncated net."""
+    status = net.stat()
+    return _signalled_lanes(net, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=16)
+def _signalled_lanes(net: Path, _changed_ns: int, _size: int) -> SignalledLanes:
+    lengths: dict[str, float] = {}
+    controllers: set[str] = set()
+    rail: set[str] = set()
+    incoming: set[str] = set()
+    for element in elements(net, "edge", "connection", "tlLogic"):
+        if element.tag == "edge" and element.get("function") != "internal":
+            lengths.update((lane.get("id", ""), float(lane.get("length", "0"))) for lane in element.iter("lane"))
+        elif element.tag == "tlLogic" and element.get("type", "").startswith("rail"):
+            rail.add(element.get("id", ""))
+        elif element.tag == "connection" and element.get("tl") is not None:
+            controllers.add(element.get("tl", ""))
+            lane = f"{element.get('from')}_{element.get('fromLane')}"
+            if not lane.startswith(":") and element.get("tl") not in rail:
+                incoming.add(lane)
+    return SignalledLanes(
+        tuple(sorted(controllers - rail)), tuple((lane, lengths[lane]) for lane in sorted(incoming & lengths.keys()))
+    )
+
+
+def write_recording(signalled: SignalledLanes, path: Path, begin_s: float, end_s: float) -> None:
+    """Additional file that records, into the folder of `path`: the state of every controller each step
+    (tls_states.xml), traffic and CO₂ per edge over the whole period (edge_data.xml, emissions.xml), and the queue on
+    every incoming lane of a signalled junction by QUEUE_INTERVAL_S (queues.xml)."""
+    folder = path.parent
+    lines = ["<additional>"]
+    for controller in signalled.controllers:
+        lines.append(
+            f'<timedEvent type="SaveTLSStates" source={quoteattr(controller)} dest={_name(folder, "tls_states.xml")}/>'
+        )
+    span = f'begin="{begin_s:g}" end="{end_s:g}" excludeEmpty="true"'
+    lines.append(f'<edgeData id="jasyl_traffic" file={_name(folder, "edge_data.xml")} {span}/>')
+    lines.append(
+        f'<edgeData id="jasyl_emissions" type="emissions" withInternal="true" '
+        f"file={_name(folder, 'emissions.xml')} {span}/>"
+    )
+    for lane, length_m in signalled.lanes:
+        lines.append(
+            f"<laneAreaDetector id={quoteattr('jasyl_queue_' + lane)} lane={quoteattr(lane)} "
+            f'pos="0" endPos="{length_m:.2f}" friendlyPos="true" '
+            f'period="{QUEUE_INTERVAL_S}" file={_name(folder, "queues.xml")}/>'
+        )
+    lines.append("</additional>")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _name(folder: Path, file: str) -> str:
+    return quoteattr(str(folder / file))
+
+
+def redirect_outputs(additionals: tuple[Path, ...], folder: Path) -> tuple[Path, ...]:
+    """The additional files, those that would write elsewhere than into `folder` as copies in it that write there.
+
+    Raises ScenarioError where one is truncated."""
+    return tuple(_redirected(path, folder, f"additional_{index}") for index, path in enumerate(additionals))
+
+
+def _redirected(path: Path, folder: Path, name: str) -> Path:
+    try:
+        with opened(path) as stream:
+            root = ET.parse(stream).getroot()
+    except FileNotFoundError as error:
+        raise ScenarioError(f"{path}: no such file; correct the path in the scenario or put the file there") from error
+    except (ET.ParseError, EOFError, OSError) as error:
+        raise ScenarioError(f"{path}: not a whole XML file ({error}); fetch or build it again") from error
+    written = 0
+    for element in root.iter():
+        attribute = _WRITTEN.get(element.tag)
+        output = element.get(attribute) if attribute is not None else None
+        if attribute is not None and output and Path(output).parent != folder:
+            element.set(attribute, str(folder / f"{name}_output_{written}.xml"))
+            written += 1
+        attribute = _READ.get(element.tag)
+        value = element.get(attribute) if attribute is not None else None
+        if attribute is not None and value:
+            target = path.parent / value
+            if element.tag == "include":
+                redirected = _redirected(target, folder, f"{name}_include_{written}")
+                written += redirected != target
+                target = redirected
+            element.set(attribute, str(target))
+    if not written:
+        return path
+    copy = folder / f"{name}.add.xml"
+    ET.ElementTree(root).write(copy, encoding="utf-8", xml_declaration=True)
+    return copy

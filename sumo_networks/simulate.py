@@ -1,0 +1,252 @@
+"""One run of SUMO in its own process, and many at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+import sumo
+
+from sumo_networks.errors import ScenarioError, SimulationError
+from sumo_networks.recording import redirect_outputs, signalled_lanes, write_recording
+from sumo_networks.scenario import Scenario
+
+
+class Record(Enum):
+    """How much a run writes: trips alone (fast), or all that a verdict needs."""
+
+    TRIPS = "trips"
+    FULL = "full"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where one run left its outputs. With Record.TRIPS all but `tripinfo` are None.
+
+    `end_s` is when the run stopped; `due_s` the time before which a trip must be due to count."""
+
+    folder: Path
+    seed: int
+    begin_s: float
+    end_s: float
+    due_s: float
+    scale: float
+    tripinfo: Path
+    stops: Path | None = None
+    statistic: Path | None = None
+    tls_states: Path | None = None
+    edge_data: Path | None = None
+    emissions: Path | None = None
+    queues: Path | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `simulate` is asked to do; the fields are its arguments."""
+
+    scenario: Scenario
+    seed: int
+    folder: Path
+    plan: Path | None = None
+    scale: float = 1.0
+    end_s: float | None = None
+    additionals: tuple[Path, ...] = ()
+    record: Record = Record.FULL
+
+
+@dataclass
+class _Processes:
+    """The SUMO processes under way, so that all can be ended together."""
+
+    running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    stopped: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with self.lock:
+            if self.stopped:
+                raise SimulationError(f"{folder}: run not started, another run failed; see that error first")
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+            self.running.add(process)
+            return process
+
+    def ended(self, process: subprocess.Popen[bytes]) -> None:
+        with self.lock:
+            self.running.discard(process)
+
+    def stop(self) -> None:
+        with self.lock:
+            self.stopped = True
+            for process in self.running:
+                _kill(process)
+
+
+def sumo_binary(name: str = "sumo") -> Path:
+    """Path of a program of the installed SUMO. Raises SimulationError where it is not there."""
+    path = Path(sumo.SUMO_HOME) / "bin" / name
+    if not path.is_file():
+        raise SimulationError(f"{path}: no such program; install the package eclipse-sumo")
+    return path
+
+
+def sumo_environment() -> dict[str, str]:
+    """The environment with SUMO_HOME set to the installed SUMO."""
+    return {**os.environ, "SUMO_HOME": str(sumo.SUMO_HOME)}
+
+
+def simulate(
+    scenario: Scenario,
+    seed: int,
+    folder: Path,
+    *,
+    plan: Path | None = None,
+    scale: float = 1.0,
+    end_s: float | None = None,
+    additionals: tuple[Path, ...] = (),
+    record: Record = Record.FULL,
+) -> Run:
+    """One run of the scenario from its begin to `end_s` (its own end where None), written into `folder`.
+
+    `plan` is an additional file with tlLogics, loaded after the scenario's own; `additionals` are loaded last. `scale`
+    multiplies the demand of vehicles as SUMO's --scale does (persons stay). Nothing teleports for waiting.
+    Raises SimulationError with SUMO's own last error line, ScenarioError where an additional file is broken."""
+    job = Job(scenario, seed, folder, plan, scale, end_s, additionals, record)
+    return _run(job, _Processes())
+
+
+def simulate_many(jobs: Sequence[Job], workers: int, on_done: Callable[[Run], None] | None = None) -> list[Run]:
+    """Runs of all jobs, `workers` at once, in the order of the jobs. `on_done` is called as each ends, one at a time.
+
+    Where one fails, or the caller is interrupted, the others are ended and the first error (in job order) raised."""
+    processes = _Processes()
+    told = threading.Lock()
+
+    def one(job: Job) -> Run:
+        try:
+            run = _run(job, processes)
+        except Exception:
+            processes.stop()
+            raise
+        if on_done is not None:
+            with told:
+                on_done(run)
+        return run
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        futures = [pool.submit(one, job) for job in jobs]
+        try:
+            for future in futures:
+                future.exception()
+        except BaseException:
+            processes.stop()
+            raise
+    errors = [error for error in (future.exception() for future in futures) if error is not None]
+    if errors:
+        raise min(errors, key=lambda error: "not started" in str(error) or "ended by" in str(error))
+    return [future.result() for future in futures]
+
+
+def _run(job: Job, processes: _Processes) -> Run:
+    folder = job.folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    end_s = job.scenario.end_s if job.end_s is None else job.end_s
+    full = job.record is Record.FULL
+    run = Run(
+        folder=folder,
+        seed=job.seed,
+        begin_s=job.scenario.begin_s,
+        end_s=end_s,
+        due_s=min(end_s, job.scenario.end_s),
+        scale=job.scale,
+        tripinfo=folder / "tripinfo.xml",
+        stops=folder / "stops.xml" if full else None,
+        statistic=folder / "statistic.xml" if full else None,
+        tls_states=folder / "tls_states.xml" if full else None,
+        edge_data=folder / "edge_data.xml" if full else None,
+        emissions=folder / "emissions.xml" if full else None,
+        queues=folder / "queues.xml" if full else None,
+    )
+    command = [str(sumo_binary())]
+    for name, value in _options(job, run).items():
+        command += [f"--{name}", value]
+    process = processes.start(command, folder, sumo_environment())
+    try:
+        _, stderr = process.communicate()
+    except BaseException:
+        _kill(process)
+        process.wait()
+        raise
+    finally:
+        processes.ended(process)
+    if process.returncode != 0:
+        raise SimulationError(_reason(job, process.returncode, stderr.decode(errors="replace")))
+    return run
+
+
+def _options(job: Job, run: Run) -> dict[str, str]:
+    scenario, folder = job.scenario, run.folder
+    files = list(redirect_outputs(scenario.additionals, folder))
+    if job.plan is not None:
+        if not job.plan.is_file():
+            raise ScenarioError(f"{job.plan}: no such plan; name an additional file with tlLogics")
+        files.append(job.plan.absolute())
+    files += redirect_outputs(tuple(path.absolute() for path in job.additionals), folder)
+    options = dict(scenario.options)
+    options |= {
+        "net-file": str(scenario.net),
+        "begin": f"{run.begin_s:g}",
+        "end": f"{run.end_s:g}",
+        "seed": str(job.seed),
+        "scale": f"{scenario.demand_scale * job.scale:g}",
+        "time-to-teleport": "-1",
+        "tripinfo-output": str(run.tripinfo),
+        "tripinfo-output.write-unfinished": "true",
+        "tripinfo-output.write-undeparted": "true",
+        "no-step-log": "true",
+        "no-warnings": "true",
+        "duration-log.disable": "true",
+        "verbose": "false",
+    }
+    if scenario.routes:
+        options["route-files"] = ",".join(map(str, scenario.routes))
+    if job.record is Record.FULL:
+        recording = folder / "recording.add.xml"
+        write_recording(signalled_lanes(scenario.net), recording, run.begin_s, run.end_s)
+        files.append(recording)
+        options |= {"stop-output": str(run.stops), "statistic-output": str(run.statistic)}
+    if files:
+        options["additional-files"] = ",".join(map(str, files))
+    return options
+
+
+def _reason(job: Job, code: int, stderr: str) -> str:
+    errors = [line.strip() for line in stderr.splitlines() if line.startswith("Error")]
+    if errors:
+        said = errors[-1] if not errors[-1].startswith("Error: Quitting") or len(errors) == 1 else errors[-2]
+        said = said.removeprefix("Error:").strip()
+    elif code < 0:
+        said = f"ended by signal {-code}"
+    else:
+        said = f"exit code {code} without a word"
+    plan = f" with plan {job.plan.name}" if job.plan is not None else ""
+    return f"{job.scenario.name}, seed {job.seed}{plan}: SUMO failed: {said}"
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
