@@ -1,0 +1,19 @@
+"""What goes wrong in the optimiser, each told in one sentence that says what to do."""
+
+from __future__ import annotations
+
+
+class OptimiserError(Exception):
+    """Base of all errors of this package; its text is for a person."""
+
+
+class RulesError(OptimiserError):
+    """The engineer's rules name something that is not there, or contradict themselves."""
+
+
+class InfeasibleError(OptimiserError):
+    """No plan keeps all limits. `conflicts` lists the junctions and limits that cannot hold together, with figures."""
+
+    def __init__(self, message: str, conflicts: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.conflicts = conflicts
