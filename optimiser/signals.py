@@ -46,8 +46,8 @@ class SignalGroup(Frozen):
 
     `flashing_green_s` is the last part of a green, not an addition to it. `clearing_distance_m` is the longest way from
     the stop line to the end of a conflict area, `entering_distance_m` the shortest way from the stop line to one; for a
-    pedestrian group `clearing_distance_m` is the length of the crossing. `unused` marks a group that the running program
-    leaves red for good because nothing moves under it (dead links of a network); any other group must get green.
+    pedestrian group `clearing_distance_m` is the length of the crossing. `unused` marks a group that never gets green
+    because nothing moves under it (dead links of a network); a group not so marked must get green.
     """
 
     id: str
