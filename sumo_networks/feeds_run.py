@@ -1,0 +1,220 @@
+"""The one run that is recorded, and what SUMO says of it: buses with their stops, riders, turning vehicles."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from sumo_networks.feeds_net import FeedNet
+from sumo_networks.scenario import Scenario
+from sumo_networks.simulate import Record, simulate
+from sumo_networks.sumo_xml import elements, time_s
+
+# Longer lists of bus ids than this do not go on a command line: then every vehicle is tracked and the buses picked out.
+_LONGEST_ARGUMENT: Final = 100_000
+
+
+@dataclass(frozen=True)
+class BusStopVisit:
+    """A stop a bus was to serve. `started_s`, `ended_s` are None where it did not get there or had not left."""
+
+    stop: str
+    until_s: float | None
+    duration_s: float
+    started_s: float | None
+    ended_s: float | None
+
+
+@dataclass(frozen=True)
+class Bus:
+    """A vehicle with public stops, as it ran."""
+
+    id: str
+    line: str
+    depart_s: float
+    edges: tuple[str, ...]
+    visits: tuple[BusStopVisit, ...]
+
+
+@dataclass(frozen=True)
+class Ride:
+    """A ride of one person in a bus, from visit to visit of it; the alighting is None for who is still aboard."""
+
+    person: str
+    bus: str
+    boarding_visit: int
+    boarded_s: float
+    alighting_visit: int | None
+    alighted_s: float | None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one run left: buses by id, rides in order of boarding, crossings of stop lines as
+    (from edge, to edge, begin of interval) → vehicles."""
+
+    buses: dict[str, Bus]
+    rides: tuple[Ride, ...]
+    crossings: Counter[tuple[str, str, int]]
+    positions: Path
+    detectors: Path
+
+
+def run_scenario(
+    scenario: Scenario, net: FeedNet, detectors: Path, folder: Path, seed: int, gps_interval_s: int, interval_s: int
+) -> Recording:
+    """Run the scenario once in `folder` and read what SUMO wrote there. `detectors` is the additional file with the
+    detectors, which write into `folder`/detectors.xml. Raises SimulationError, ScenarioError."""
+    positions, routes = folder / "fcd.xml", folder / "vehroutes.xml"
+    options = {
+        "vehroute-output": str(routes),
+        "vehroute-output.exit-times": "true",
+        "vehroute-output.write-unfinished": "true",
+        "vehroute-output.last-route": "true",
+        "fcd-output": str(positions),
+        "fcd-output.attributes": "x,y,speed,angle",
+        "fcd-output.skip-empty": "true",
+        "device.fcd.period": str(gps_interval_s),
+        "person-device.fcd.probability": "0",
+    }
+    ids = ",".join(_bus_ids(scenario) or ())
+    if 0 < len(ids) < _LONGEST_ARGUMENT:
+        options["device.fcd.explicit"] = ids
+    elif not ids:
+        options["device.fcd.probability"] = "0"
+    recorded = replace(
+        scenario,
+        options=tuple(sorted((dict(scenario.options) | options).items())),
+        additionals=(*scenario.additionals, detectors),
+    )
+    simulate(recorded, seed, folder, record=Record.TRIPS)
+    buses, crossings = _read_vehicles(routes, net, scenario, interval_s)
+    return Recording(buses, _read_rides(routes, buses), crossings, positions, folder / "detectors.xml")
+
+
+def _bus_ids(scenario: Scenario) -> list[str]:
+    """Ids the scenario's buses may have: vehicles and flows with a busStop, in themselves or in the route they name."""
+    files = (*scenario.additionals, *scenario.routes)
+    served = {route.get("id", "") for path in files for route in elements(path, "route") if _has_public_stop(route)}
+    ids: list[str] = []
+    for path in files:
+        for element in elements(path, "vehicle", "trip", "flow"):
+            if _has_public_stop(element) or element.get("route") in served:
+                ids += _vehicle_ids(element, scenario)
+    return ids
+
+
+def _has_public_stop(element: ET.Element) -> bool:
+    return any(stop.get("busStop") is not None for stop in element.iter("stop"))
+
+
+def _vehicle_ids(element: ET.Element, scenario: Scenario) -> Iterator[str]:
+    ident = element.get("id", "")
+    if element.tag != "flow":
+        yield ident
+        return
+    span_s = min(time_s(element.get("end", str(scenario.end_s))), scenario.end_s) - time_s(element.get("begin", "0"))
+    number = element.get("number")
+    period = element.get("period") or element.get("freq")
+    if number is not None:
+        count = int(number)
+    elif period is not None and period.replace(".", "", 1).isdigit() and float(period) > 0:
+        count = math.ceil(span_s / float(period)) + 1
+    elif element.get("vehsPerHour") is not None:
+        count = math.ceil(span_s * float(element.get("vehsPerHour", "0")) / 3600) + 1
+    else:
+        # Random headways: no more than one a second.
+        count = math.ceil(span_s) + 1
+    yield from (f"{ident}.{number}" for number in range(max(0, math.ceil(count * max(1.0, scenario.demand_scale)))))
+
+
+def _read_vehicles(
+    routes: Path, net: FeedNet, scenario: Scenario, interval_s: int
+) -> tuple[dict[str, Bus], Counter[tuple[str, str, int]]]:
+    signalled = {(link.from_edge, link.to_edge) for link in net.links}
+    named = _route_names(scenario)
+    buses: dict[str, Bus] = {}
+    crossings: Counter[tuple[str, str, int]] = Counter()
+    for element in elements(routes, "vehicle"):
+        route = element.find("route")
+        if route is None:
+            continue
+        edges = tuple(route.get("edges", "").split())
+        left = [float(text) for text in route.get("exitTimes", "").split()]
+        for from_edge, to_edge, left_s in zip(edges, edges[1:], left, strict=False):
+            if (from_edge, to_edge) in signalled and scenario.begin_s <= left_s < scenario.end_s:
+                since = int((left_s - scenario.begin_s) // interval_s) * interval_s
+                crossings[from_edge, to_edge, round(scenario.begin_s) + since] += 1
+        visits = tuple(_visit(stop) for stop in element.iter("stop") if stop.get("busStop") is not None)
+        if visits:
+            ident = element.get("id", "")
+            buses[ident] = Bus(ident, _line(element, named), float(element.get("depart", "0")), edges, visits)
+    return dict(sorted(buses.items())), crossings
+
+
+def _route_names(scenario: Scenario) -> dict[str, str]:
+    """Vehicle or flow id → the route it names, for those that name one."""
+    return {
+        element.get("id", ""): element.get("route", "")
+        for path in (*scenario.additionals, *scenario.routes)
+        for element in elements(path, "vehicle", "flow")
+        if element.get("route")
+    }
+
+
+def _line(vehicle: ET.Element, named: dict[str, str]) -> str:
+    """The `line` attribute, else the route's id, else the vehicle id's stem."""
+    ident = vehicle.get("id", "")
+    flow = ident.rpartition(".")[0]
+    return vehicle.get("line") or named.get(ident) or named.get(flow) or _stem(ident)
+
+
+def _stem(ident: str) -> str:
+    """A vehicle id without its running number: bus_14_3, bus_14.3 and bus_14-3 run as bus_14."""
+    stem = ident.rstrip("0123456789")
+    return stem.rstrip("._-#:") if stem.rstrip("._-#:") and stem != ident and stem[-1] in "._-#:" else ident
+
+
+def _visit(stop: ET.Element) -> BusStopVisit:
+    return BusStopVisit(
+        stop.get("busStop", ""),
+        _time(stop.get("until")),
+        _time(stop.get("duration")) or 0.0,
+        _time(stop.get("started")),
+        _time(stop.get("ended")),
+    )
+
+
+def _time(text: str | None) -> float | None:
+    seconds = -1.0 if text is None else float(text)
+    return None if seconds < 0 else seconds
+
+
+def _read_rides(routes: Path, buses: dict[str, Bus]) -> tuple[Ride, ...]:
+    rides: list[Ride] = []
+    for person in elements(routes, "person"):
+        for ride in person.iter("ride"):
+            bus = buses.get(ride.get("vehicle", ""))
+            boarded_s, alighted_s = _time(ride.get("started")), _time(ride.get("ended"))
+            if bus is None or boarded_s is None:
+                continue
+            boarding = _visit_at(bus, boarded_s)
+            alighting = None if alighted_s is None else _visit_at(bus, alighted_s)
+            # Who rides from the depot on, or is set down between stops, used no stop: no public ride.
+            if boarding is None or (alighted_s is not None and alighting is None):
+                continue
+            rides.append(Ride(person.get("id", ""), bus.id, boarding, boarded_s, alighting, alighted_s))
+    return tuple(sorted(rides, key=lambda ride: (ride.boarded_s, ride.bus, ride.person)))
+
+
+def _visit_at(bus: Bus, moment_s: float) -> int | None:
+    """The visit under way at a moment: the last one that had begun."""
+    begun = [
+        number for number, visit in enumerate(bus.visits) if visit.started_s is not None and visit.started_s <= moment_s
+    ]
+    return begun[-1] if begun else None

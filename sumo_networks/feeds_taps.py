@@ -1,0 +1,96 @@
+"""Fare transactions: a tap when a person boards a bus, tap-on only, and who pays cash leaves none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from sumo_networks.errors import ScenarioError
+from sumo_networks.feeds_format import FeedClock, write_csv
+from sumo_networks.feeds_run import Bus, Ride
+from sumo_networks.scenario import Scenario
+from sumo_networks.sumo_xml import elements
+
+TAP_COLUMNS: Final = (
+    "transaction_id",
+    "service_date",
+    "event_timestamp",
+    "device_id",
+    "vehicle_id",
+    "fare_action",
+    "fare_media_id",
+    "amount",
+    "group_size",
+)
+BOARDING_ACTION: Final = "Enter vehicle"
+
+
+def card_holders(scenario: Scenario) -> dict[str, str]:
+    """Person id → who holds the card, for persons whose <param key="card"> names one."""
+    holders: dict[str, str] = {}
+    for path in scenario.routes:
+        for person in elements(path, "person"):
+            for param in person.iter("param"):
+                if param.get("key") == "card" and param.get("value"):
+                    holders[person.get("id", "")] = param.get("value", "")
+    return holders
+
+
+def cards_of_rides(
+    rides: tuple[Ride, ...], holders: dict[str, str], cash_share: float, random: np.random.Generator
+) -> tuple[str, ...]:
+    """Card number of each ride, "" for rides paid in cash.
+
+    A person is their own card holder, but for those in `holders`, and for "x.out" and "x.back", who are both x.
+    A `cash_share` of the holders, drawn one by one, always pays cash. Raises ScenarioError for a share outside 0 to 1.
+    """
+    if not 0 <= cash_share <= 1:
+        raise ScenarioError(f"cash share {cash_share:g} is no share; give a number from 0 to 1")
+    who = [holders.get(ride.person, ride.person.removesuffix(".out").removesuffix(".back")) for ride in rides]
+    everyone = sorted(set(who))
+    draws = random.random(len(everyone))
+    salt = f"{random.integers(2**32)}"
+    cards = {
+        holder: "" if draw < cash_share else _card_number(salt, holder)
+        for holder, draw in zip(everyone, draws.tolist(), strict=True)
+    }
+    return tuple(cards[holder] for holder in who)
+
+
+def _card_number(salt: str, holder: str) -> str:
+    """16 digits that name the holder without telling who it is."""
+    return f"{int.from_bytes(hashlib.sha256(f'{salt}:{holder}'.encode()).digest()[:8]) % 10**16:016d}"
+
+
+def write_taps(path: Path, rides: tuple[Ride, ...], cards: tuple[str, ...], clock: FeedClock) -> int:
+    """Write fare_transactions.csv, one row a ride with a card, in order of time; returns the number of taps."""
+    tapped = [(ride, card) for ride, card in zip(rides, cards, strict=True) if card]
+    return write_csv(
+        path,
+        TAP_COLUMNS,
+        (
+            (
+                f"t{number:07d}",
+                clock.service_date.isoformat(),
+                clock.timestamp(ride.boarded_s),
+                f"reader-{ride.bus}",
+                ride.bus,
+                BOARDING_ACTION,
+                card,
+                "",
+                1,
+            )
+            for number, (ride, card) in enumerate(tapped, start=1)
+        ),
+    )
+
+
+def write_control_totals(path: Path, buses: dict[str, Bus], rides: tuple[Ride, ...]) -> int:
+    """Write control_totals.csv: boardings of each line over the whole period, tapped and cash; returns the rows."""
+    boardings = Counter(buses[ride.bus].line for ride in rides)
+    lines = sorted({bus.line for bus in buses.values()})
+    return write_csv(path, ("route_id", "boardings"), ((line, boardings[line]) for line in lines))

@@ -1,0 +1,140 @@
+"""Feeds of a scenario: what a city's systems would have recorded of one run, and apart from that the truth."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from sumo_networks.errors import ScenarioError
+from sumo_networks.feeds_detectors import DETECTOR_INTERVAL_S, place_detectors, write_detector_counts, write_detectors
+from sumo_networks.feeds_format import FeedClock
+from sumo_networks.feeds_gtfs import Agency, write_gtfs
+from sumo_networks.feeds_net import read_feed_net, read_public_stops
+from sumo_networks.feeds_positions import GpsQuality, write_vehicle_locations
+from sumo_networks.feeds_run import run_scenario
+from sumo_networks.feeds_taps import card_holders, cards_of_rides, write_control_totals, write_taps
+from sumo_networks.feeds_truth import write_bus_loads, write_rides, write_turning_flows
+from sumo_networks.georeference import Georeference, georeference
+from sumo_networks.scenario import Scenario
+
+Progress = Callable[[str, float], None]
+
+AGENCY_ID: Final = "jasyl"
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """A feeds folder and how much it holds. `gtfs` is None for a scenario without public stops."""
+
+    folder: Path
+    fare_transactions: Path
+    vehicle_locations: Path
+    control_totals: Path
+    detectors: Path
+    gtfs: Path | None
+    truth: Path
+    buses: int
+    rides: int
+    taps: int
+    pings: int
+
+
+def record_feeds(
+    scenario: Scenario,
+    out: Path,
+    seed: int,
+    *,
+    cash_share: float = 0.15,
+    gps_interval_s: int = 10,
+    gps_noise_m: float = 5.0,
+    gps_gap_share: float = 0.03,
+    progress: Progress | None = None,
+) -> Feeds:
+    """Run the scenario once as it is and write its feeds into the folder `out` (made where it is not there).
+
+    fare_transactions.csv and vehicle_locations.csv (columns of TIDES), gtfs.zip, control_totals.csv, detectors.csv,
+    feeds.json; in truth/ rides.csv, bus_loads.csv, turning_flows.csv. A scenario without buses gets empty tables and
+    no gtfs.zip. `seed` drives SUMO, who pays cash, and the GPS errors: same seed, same bytes. `progress` is told the
+    step under way and the share done. Raises ScenarioError for shares or a GPS that cannot be, or when `out` lies in
+    the scenario's folder in place of a file; SimulationError when SUMO fails."""
+    tell = progress or _silent
+    quality = GpsQuality(gps_interval_s, gps_noise_m, gps_gap_share)
+    if out.exists() and not out.is_dir():
+        raise ScenarioError(f"{out}: is a file; name a folder for the feeds")
+    (out / "truth").mkdir(parents=True, exist_ok=True)
+    cash_random, gps_random = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
+    clock = FeedClock.of(scenario)
+
+    tell("reading the network", 0.0)
+    net = read_feed_net(scenario.net)
+    stops = read_public_stops(scenario.additionals, net)
+    place = georeference(scenario.net)
+    detectors = place_detectors(net)
+    with tempfile.TemporaryDirectory(prefix="jasyl-feeds-") as name:
+        folder = Path(name)
+        tell("simulating", 0.05)
+        write_detectors(detectors, folder / "feed_detectors.add.xml", folder / "detectors.xml")
+        recording = run_scenario(
+            scenario, net, folder / "feed_detectors.add.xml", folder, seed, quality.interval_s, DETECTOR_INTERVAL_S
+        )
+        tell("writing positions", 0.8)
+        pings = write_vehicle_locations(
+            out / "vehicle_locations.csv", recording.positions, recording.buses, quality, place, clock, gps_random
+        )
+        tell("writing detector counts", 0.9)
+        write_detector_counts(detectors, recording.detectors, out / "detectors.csv")
+    cards = cards_of_rides(recording.rides, card_holders(scenario), cash_share, cash_random)
+    taps = write_taps(out / "fare_transactions.csv", recording.rides, cards, clock)
+    write_control_totals(out / "control_totals.csv", recording.buses, recording.rides)
+    agency = Agency(AGENCY_ID, scenario.name, scenario.zone, scenario.service_date)
+    has_gtfs = write_gtfs(out / "gtfs.zip", agency, recording.buses, stops, net, place)
+    write_rides(out / "truth" / "rides.csv", recording.buses, recording.rides, cards)
+    write_bus_loads(out / "truth" / "bus_loads.csv", recording.buses, recording.rides)
+    write_turning_flows(
+        out / "truth" / "turning_flows.csv",
+        net,
+        recording.crossings,
+        scenario.begin_s,
+        scenario.end_s,
+        DETECTOR_INTERVAL_S,
+    )
+    _write_description(out / "feeds.json", scenario, place, cash_share, seed)
+    tell("done", 1.0)
+    return Feeds(
+        folder=out,
+        fare_transactions=out / "fare_transactions.csv",
+        vehicle_locations=out / "vehicle_locations.csv",
+        control_totals=out / "control_totals.csv",
+        detectors=out / "detectors.csv",
+        gtfs=out / "gtfs.zip" if has_gtfs else None,
+        truth=out / "truth",
+        buses=len(recording.buses),
+        rides=len(recording.rides),
+        taps=taps,
+        pings=pings,
+    )
+
+
+def _silent(_step: str, _done: float) -> None:
+    return None
+
+
+def _write_description(path: Path, scenario: Scenario, place: Georeference, cash_share: float, seed: int) -> None:
+    description = {
+        "agency_id": AGENCY_ID,
+        "service_date": scenario.service_date,
+        "zone": scenario.zone,
+        "begin_s": scenario.begin_s,
+        "end_s": scenario.end_s,
+        "cash_share": cash_share,
+        "geo_reference": {"lat0": round(place.lat0, 6), "lon0": round(place.lon0, 6), "made_up": place.made_up},
+        "bounds": [round(degree, 6) for degree in place.bounds()],
+        "seed": seed,
+    }
+    path.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
