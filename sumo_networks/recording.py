@@ -77,7 +77,7 @@ def write_recording(signalled: SignalledLanes, path: Path, begin_s: float, end_s
             f'<timedEvent type="SaveTLSStates" source={quoteattr(controller)} dest={_name(folder, "tls_states.xml")}/>'
         )
     span = f'begin="{begin_s:g}" end="{end_s:g}" excludeEmpty="true"'
-    lines.append(f'<edgeData id="jasyl_traffic" file={_name(folder, "edge_data.xml")} {span}/>')
+    lines.append(f'<edgeData id="jasyl_traffic" withInternal="true" file={_name(folder, "edge_data.xml")} {span}/>')
     lines.append(
         f'<edgeData id="jasyl_emissions" type="emissions" withInternal="true" '
         f"file={_name(folder, 'emissions.xml')} {span}/>"
