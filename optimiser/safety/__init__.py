@@ -6,6 +6,7 @@ of `optimiser.signals` and knows only the rules."""
 from optimiser.safety.findings import Finding, Rule
 from optimiser.safety.log import Aspect, AspectChange, SignalLog, check_log
 from optimiser.safety.plan import check_network_plan, check_plan
+from optimiser.safety.reference import check_against, check_network_against
 
 __all__ = [
     "Aspect",
@@ -13,7 +14,9 @@ __all__ = [
     "Finding",
     "Rule",
     "SignalLog",
+    "check_against",
     "check_log",
+    "check_network_against",
     "check_network_plan",
     "check_plan",
 ]

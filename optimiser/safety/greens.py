@@ -66,11 +66,10 @@ def _reds(shown: History, group: str) -> list[tuple[float, float]]:
 def _conflicting_greens(shown: History, conflict: Conflict) -> Iterator[Finding]:
     first, second = conflict.first, conflict.second
     worst_s, at_s = 0.0, 0.0
-    for one in _parts(shown, first):
-        for other in _parts(shown, second):
-            overlap_s = min(one.end_s, other.end_s) - max(one.start_s, other.start_s)
-            if overlap_s > max(worst_s, TOLERANCE_S) and not _gives_way(conflict, one.right, other.right):
-                worst_s, at_s = overlap_s, max(one.start_s, other.start_s)
+    for one, other in _overlapping(_parts(shown, first), _parts(shown, second)):
+        overlap_s = min(one.end_s, other.end_s) - max(one.start_s, other.start_s)
+        if overlap_s > worst_s and not _gives_way(conflict, one.right, other.right):
+            worst_s, at_s = overlap_s, max(one.start_s, other.start_s)
     if worst_s:
         if conflict.yields:
             message = (
@@ -114,16 +113,11 @@ def _intergreens(shown: History, plan: ControllerPlan) -> Iterator[Finding]:
 
 def _unlisted_overlap(shown: History, clearing: str, entering: str, required_s: float) -> Iterator[Finding]:
     """Groups with an intergreen between them but no conflict: greens together would leave the intergreen unjudged."""
-    for one in shown.runs.get(clearing, ()):
-        for other in shown.runs.get(entering, ()):
-            overlap_s = min(one.end_s, other.end_s) - max(one.start_s, other.start_s)
-            if overlap_s > TOLERANCE_S:
-                at_s = shown.at(max(one.start_s, other.start_s))
-                message = (
-                    f"groups {clearing} and {entering} have an intergreen "
-                    f"and are green together for {seconds(overlap_s)}"
-                )
-                yield _finding(shown, Rule.INTERGREEN, (clearing, entering), at_s, -overlap_s, required_s, message)
+    for one, other in _overlapping(_green_parts(shown, clearing), _green_parts(shown, entering)):
+        overlap_s = min(one.end_s, other.end_s) - max(one.start_s, other.start_s)
+        at_s = shown.at(max(one.start_s, other.start_s))
+        message = f"groups {clearing} and {entering} have an intergreen and are green together for {seconds(overlap_s)}"
+        yield _finding(shown, Rule.INTERGREEN, (clearing, entering), at_s, -overlap_s, required_s, message)
 
 
 def _pedestrians(shown: History, plan: ControllerPlan, rule: Pedestrians) -> Iterator[Finding]:
@@ -176,8 +170,26 @@ def _starts(runs: tuple[Run, ...], gives_way: bool, protected_only: bool) -> Ite
                     yield after.start_s
 
 
+def _green_parts(shown: History, group: str) -> list[Part]:
+    return [part for run in shown.runs.get(group, ()) for part in run.parts]
+
+
 def _parts(shown: History, group: str) -> list[Part]:
-    return [part for run in shown.runs.get(group, ()) for part in run.parts] + list(shown.on_red.get(group, ()))
+    return [*_green_parts(shown, group), *shown.on_red.get(group, ())]
+
+
+def _overlapping(ones: list[Part], others: list[Part]) -> Iterator[tuple[Part, Part]]:
+    """Pairs that share time, by one sweep over both."""
+    ones, others = sorted(ones, key=lambda p: p.start_s), sorted(others, key=lambda p: p.start_s)
+    first = 0
+    for one in ones:
+        while first < len(others) and others[first].end_s <= one.start_s + TOLERANCE_S:
+            first += 1
+        for i in range(first, len(others)):
+            if others[i].start_s >= one.end_s - TOLERANCE_S:
+                break
+            if others[i].end_s > one.start_s + TOLERANCE_S:
+                yield one, others[i]
 
 
 def _finding(
