@@ -106,7 +106,10 @@ class Interstage(Frozen):
     """The change from one stage to the next: `off_s` and `on_s` give per group the switch time after its start.
 
     A group green in both stages and in neither dictionary stays green; with both it drops and comes back; with `on_s`
-    alone it changes its right then."""
+    alone it changes its right then. `amber_s` is the amber after the green that ends in this interstage where it is
+    not the group's own. `greens` holds, in seconds after the interstage's start, all greens within it of a group for
+    which two switch times are too few (green only here, twice, or with a change of right before it ends); it then
+    counts instead of `off_s` and `on_s`, which still name the end of the green before and the start of the next."""
 
     from_stage: str
     to_stage: str
@@ -114,6 +117,7 @@ class Interstage(Frozen):
     off_s: dict[str, float] = Field(default_factory=dict)
     on_s: dict[str, float] = Field(default_factory=dict)
     amber_s: dict[str, float] = Field(default_factory=dict)
+    greens: dict[str, tuple[GreenInterval, ...]] = Field(default_factory=dict)
 
 
 class StageSequence(Frozen):

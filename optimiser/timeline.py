@@ -116,15 +116,19 @@ def _group_greens(
             pieces.append(_Piece(windows[i].start_s, windows[i].end_s, right))
         following = stages[sequence.stages[(i + 1) % len(sequence.stages)]].greens.get(group)
         pieces += _within_interstage(group, sequence.interstages[i], windows[i].end_s, right, following)
-    return _joined(sorted((p for p in pieces if p.end_s > p.start_s), key=lambda p: p.start_s), cycle_s)
+    return _joined(pieces, cycle_s)
 
 
 def _within_interstage(
     group: str, change: Interstage, start_s: float, before: Right | None, after: Right | None
 ) -> list[_Piece]:
+    """Parts of green in time order; one of no length carries the amber of a green that ends with its stage."""
     off_s, on_s = change.off_s.get(group), change.on_s.get(group)
     end_s = start_s + change.duration_s
     amber_s = change.amber_s.get(group)
+    if group in change.greens:
+        parts = [_Piece(start_s + g.start_s, start_s + g.end_s, g.right, g.amber_s) for g in change.greens[group]]
+        return [_Piece(start_s, start_s, before, amber_s), *parts] if before is not None and off_s == 0 else parts
     if before is not None and after is not None and off_s is None:
         switch_s = end_s if on_s is None else start_s + on_s
         return [_Piece(start_s, switch_s, before), _Piece(switch_s, end_s, after)]
@@ -146,9 +150,10 @@ def _joined(pieces: list[_Piece], cycle_s: float) -> tuple[GreenInterval, ...]:
             runs[-1] = _Piece(runs[-1].start_s, piece.end_s, piece.right, piece.amber_s)
         else:
             runs.append(piece)
+    runs = [run for run in runs if run.end_s - run.start_s > 1e-9]
     if (
         len(runs) > 1
-        and runs[0].start_s == 0
+        and abs(runs[0].start_s) < 1e-9
         and abs(runs[-1].end_s - cycle_s) < 1e-9
         and runs[0].right == runs[-1].right
     ):

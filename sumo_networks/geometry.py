@@ -1,0 +1,77 @@
+"""How far road users go through a junction: ways of links, conflict areas, entering and clearing distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shapely import LineString, Point, get_coordinates
+
+from sumo_networks.net_file import NetConnection, NetFile
+from sumo_networks.net_file import Point as Point2
+
+HALF_VEHICLE_M = 1.0
+
+
+@dataclass(frozen=True)
+class Way:
+    """The way of one connection from its stop line through the junction; of a crossing, the crossing itself."""
+
+    line: LineString
+    half_width_m: float
+    is_crossing: bool
+
+    @property
+    def length_m(self) -> float:
+        """Length of the way."""
+        return float(self.line.length)
+
+
+@dataclass(frozen=True)
+class ConflictDistances:
+    """From the stop line of the clearing way to the end of the conflict area, and from that of the entering way to its
+    start."""
+
+    clearing_m: float
+    entering_m: float
+
+
+def way_of(net: NetFile, connection: NetConnection) -> Way:
+    """The internal lanes that one connection leads over, joined."""
+    target = net.edges.get(connection.to_edge)
+    if target is not None and target.function == "crossing":
+        lane = target.lanes[0]
+        return Way(_line(lane.shape), lane.width_m / 2, True)
+    points: list[tuple[float, float]] = []
+    via = connection.via
+    seen: set[str] = set()
+    while via in net.lanes and via not in seen:
+        seen.add(via)
+        points += net.lanes[via].shape
+        via = net.next_internal.get(via, "")
+    if not points:
+        lanes = net.edges[connection.from_edge].lanes, net.edges[connection.to_edge].lanes
+        points = [lanes[0][connection.from_lane].shape[-1], lanes[1][connection.to_lane].shape[0]]
+    return Way(_line(points), HALF_VEHICLE_M, False)
+
+
+def conflict_distances(clearing: Way, entering: Way) -> ConflictDistances:
+    """Distances along two ways to the area that both need; where their bands do not meet, the whole clearing way."""
+    area = clearing.line.buffer(clearing.half_width_m, cap_style="flat").intersection(
+        entering.line.buffer(entering.half_width_m, cap_style="flat")
+    )
+    if area.is_empty:
+        return ConflictDistances(clearing.length_m, 0.0 if entering.is_crossing else entering.length_m)
+    corners = [Point(xy) for xy in get_coordinates(area)]
+    clearing_m = clearing.length_m if clearing.is_crossing else max(clearing.line.project(p) for p in corners)
+    entering_m = 0.0 if entering.is_crossing else min(entering.line.project(p) for p in corners)
+    return ConflictDistances(round(float(clearing_m), 2), round(float(entering_m), 2))
+
+
+def _line(points: Sequence[Point2]) -> LineString:
+    """A line that also holds where all points are the same."""
+    line = LineString(points)
+    if line.length > 0:
+        return line
+    x, y = line.coords[0][:2]
+    return LineString([(x, y), (x + 0.1, y)])

@@ -1,0 +1,241 @@
+"""The parts of a SUMO `.net.xml` that signal control needs, as plain values.
+
+Format: https://sumo.dlr.de/docs/Networks/SUMO_Road_Networks.html
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sumo_networks.errors import NetworkError
+from sumo_networks.sumo_xml import check_well_formed, elements
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class NetLane:
+    """One lane; `allow` and `disallow` hold vehicle classes as written in the file."""
+
+    id: str
+    edge: str
+    length_m: float
+    speed_m_s: float
+    shape: tuple[Point, ...]
+    allow: frozenset[str] = frozenset()
+    disallow: frozenset[str] = frozenset()
+    width_m: float = 3.2
+
+    def permits(self, vehicle_class: str) -> bool:
+        """Whether vehicles of this class may use the lane."""
+        if self.allow:
+            return vehicle_class in self.allow or "all" in self.allow
+        return vehicle_class not in self.disallow and "all" not in self.disallow
+
+
+@dataclass(frozen=True)
+class NetEdge:
+    """An edge with its lanes from right to left; `function` is empty for an ordinary road."""
+
+    id: str
+    function: str
+    from_node: str
+    to_node: str
+    lanes: tuple[NetLane, ...]
+
+
+@dataclass(frozen=True)
+class NetConnection:
+    """A way from a lane to a lane; `link` is its index in the states of the controller `tl` (-1 without one)."""
+
+    from_edge: str
+    from_lane: int
+    to_edge: str
+    to_lane: int
+    via: str
+    tl: str
+    link: int
+    direction: str
+
+
+@dataclass(frozen=True)
+class NetNode:
+    """A node with its request matrix; character i of `foes[k]` and `responses[k]` speaks of request i."""
+
+    id: str
+    type: str
+    x: float
+    y: float
+    internal_lanes: tuple[str, ...]
+    foes: dict[int, str]
+    responses: dict[int, str]
+
+
+@dataclass(frozen=True)
+class ProgramPhase:
+    """One phase of a SUMO program."""
+
+    duration_s: float
+    state: str
+    next: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class SumoProgram:
+    """A tlLogic as written in a net or an additional file."""
+
+    tls: str
+    program_id: str
+    type: str
+    offset_s: float
+    phases: tuple[ProgramPhase, ...]
+    file: Path
+
+
+@dataclass
+class NetFile:
+    """Content of one net file; `programs` holds those of the net alone, in file order."""
+
+    path: Path
+    edges: dict[str, NetEdge] = field(default_factory=dict)
+    lanes: dict[str, NetLane] = field(default_factory=dict)
+    connections: list[NetConnection] = field(default_factory=list)
+    nodes: dict[str, NetNode] = field(default_factory=dict)
+    programs: list[SumoProgram] = field(default_factory=list)
+    node_of_internal_lane: dict[str, str] = field(default_factory=dict)
+    next_internal: dict[str, str] = field(default_factory=dict)
+    _from_edge: dict[str, list[NetConnection]] = field(default_factory=dict)
+    _from_lane: dict[str, list[NetConnection]] = field(default_factory=dict)
+    _into_lane: dict[str, list[NetConnection]] = field(default_factory=dict)
+
+    def connections_of_edge(self, edge: str) -> list[NetConnection]:
+        """Connections that leave an edge, in file order."""
+        return self._from_edge.get(edge, [])
+
+    def connections_from(self, lane: str) -> list[NetConnection]:
+        """Connections that leave a lane, in file order."""
+        return self._from_lane.get(lane, [])
+
+    def connections_into(self, lane: str) -> list[NetConnection]:
+        """Connections from ordinary lanes that lead into a lane, in file order."""
+        return self._into_lane.get(lane, [])
+
+    def add_connection(self, connection: NetConnection) -> None:
+        """Take up one more connection."""
+        self.connections.append(connection)
+        from_lane = f"{connection.from_edge}_{connection.from_lane}"
+        if connection.from_edge.startswith(":"):
+            if connection.via:
+                self.next_internal[from_lane] = connection.via
+        else:
+            self._from_edge.setdefault(connection.from_edge, []).append(connection)
+            self._from_lane.setdefault(from_lane, []).append(connection)
+            self._into_lane.setdefault(f"{connection.to_edge}_{connection.to_lane}", []).append(connection)
+
+    def links(self, tls: str) -> dict[int, tuple[NetConnection, ...]]:
+        """Connections of one controller by link index."""
+        found: dict[int, list[NetConnection]] = {}
+        for connection in self.connections:
+            if connection.tl == tls and connection.link >= 0:
+                found.setdefault(connection.link, []).append(connection)
+        return {link: tuple(found[link]) for link in sorted(found)}
+
+
+def read_net(path: Path) -> NetFile:
+    """The content of a net file, plain or gzipped. Raises NetworkError where it is missing, truncated or no net."""
+    check_well_formed(path, "net")
+    net = NetFile(path)
+    try:
+        for element in elements(path, "edge", "connection", "junction", "tlLogic"):
+            _add(net, element)
+    except (KeyError, ValueError) as error:
+        raise NetworkError(
+            f"{path}: an element lacks or garbles {error}; build the net again with netconvert"
+        ) from error
+    return net
+
+
+def _add(net: NetFile, element: ET.Element) -> None:
+    if element.tag == "edge":
+        edge = _edge(element)
+        net.edges[edge.id] = edge
+        net.lanes.update((lane.id, lane) for lane in edge.lanes)
+    elif element.tag == "connection":
+        net.add_connection(_connection(element))
+    elif element.tag == "junction" and element.get("type") != "internal":
+        node = _node(element)
+        net.nodes[node.id] = node
+        net.node_of_internal_lane.update((lane, node.id) for lane in node.internal_lanes)
+    elif element.tag == "tlLogic":
+        net.programs.append(sumo_program(element, net.path))
+
+
+def _edge(element: ET.Element) -> NetEdge:
+    edge = element.attrib["id"]
+    lanes = tuple(
+        NetLane(
+            id=lane.attrib["id"],
+            edge=edge,
+            length_m=float(lane.attrib["length"]),
+            speed_m_s=float(lane.attrib["speed"]),
+            shape=_shape(lane.attrib["shape"]),
+            allow=frozenset(lane.get("allow", "").split()),
+            disallow=frozenset(lane.get("disallow", "").split()),
+            width_m=float(lane.get("width", 3.2)),
+        )
+        for lane in element.iter("lane")
+    )
+    return NetEdge(edge, element.get("function", ""), element.get("from", ""), element.get("to", ""), lanes)
+
+
+def _connection(element: ET.Element) -> NetConnection:
+    return NetConnection(
+        from_edge=element.attrib["from"],
+        from_lane=int(element.attrib["fromLane"]),
+        to_edge=element.attrib["to"],
+        to_lane=int(element.attrib["toLane"]),
+        via=element.get("via", ""),
+        tl=element.get("tl", ""),
+        link=int(element.get("linkIndex", -1)),
+        direction=element.get("dir", ""),
+    )
+
+
+def _node(element: ET.Element) -> NetNode:
+    requests = list(element.iter("request"))
+    return NetNode(
+        id=element.attrib["id"],
+        type=element.get("type", ""),
+        x=float(element.attrib["x"]),
+        y=float(element.attrib["y"]),
+        internal_lanes=tuple(element.get("intLanes", "").split()),
+        foes={int(r.attrib["index"]): r.attrib["foes"][::-1] for r in requests},
+        responses={int(r.attrib["index"]): r.attrib["response"][::-1] for r in requests},
+    )
+
+
+def sumo_program(element: ET.Element, file: Path) -> SumoProgram:
+    """A `<tlLogic>` element as a value. Raises KeyError or ValueError where an attribute is missing or garbled."""
+    phases = tuple(
+        ProgramPhase(
+            duration_s=float(phase.attrib["duration"]),
+            state=phase.attrib["state"],
+            next=tuple(int(index) for index in phase.get("next", "").replace(",", " ").split()),
+        )
+        for phase in element.iter("phase")
+    )
+    return SumoProgram(
+        tls=element.attrib["id"],
+        program_id=element.get("programID", "0"),
+        type=element.get("type", "static"),
+        offset_s=float(element.get("offset", 0) or 0),
+        phases=phases,
+        file=file,
+    )
+
+
+def _shape(text: str) -> tuple[Point, ...]:
+    points = (point.split(",") for point in text.split())
+    return tuple((float(point[0]), float(point[1])) for point in points)

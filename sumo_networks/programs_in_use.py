@@ -1,0 +1,51 @@
+"""Which of the programs in a net and its additional files SUMO runs.
+
+SUMO runs, of each controller, the program it loaded last: the net's are loaded first, then the additional files in
+their order (https://sumo.dlr.de/docs/Simulation/Traffic_Lights.html#loading_new_tls-programs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sumo_networks.errors import NetworkError
+from sumo_networks.net_file import NetFile, SumoProgram, sumo_program
+from sumo_networks.sumo_xml import elements
+
+NOT_SIGNALS = frozenset({"rail_signal", "rail_crossing"})
+
+
+def loaded_programs(net: NetFile, additionals: Sequence[Path]) -> dict[str, tuple[SumoProgram, ...]]:
+    """All programs of each controller in the order in which SUMO loads them, the one in use last.
+
+    Raises NetworkError where an additional file is missing, truncated or has a broken tlLogic."""
+    found: dict[str, list[SumoProgram]] = {}
+    for program in net.programs:
+        found.setdefault(program.tls, []).append(program)
+    for path in additionals:
+        for program in programs_of_file(path):
+            found.setdefault(program.tls, []).append(program)
+    return {tls: tuple(found[tls]) for tls in sorted(found)}
+
+
+def programs_of_file(path: Path) -> list[SumoProgram]:
+    """The tlLogics of an additional file in file order.
+
+    Raises NetworkError where the file is missing, truncated or has a broken tlLogic."""
+    programs = []
+    for element in elements(path, "tlLogic"):
+        try:
+            programs.append(sumo_program(element, path))
+        except (KeyError, ValueError) as error:
+            raise NetworkError(
+                f"{path}: tlLogic {element.get('id', 'without id')} lacks or garbles {error}; correct the program"
+            ) from error
+    return programs
+
+
+def is_signal(program: SumoProgram) -> bool:
+    """Whether the program shows signals to road users: not a rail signal, and not switched off all the time."""
+    if program.type in NOT_SIGNALS or not program.phases:
+        return False
+    return any(aspect not in "oO" for phase in program.phases for aspect in phase.state)
