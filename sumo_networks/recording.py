@@ -111,6 +111,7 @@ def _redirected(path: Path, folder: Path, name: str) -> Path:
         raise ScenarioError(f"{path}: no such file; correct the path in the scenario or put the file there") from error
     except (ET.ParseError, EOFError, OSError) as error:
         raise ScenarioError(f"{path}: not a whole XML file ({error}); fetch or build it again") from error
+    _resolve_inputs(root, path.parent)
     written = 0
     for element in root.iter():
         attribute = _WRITTEN.get(element.tag)
@@ -118,17 +119,23 @@ def _redirected(path: Path, folder: Path, name: str) -> Path:
         if attribute is not None and output and Path(output).parent != folder:
             element.set(attribute, str(folder / f"{name}_output_{written}.xml"))
             written += 1
-        attribute = _READ.get(element.tag)
-        value = element.get(attribute) if attribute is not None else None
-        if attribute is not None and value:
-            target = path.parent / value
-            if element.tag == "include":
-                redirected = _redirected(target, folder, f"{name}_include_{written}")
-                written += redirected != target
-                target = redirected
-            element.set(attribute, str(target))
+        if element.tag == "include" and element.get("href"):
+            target = Path(element.get("href", ""))
+            redirected = _redirected(target, folder, f"{name}_include_{written}")
+            if redirected != target:
+                element.set("href", str(redirected))
+                written += 1
     if not written:
         return path
     copy = folder / f"{name}.add.xml"
     ET.ElementTree(root).write(copy, encoding="utf-8", xml_declaration=True)
     return copy
+
+
+def _resolve_inputs(root: ET.Element, folder: Path) -> None:
+    """Make the names of files that the elements read absolute, so that a copy elsewhere still finds them."""
+    for element in root.iter():
+        attribute = _READ.get(element.tag)
+        value = element.get(attribute) if attribute is not None else None
+        if attribute is not None and value:
+            element.set(attribute, str(folder / value))

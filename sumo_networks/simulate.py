@@ -61,6 +61,10 @@ class Job:
     record: Record = Record.FULL
 
 
+class _StoppedError(SimulationError):
+    """A run that was ended, or not begun, because another failed."""
+
+
 @dataclass
 class _Processes:
     """The SUMO processes under way, so that all can be ended together."""
@@ -72,7 +76,7 @@ class _Processes:
     def start(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         with self.lock:
             if self.stopped:
-                raise SimulationError(f"{folder}: run not started, another run failed; see that error first")
+                raise _StoppedError(f"{folder}: run not started because another failed; see that error first")
             process = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -139,12 +143,12 @@ def simulate_many(jobs: Sequence[Job], workers: int, on_done: Callable[[Run], No
     def one(job: Job) -> Run:
         try:
             run = _run(job, processes)
+            if on_done is not None:
+                with told:
+                    on_done(run)
         except Exception:
             processes.stop()
             raise
-        if on_done is not None:
-            with told:
-                on_done(run)
         return run
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -157,7 +161,7 @@ def simulate_many(jobs: Sequence[Job], workers: int, on_done: Callable[[Run], No
             raise
     errors = [error for error in (future.exception() for future in futures) if error is not None]
     if errors:
-        raise min(errors, key=lambda error: "not started" in str(error) or "ended by" in str(error))
+        raise min(errors, key=lambda error: isinstance(error, _StoppedError))
     return [future.result() for future in futures]
 
 
@@ -194,6 +198,8 @@ def _run(job: Job, processes: _Processes) -> Run:
     finally:
         processes.ended(process)
     if process.returncode != 0:
+        if processes.stopped:
+            raise _StoppedError(f"{folder}: run ended because another failed; see that error first")
         raise SimulationError(_reason(job, process.returncode, stderr.decode(errors="replace")))
     return run
 

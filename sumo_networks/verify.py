@@ -1,0 +1,307 @@
+"""A plan against the program as shipped, in SUMO, on common seeds: the verdict that no plan goes out without."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from optimiser.safety import Finding, Rule
+from sumo_networks.approaches import Approaches, read_approaches
+from sumo_networks.compare import RegressionLimits, approach_delays, compare, compare_places, lane_queues
+from sumo_networks.errors import PlanMismatchError, ScenarioError
+from sumo_networks.measure import RunMeasures, measure
+from sumo_networks.scenario import Scenario
+from sumo_networks.simulate import Job, Run, simulate_many
+from sumo_networks.sumo_xml import check_well_formed, elements
+from sumo_networks.trips import Demand, read_demand, within_period
+from sumo_networks.verdict import SEEDS_NOTE, Comparison, Place, RecordedFinding, Side, Verdict
+
+MOST_RUN_ON_S: Final = 1800.0
+
+Check = Callable[[Side, Run], Sequence[Finding]]
+"""Reads the recorded signal states of a run (`Run.tls_states`) and says what they break."""
+
+Progress = Callable[[int, int], None]
+"""Told after each run: how many are done, of how many."""
+
+# Of these a shorter time than the shipped program's is a new danger, not the same finding again.
+_GRADED: Final = frozenset(
+    {
+        Rule.INTERGREEN,
+        Rule.AMBER_TOO_SHORT,
+        Rule.RED_AMBER_TOO_SHORT,
+        Rule.MIN_GREEN,
+        Rule.PEDESTRIAN_WALK,
+        Rule.PEDESTRIAN_CLEARANCE,
+    }
+)
+_TOLERANCE_S: Final = 1e-3
+
+
+@dataclass(frozen=True)
+class _Series:
+    """Runs of one program on all seeds. `name` is the folder's name."""
+
+    name: str
+    side: Side
+    scenario: Scenario
+    plan: Path | None
+    seeds: tuple[int, ...]
+    scale: float = 1.0
+    end_s: float | None = None
+
+
+@dataclass
+class _Records:
+    """What is kept of the runs: measures by series and seed, and the findings of each side."""
+
+    measures: dict[tuple[str, int], RunMeasures] = field(default_factory=dict)
+    findings: dict[Side, dict[tuple[str, str, tuple[str, ...]], Finding]] = field(default_factory=dict)
+    done: int = 0
+
+    def of(self, series: _Series) -> list[RunMeasures]:
+        return [self.measures[series.name, seed] for seed in series.seeds]
+
+    def add_findings(self, side: Side, found: Sequence[Finding]) -> None:
+        worst = self.findings.setdefault(side, {})
+        for finding in found:
+            key = (finding.junction, finding.rule.value, finding.groups)
+            known = worst.get(key)
+            if known is None or _badness(finding) > _badness(known):
+                worst[key] = finding
+
+
+def _badness(finding: Finding) -> tuple[float, float, str]:
+    """Order by which the worst finding does not depend on the order in which runs end."""
+    return (finding.deviation, -finding.at_s, finding.message)
+
+
+def check_plan_fits(plan: Path, approaches: Approaches) -> None:
+    """Raise PlanMismatchError where the additional file names a controller that the net does not have, has no program
+    in it, or a state with fewer signals than the controller; ScenarioError where it is missing or truncated."""
+    check_well_formed(plan)
+    programs = 0
+    for program in elements(plan, "tlLogic"):
+        programs += 1
+        controller = program.get("id", "")
+        links = approaches.link_counts.get(controller)
+        if links is None:
+            raise PlanMismatchError(
+                f"{plan}: controller {controller!r} is not in this network; make a plan for this network"
+            )
+        for phase in program.iter("phase"):
+            state = phase.get("state", "")
+            if len(state) < links:
+                raise PlanMismatchError(
+                    f"{plan}: a state of controller {controller!r} has {len(state)} signals and the network {links}; "
+                    "make a plan for this network"
+                )
+    if not programs:
+        raise PlanMismatchError(f"{plan}: no tlLogic in it; write the plan as an additional file with programs")
+
+
+def verify(
+    scenario: Scenario,
+    plan: Path,
+    *,
+    plan_id: str,
+    network_hash: str,
+    seeds: Sequence[int],
+    folder: Path,
+    check: Check | None = None,
+    limits: RegressionLimits | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+    robustness: Sequence[float] = (0.9, 1.1),
+    robustness_seeds: Sequence[int] | None = None,
+    cleared: bool = True,
+    repaired: Path | None = None,
+    keep_runs: bool = False,
+) -> Verdict:
+    """Verdict on the additional file `plan` against the scenario as it is, on the same seeds.
+
+    Accepted only if the recorded states of its runs break no rule that the baseline's do not break, it causes no more
+    collisions, the interval of the difference in person delay lies below zero, no junction or bus line surely gets
+    worse (see RegressionLimits), and person delay does not surely rise at a demand of `robustness` (on
+    `robustness_seeds`, else on `seeds`). `cleared`: a second figure of runs that go on, at most 1,800 s, until all due
+    before the end have left. `repaired`: the shipped program made to keep the profile; the gain is told against it too.
+
+    Runs are written under `folder` and deleted once measured unless `keep_runs`; `workers` run at once.
+    Raises ScenarioError, PlanMismatchError, SimulationError."""
+    if not seeds:
+        raise ScenarioError(f"{scenario.name}: no seeds to verify on; give at least two")
+    approaches, demand = read_approaches(scenario.net), read_demand(scenario)
+    for file in [plan] if repaired is None else [plan, repaired]:
+        check_plan_fits(file, approaches)
+    common = tuple(dict.fromkeys(seeds))
+    main = _pair("demand_1", scenario, plan, common)
+    varied = {
+        scale: _pair(f"demand_{scale:g}", scenario, plan, tuple(dict.fromkeys(robustness_seeds or common)), scale=scale)
+        for scale in dict.fromkeys(robustness)
+        if scale != 1.0
+    }
+    repair = _Series("repaired", Side.REPAIRED, scenario, repaired, common) if repaired is not None else None
+    run_on: tuple[_Series, _Series] | None = None
+    if cleared:
+        until = within_period(scenario, folder / "cleared_demand")
+        run_on = _pair("cleared", until, plan, common, end_s=scenario.end_s + MOST_RUN_ON_S)
+    series = [*main, *([repair] if repair else []), *(run_on or ()), *(s for pair in varied.values() for s in pair)]
+    records = _run_all(series, folder, demand, approaches, check, workers, progress, keep_runs)
+    return _verdict(
+        records,
+        main,
+        limits or RegressionLimits(),
+        plan_id=plan_id,
+        network_hash=network_hash,
+        robustness=tuple(_compared(records, pair) for pair in varied.values()),
+        cleared=_compared(records, run_on) if run_on else None,
+        repaired=_compared(records, (repair, main[1])) if repair else None,
+    )
+
+
+def _pair(
+    name: str, scenario: Scenario, plan: Path, seeds: tuple[int, ...], *, scale: float = 1.0, end_s: float | None = None
+) -> tuple[_Series, _Series]:
+    return (
+        _Series(f"{name}_{Side.BASELINE}", Side.BASELINE, scenario, None, seeds, scale, end_s),
+        _Series(f"{name}_{Side.CANDIDATE}", Side.CANDIDATE, scenario, plan, seeds, scale, end_s),
+    )
+
+
+def _run_all(
+    series: Sequence[_Series],
+    folder: Path,
+    demand: Demand,
+    approaches: Approaches,
+    check: Check | None,
+    workers: int,
+    progress: Progress | None,
+    keep_runs: bool,
+) -> _Records:
+    of_folder: dict[Path, tuple[_Series, int]] = {}
+    jobs: list[Job] = []
+    for one in series:
+        for seed in one.seeds:
+            place = (folder / f"{one.name}_{seed}").absolute()
+            of_folder[place] = (one, seed)
+            jobs.append(Job(one.scenario, seed, place, one.plan, one.scale, one.end_s))
+    records = _Records()
+
+    def keep(run: Run) -> None:
+        one, seed = of_folder[run.folder]
+        records.measures[one.name, seed] = measure(run, one.scenario, demand, approaches)
+        if check is not None:
+            records.add_findings(one.side, check(one.side, run))
+        if not keep_runs:
+            shutil.rmtree(run.folder)
+        records.done += 1
+        if progress is not None:
+            progress(records.done, len(jobs))
+
+    simulate_many(jobs, workers, keep)
+    return records
+
+
+def _compared(records: _Records, pair: tuple[_Series, _Series]) -> Comparison:
+    return compare(records.of(pair[0]), records.of(pair[1]), pair[0].scale)
+
+
+def _verdict(
+    records: _Records,
+    main: tuple[_Series, _Series],
+    limits: RegressionLimits,
+    *,
+    plan_id: str,
+    network_hash: str,
+    robustness: tuple[Comparison, ...],
+    cleared: Comparison | None,
+    repaired: Comparison | None,
+) -> Verdict:
+    before, after = records.of(main[0]), records.of(main[1])
+    compared = _compared(records, main)
+    junctions, lines = compare_places(before, after, limits)
+    findings = _recorded(records)
+    against = [
+        *_unsafe(findings, compared),
+        *(() if compared.accepted else compared.reasons),
+        *_worse("Junction", junctions),
+        *_worse("Bus line", lines),
+        *_worse_at_other_demand(robustness),
+    ]
+    return Verdict(
+        accepted=not against,
+        reasons=tuple(against) or compared.reasons,
+        seeds=main[0].seeds,
+        plan_id=plan_id,
+        network_hash=network_hash,
+        findings=findings,
+        baseline=compared.baseline,
+        candidate=compared.candidate,
+        difference=compared.difference,
+        relative=compared.relative,
+        junctions=junctions,
+        lines=lines,
+        approaches=approach_delays(before, after),
+        queues=lane_queues(before, after),
+        robustness=robustness,
+        cleared=cleared,
+        repaired=repaired,
+        notes=(SEEDS_NOTE,),
+    )
+
+
+def _recorded(records: _Records) -> tuple[RecordedFinding, ...]:
+    shipped = records.findings.get(Side.BASELINE, {})
+    told: list[RecordedFinding] = []
+    for side in Side:
+        for key, finding in sorted(records.findings.get(side, {}).items()):
+            known = shipped.get(key)
+            worse = known is None or (finding.rule in _GRADED and finding.deviation > known.deviation + _TOLERANCE_S)
+            told.append(
+                RecordedFinding(
+                    side=side,
+                    new=side is not Side.BASELINE and worse,
+                    junction=finding.junction,
+                    rule=finding.rule.value,
+                    groups=finding.groups,
+                    at_s=finding.at_s,
+                    measured=finding.measured,
+                    required=finding.required,
+                    message=finding.message,
+                )
+            )
+    return tuple(told)
+
+
+def _unsafe(findings: Sequence[RecordedFinding], compared: Comparison) -> list[str]:
+    reasons: list[str] = []
+    new = [finding for finding in findings if finding.side is Side.CANDIDATE and finding.new]
+    if new:
+        first = f"{new[0].junction}: {new[0].message}" if new[0].junction not in new[0].message else new[0].message
+        count = "a safety finding" if len(new) == 1 else f"{len(new)} safety findings"
+        reasons.append(f"Unsafe: {count} that the shipped program does not have, first {first}")
+    before, after = compared.baseline.collisions, compared.candidate.collisions
+    if before is not None and after is not None and after > before:
+        reasons.append(f"Unsafe: {after:g} collisions a run instead of {before:g}.")
+    return reasons
+
+
+def _worse(kind: str, found: Sequence[Place]) -> list[str]:
+    return [
+        f"{kind} {place.name} surely gets worse: {place.difference_s.mean:+.1f} s a vehicle, lower bound "
+        f"{place.lower_bound_s:+.1f} s over the limit of {place.limit_s:g} s."
+        for place in found
+        if place.worse
+    ]
+
+
+def _worse_at_other_demand(robustness: Sequence[Comparison]) -> list[str]:
+    reasons: list[str] = []
+    for compared in robustness:
+        difference = compared.difference.person_delay_s
+        if difference is not None and difference.low is not None and difference.low > 0:
+            reasons.append(f"At demand × {compared.scale:g}: {compared.reasons[0]}")
+    return reasons
