@@ -1,0 +1,241 @@
+"""Passenger flows from legs: OD, boardings by stop and quarter-hour, loads of every bus and of every line.
+
+A leg whose alighting is only probable counts as what is expected: its passengers leave at each stop ahead by the shares
+of `alightings.alighting_shares`. Sums are rounded to 1e-6 passengers, so their order never shows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import dataframely as dy
+import polars as pl
+
+from mobility import lake
+from mobility.schemas import Boarding, Journey, JourneyLeg, LineLoad, LinkLoad, OdFlow, StopVisit
+
+TRIP = ["vehicle_id", "trip_id_performed"]
+SURE = ("chained", "chained_last")
+DIGITS = 6
+
+
+def boardings_by_stop(legs: pl.DataFrame) -> pl.DataFrame:
+    """Boardings by stop, line and quarter-hour (columns of Boarding)."""
+    return (
+        legs.with_columns(pl.col("boarded_at").dt.truncate("15m").alias("quarter_start"), _person().alias("person"))
+        .group_by("service_date", "quarter_start", pl.col("boarding_stop_id").alias("stop_id"), "line")
+        .agg(
+            pl.len().cast(pl.Int64).alias("taps"),
+            pl.col("pax").sum().round(DIGITS).alias("boardings_pax"),
+            pl.col("person").n_unique().cast(pl.Int64).alias("cards"),
+            pl.col("boarding_confidence").mean().round(DIGITS).alias("confidence"),
+        )
+        .select(Boarding.column_names())
+        .sort("quarter_start", "stop_id", "line")
+    )
+
+
+def od_flows(legs: pl.DataFrame, journeys: pl.DataFrame, shares: pl.DataFrame, midnight: datetime) -> pl.DataFrame:
+    """Passengers between origin and destination of their journeys by local hour (columns of OdFlow)."""
+    last = legs.sort("journey_id", "leg_number").unique("journey_id", keep="last", maintain_order=True)
+    ended = journeys.join(
+        last.select(
+            "journey_id", "pattern_id", "boarding_stop_sequence", pl.col("method").alias("end_method"), _person()
+        ),
+        on="journey_id",
+    ).with_columns(_hour("started_at", midnight))
+    sure = (
+        ended.filter(pl.col("end_method").is_in(SURE))
+        .group_by("service_date", "hour", "origin_stop_id", "destination_stop_id")
+        .agg(
+            pl.col("pax").sum(),
+            pl.col("person").n_unique().cast(pl.Int64).alias("cards"),
+            (pl.col("confidence") * pl.col("pax")).sum().alias("trust"),
+        )
+        .with_columns(pl.lit("chained").alias("method"))
+    )
+    spread = (
+        ended.filter(pl.col("end_method") == "probable")
+        .group_by("service_date", "hour", "origin_stop_id", "pattern_id", "boarding_stop_sequence")
+        .agg(pl.col("pax").sum(), pl.col("person").n_unique().cast(pl.Int64).alias("cards"))
+        .join(shares, on=["pattern_id", "boarding_stop_sequence"])
+        .sort("pattern_id", "boarding_stop_sequence", "alighting_stop_sequence", "origin_stop_id", "hour")
+        .group_by("service_date", "hour", "origin_stop_id", pl.col("stop_id").alias("destination_stop_id"))
+        .agg(
+            (pl.col("pax") * pl.col("share")).sum().alias("pax"),
+            pl.col("cards").max(),
+            (pl.col("pax") * pl.col("share") * pl.col("share")).sum().alias("trust"),
+        )
+        .with_columns(pl.lit("probable").alias("method"))
+    )
+    cell = ["service_date", "hour", "origin_stop_id", "destination_stop_id"]
+    # a cell with few sure riders stays small however many probable ones are spread over it
+    cards = pl.col("cards").sort_by("method").first()
+    return (
+        pl.concat([sure.select(spread.columns), spread])
+        .sort(*cell, "method")
+        .group_by(cell, maintain_order=True)
+        .agg(
+            (pl.col("trust").sum() / pl.col("pax").sum())
+            .fill_nan(0.0)
+            .clip(0.0, 1.0)
+            .round(DIGITS)
+            .alias("confidence"),
+            pl.col("pax").sum().round(DIGITS),
+            cards,
+            pl.when(pl.len() > 1).then(pl.lit("mixed")).otherwise(pl.col("method").first()).alias("method"),
+        )
+        .select(OdFlow.column_names())
+    )
+
+
+def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
+    """Load of every bus after every stop it visited (columns of LinkLoad), sorted by line, trip, stop."""
+    stop = [*TRIP, "trip_stop_sequence"]
+    on = (
+        legs.rename({"boarding_stop_sequence": "trip_stop_sequence"})
+        .group_by(stop)
+        .agg(
+            pl.col("pax").sum().alias("boardings_pax"),
+            (pl.col("pax") * pl.col("confidence")).sum().alias("trusted_pax"),
+            pl.col("pax").filter(pl.col("method").is_in(SURE)).sum().alias("chained_pax"),
+        )
+    )
+    off = (
+        expected_alightings(legs, shares)
+        .rename({"alighting_stop_sequence": "trip_stop_sequence"})
+        .group_by(stop)
+        .agg(pl.col("alightings_pax").sum())
+    )
+    running = (
+        visits.join(on, on=stop, how="left")
+        .join(off, on=stop, how="left")
+        .sort(stop)
+        .with_columns(
+            pl.col("boardings_pax", "trusted_pax", "chained_pax", "alightings_pax").fill_null(0.0).round(DIGITS)
+        )
+        .with_columns(
+            (pl.col("boardings_pax") - pl.col("alightings_pax")).cum_sum().over(TRIP).alias("balance"),
+            pl.col("boardings_pax").cum_sum().over(TRIP).alias("boarded"),
+            pl.col("trusted_pax").cum_sum().over(TRIP).alias("trusted"),
+            pl.col("chained_pax").cum_sum().over(TRIP).alias("chained"),
+        )
+    )
+    trust = pl.when(pl.col("boarded") > 0).then(pl.col("trusted") / pl.col("boarded")).otherwise(1.0)
+    method = (
+        pl.when(pl.col("boarded") <= 0)
+        .then(pl.lit("empty"))
+        .when(pl.col("chained") <= 0)
+        .then(pl.lit("probable"))
+        .when(pl.col("chained") >= pl.col("boarded") - 1e-3)
+        .then(pl.lit("chained"))
+        .otherwise(pl.lit("mixed"))
+    )
+    return running.select(
+        "service_date",
+        "line",
+        "vehicle_id",
+        pl.col("trip_id_performed").alias("trip_id"),
+        "direction_id",
+        "pattern_id",
+        pl.col("trip_stop_sequence").alias("stop_sequence"),
+        pl.col("stop_id").alias("from_stop"),
+        pl.col("stop_id").shift(-1).over(TRIP).alias("to_stop"),
+        pl.col("arrival").alias("arrived_at"),
+        pl.col("departure").alias("departed_at"),
+        "boardings_pax",
+        "alightings_pax",
+        pl.col("balance").clip(0.0).round(DIGITS).alias("load_pax"),
+        method.alias("method"),
+        (pl.col("confidence") * trust).clip(0.0, 1.0).round(DIGITS).alias("confidence"),
+    ).sort("line", "trip_id", "vehicle_id", "stop_sequence")
+
+
+def expected_alightings(legs: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
+    """Passengers leaving, one row a source: vehicle_id, trip_id_performed, alighting_stop_sequence, alightings_pax."""
+    columns = [*TRIP, "alighting_stop_sequence", "alightings_pax"]
+    sure = legs.filter(pl.col("method").is_in(SURE)).with_columns(pl.col("pax").alias("alightings_pax"))
+    spread = (
+        legs.filter(pl.col("method") == "probable")
+        .group_by(*TRIP, "pattern_id", "boarding_stop_sequence")
+        .agg(pl.col("pax").sum())
+        .join(shares, on=["pattern_id", "boarding_stop_sequence"])
+        .with_columns((pl.col("pax") * pl.col("share")).alias("alightings_pax"))
+    )
+    return pl.concat([sure.select(columns), spread.select(columns)]).sort(columns)
+
+
+def line_loads(loads: pl.DataFrame, midnight: datetime, begin_s: float, end_s: float) -> pl.DataFrame:
+    """Mean load, buses an hour and headway of each line between two stops by local hour (columns of LineLoad).
+
+    `begin_s`, `end_s`: the recorded period in seconds from midnight; an hour recorded in part counts by that part."""
+    segment = ["service_date", "line", "from_stop", "to_stop", "hour"]
+    start_s = pl.max_horizontal(pl.col("hour") * 3600.0, pl.lit(begin_s))
+    stop_s = pl.min_horizontal((pl.col("hour") + 1) * 3600.0, pl.lit(end_s))
+    covered_h = ((stop_s - start_s) / 3600.0).clip(lower_bound=1 / 60)
+    span_s = (pl.col("departed_at").max() - pl.col("departed_at").min()).dt.total_milliseconds() / 1000
+    return (
+        loads.filter(pl.col("to_stop").is_not_null())
+        .with_columns(_hour("departed_at", midnight))
+        .sort(*segment, "departed_at", "trip_id")
+        .group_by(segment, maintain_order=True)
+        .agg(
+            pl.len().cast(pl.Int64).alias("buses"),
+            pl.col("load_pax").mean().round(DIGITS),
+            pl.col("confidence").mean().round(DIGITS),
+            (span_s / (pl.len() - 1)).alias("mean_gap_s"),
+        )
+        .with_columns((pl.col("buses") / covered_h).round(DIGITS).alias("buses_h"))
+        .with_columns(
+            pl.when(pl.col("buses") > 1)
+            .then("mean_gap_s")
+            .otherwise(3600.0 / pl.col("buses_h"))
+            .round(3)
+            .alias("headway_s")
+        )
+        .select(LineLoad.column_names())
+    )
+
+
+def read_journey_legs(flows: Path) -> dy.DataFrame[JourneyLeg]:
+    """The legs in a flows folder."""
+    return lake.read(flows, "journey_legs", JourneyLeg)
+
+
+def read_journeys(flows: Path) -> dy.DataFrame[Journey]:
+    """The journeys in a flows folder."""
+    return lake.read(flows, "journeys", Journey)
+
+
+def read_od_flows(flows: Path) -> dy.DataFrame[OdFlow]:
+    """The OD matrix in a flows folder; `privacy.publish` it before it leaves the operator."""
+    return lake.read(flows, "od_flows", OdFlow)
+
+
+def read_boardings(flows: Path) -> dy.DataFrame[Boarding]:
+    """The boardings in a flows folder; `privacy.publish` them before they leave the operator."""
+    return lake.read(flows, "boardings", Boarding)
+
+
+def read_link_loads(flows: Path) -> dy.DataFrame[LinkLoad]:
+    """The load of every bus in a flows folder."""
+    return lake.read(flows, "link_loads", LinkLoad)
+
+
+def read_line_loads(flows: Path) -> dy.DataFrame[LineLoad]:
+    """Loads, buses an hour and headways by line in a flows folder."""
+    return lake.read(flows, "line_loads", LineLoad)
+
+
+def read_stop_visits(flows: Path) -> dy.DataFrame[StopVisit]:
+    """The stop visits in a flows folder."""
+    return lake.read(flows, "stop_visits", StopVisit)
+
+
+def _hour(time: str, midnight: datetime) -> pl.Expr:
+    return ((pl.col(time) - midnight).dt.total_seconds() // 3600).alias("hour")
+
+
+def _person() -> pl.Expr:
+    return pl.coalesce("card_id", pl.concat_str(pl.lit("tap:"), "leg_id")).alias("person")

@@ -1,0 +1,128 @@
+"""Legs to journeys: is the next boarding of a card a transfer, or was the rider where they wanted to be?
+
+A transfer takes the first bus that comes or the one after: the rider boards within the headway that was really run at
+that stop (Gordon et al. 2013, section 3.3, who hold the wait against the buses that passed), plus `patience_s`. Going
+back on the same line, or to where the journey began, is no transfer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from mobility.alightings import DETOUR, WALK_SPEED_M_S
+from mobility.schemas import Journey
+
+WEAKEST_FIRST = {"none": 0, "probable": 1, "chained_last": 2, "chained": 3}
+
+
+@dataclass(frozen=True)
+class TransferRules:
+    """`patience_s` on top of the headway; `unknown_headway_s` where a line passed a stop once; `longest_wait_s`
+    whatever the headway; journeys that end within `back_m` of their origin are none."""
+
+    patience_s: float = 180.0
+    unknown_headway_s: float = 900.0
+    longest_wait_s: float = 3600.0
+    back_m: float = 300.0
+
+
+def journeys_of_legs(
+    legs: pl.DataFrame, visits: pl.DataFrame, stops: pl.DataFrame, rules: TransferRules | None = None
+) -> pl.DataFrame:
+    """`legs` with journey_id (leg id of the first leg), leg_number and ends_in; sorted by card, time, leg."""
+    chosen = rules or TransferRules()
+    place = stops.select("stop_id", "x_m", "y_m")
+    following = {"boarding_stop_id": "next_stop", "boarded_at": "next_at", "line": "next_line", "trip": "next_trip"}
+    legs = legs.with_columns(pl.concat_str("vehicle_id", "trip_id_performed", separator="\x1f").alias("trip"))
+    shifted = [pl.col(name).shift(-1).over("card_id").alias(new) for name, new in following.items()]
+    seen = (
+        legs.sort("card_id", "boarded_at", "leg_id", nulls_last=True)
+        .with_columns(*shifted, pl.col("boarding_stop_id").shift(0).alias("origin"))
+        .with_columns(
+            pl.when(pl.col("card_id").is_null()).then(None).otherwise(pl.col(new)).alias(new)
+            for new in following.values()
+        )
+        .join(_named(place, "alighting_stop_id", "out"), on="alighting_stop_id", how="left", maintain_order="left")
+        .join(_named(place, "next_stop", "in"), on="next_stop", how="left", maintain_order="left")
+        .join(_named(place, "origin", "from"), on="origin", how="left", maintain_order="left")
+        .join(headways_run(visits), on=["next_trip", "next_stop"], how="left", maintain_order="left")
+    )
+    walk_m = _distance("out", "in")
+    wait_s = (pl.col("next_at") - pl.col("alighted_at")).dt.total_milliseconds() / 1000 - (
+        walk_m * DETOUR / WALK_SPEED_M_S
+    )
+    patient_s = pl.min_horizontal(
+        pl.col("headway_s").fill_null(chosen.unknown_headway_s) + chosen.patience_s, pl.lit(chosen.longest_wait_s)
+    )
+    transfer = (
+        (pl.col("method") == "chained")
+        & (wait_s <= patient_s)
+        & (pl.col("next_line") != pl.col("line"))
+        & (_distance("from", "in") > chosen.back_m)
+    ).fill_null(False)
+    ended = seen.with_columns(
+        pl.when(transfer)
+        .then(pl.lit("transfer"))
+        .when(pl.col("method").is_in(["chained", "chained_last"]))
+        .then(pl.lit("destination"))
+        .otherwise(pl.lit("unknown"))
+        .alias("ends_in")
+    )
+    goes_on = (pl.col("ends_in") == "transfer").shift(1, fill_value=False) & (
+        pl.col("card_id") == pl.col("card_id").shift(1)
+    ).fill_null(False)
+    return (
+        ended.with_columns((~goes_on).cum_sum().alias("journey"))
+        .with_columns(
+            pl.col("leg_id").first().over("journey").alias("journey_id"),
+            pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("journey").alias("leg_number"),
+        )
+        .select(*[name for name in legs.columns if name != "trip"], "journey_id", "leg_number", "ends_in")
+    )
+
+
+def journeys(legs: pl.DataFrame) -> pl.DataFrame:
+    """One row a journey (columns of Journey) from legs with journey_id; sorted by journey_id."""
+    rank = pl.col("method").replace_strict(WEAKEST_FIRST, return_dtype=pl.Int64)
+    return (
+        legs.sort("journey_id", "leg_number")
+        .group_by("journey_id", maintain_order=True)
+        .agg(
+            pl.col("service_date").first(),
+            pl.col("card_id").first(),
+            pl.col("boarding_stop_id").first().alias("origin_stop_id"),
+            pl.col("alighting_stop_id").last().alias("destination_stop_id"),
+            pl.col("boarded_at").first().alias("started_at"),
+            pl.col("alighted_at").last().alias("ended_at"),
+            pl.len().cast(pl.Int64).alias("legs"),
+            pl.col("pax").mean().round(6),
+            pl.col("method").sort_by(rank).first(),
+            (pl.col("confidence") * pl.col("boarding_confidence")).min(),
+        )
+        .select(Journey.column_names())
+    )
+
+
+def headways_run(visits: pl.DataFrame) -> pl.DataFrame:
+    """Headway each bus had at each stop behind the one before it of its line: next_trip, next_stop, headway_s."""
+    before = pl.col("arrival").shift(1).over("line", "direction_id", "stop_id")
+    return (
+        visits.sort("line", "direction_id", "stop_id", "arrival", "vehicle_id", "trip_id_performed")
+        .with_columns(((pl.col("arrival") - before).dt.total_milliseconds() / 1000).alias("headway_s"))
+        .select(
+            pl.concat_str("vehicle_id", "trip_id_performed", separator="\x1f").alias("next_trip"),
+            pl.col("stop_id").alias("next_stop"),
+            "headway_s",
+        )
+        .unique(["next_trip", "next_stop"], keep="first", maintain_order=True)
+    )
+
+
+def _named(place: pl.DataFrame, stop: str, end: str) -> pl.DataFrame:
+    return place.rename({"stop_id": stop, "x_m": f"{end}_x", "y_m": f"{end}_y"})
+
+
+def _distance(one: str, other: str) -> pl.Expr:
+    return ((pl.col(f"{one}_x") - pl.col(f"{other}_x")) ** 2 + (pl.col(f"{one}_y") - pl.col(f"{other}_y")) ** 2).sqrt()

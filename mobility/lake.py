@@ -1,0 +1,80 @@
+"""Parquet on disk: one folder a table, one folder a service date, rows clustered as the reader needs them.
+
+A part is written beside its place and renamed into it, so a reader or a crash never sees half a part. Its name is
+given by the caller from what it was made of: the same input written twice is the same file.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import dataframely as dy
+import polars as pl
+
+from mobility.errors import LakeError
+
+S = TypeVar("S", bound=dy.Schema)
+WHOLE = "data"
+
+
+def partition(lake: Path, table: str, service_date: date) -> Path:
+    """Folder of one table's rows of one service date."""
+    return lake / table / f"service_date={service_date.isoformat()}"
+
+
+def write(
+    lake: Path, table: str, schema: type[S], rows: pl.DataFrame, service_date: date, *, part: str = WHOLE
+) -> Path:
+    """Write `rows` of one service date, checked against `schema`, as one part of `table`; returns its path.
+
+    A part of the same name is replaced. Raises LakeError where the rows break the schema."""
+    try:
+        checked = schema.validate(rows.select(schema.column_names()), cast=True)
+    except (dy.exc.SchemaError, dy.exc.ValidationError, pl.exceptions.PolarsError) as error:
+        raise LakeError(f"table {table}, {service_date}: rows do not fit its schema: {error}") from error
+    path = partition(lake, table, service_date) / f"{part}.parquet"
+    write_parquet(checked, path)
+    return path
+
+
+def write_parquet(rows: pl.DataFrame, path: Path) -> None:
+    """Write one Parquet file through a neighbour and a rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    rows.write_parquet(partial, compression="lz4", statistics=True)
+    partial.replace(path)
+
+
+def scan(lake: Path, table: str, schema: type[S], service_date: date | None = None) -> pl.LazyFrame:
+    """The rows of `table`, of one service date or of all, lazily; empty and typed where there are none."""
+    folder = lake / table if service_date is None else partition(lake, table, service_date)
+    files = sorted(folder.rglob("*.parquet"))
+    if not files:
+        return schema.create_empty().lazy()
+    return pl.scan_parquet(files, hive_partitioning=False)
+
+
+def read(lake: Path, table: str, schema: type[S], service_date: date | None = None) -> dy.DataFrame[S]:
+    """The rows of `table` as a checked frame. Raises LakeError where they are not what `schema` says."""
+    try:
+        return schema.validate(scan(lake, table, schema, service_date).collect())
+    except (dy.exc.SchemaError, dy.exc.ValidationError, pl.exceptions.PolarsError) as error:
+        raise LakeError(f"{lake / table}: not a table of {schema.__name__}: {error}") from error
+
+
+def replace_entries(built: Path, target: Path) -> None:
+    """Move every entry of folder `built` into `target`, each replacing what stands there, then remove `built`.
+
+    Each entry is renamed, so one entry is never half there; entries of `target` that `built` lacks stay."""
+    target.mkdir(parents=True, exist_ok=True)
+    for entry in sorted(built.iterdir()):
+        place = target / entry.name
+        old = target / f".{entry.name}.old"
+        if place.is_dir():
+            place.rename(old)
+        entry.replace(place)
+        shutil.rmtree(old, ignore_errors=True)
+    built.rmdir()

@@ -1,0 +1,394 @@
+"""The whole line of mobility in order: a folder of feeds in, the flows folder out. Reads like its table of contents."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from mobility import flows, lake
+from mobility.alightings import Alightings, ChainingRules, alightings
+from mobility.boardings import BOARDS, boardings
+from mobility.clocks import assert_same_clock
+from mobility.expansion import Expansion, control_totals, line_factors
+from mobility.geometry import Projection
+from mobility.ingest import Ingested, ServiceDay, ingest_fares, ingest_locations, nothing_ingested
+from mobility.journeys import journeys, journeys_of_legs
+from mobility.performed import PERFORMED, Performed, assign_trips
+from mobility.schemas import (
+    Boarding,
+    FareTransaction,
+    Journey,
+    JourneyLeg,
+    LineLoad,
+    LinkLoad,
+    OdFlow,
+    Quarantined,
+    StopVisit,
+    VehicleLocation,
+)
+from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
+from mobility.sources.manifest import Manifest, read_manifest
+from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_strings, read_tides, timestamps
+from mobility.visits import stop_visits
+
+Progress = Callable[[str, float], None]
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class FileCount:
+    """Rows of one file: read = accepted + quarantined; `reasons` counts the quarantined."""
+
+    file: str
+    read: int
+    accepted: int
+    quarantined: int
+    reasons: dict[str, int]
+
+
+@dataclass(frozen=True)
+class FlowsSummary:
+    """What became of the feeds (also `summary.json`). Counts of taps by how their stops are known; `pax` = passengers
+    after scaling; `warnings` = sentences an operator should read."""
+
+    agency_id: str
+    service_date: str
+    zone: str
+    begin_s: float
+    end_s: float
+    files: tuple[FileCount, ...]
+    trips: int
+    trips_by_pattern: int
+    trips_unmatched: int
+    stop_visits: int
+    taps: int
+    boarded: int
+    unplaced: int
+    pax: float
+    boarding_methods: dict[str, int]
+    alighting_methods: dict[str, int]
+    journeys: int
+    expansion_change: float | None
+    lines_without_taps: tuple[str, ...]
+    lines_without_total: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def build_flows(
+    feeds: Path,
+    out: Path,
+    *,
+    key: bytes,
+    walk_limit_m: float = 750.0,
+    progress: Progress | None = None,
+) -> FlowsSummary:
+    """Read a feeds folder, write the flows folder `out`, and say what became of every row.
+
+    `key` (at least 16 bytes) makes the pseudonyms of cards. `progress(stage, share_done)` is called before each stage.
+    A feed that is missing or empty gives empty tables and a warning. The same feeds and key give the same bytes; a
+    crash leaves `out` as it was. Raises FeedError (a missing column, a broken file), WrongZoneError, MobilityError."""
+    tell = progress or _silent
+    manifest = read_manifest(feeds)
+    day = _Day.of(manifest)
+    tell("timetable", 0.0)
+    timetable = _timetable(feeds, manifest)
+    tell("vehicle positions", 0.1)
+    locations, locations_file = _locations(feeds, manifest, timetable)
+    raw_taps = _raw(feeds, "fare_transactions.csv", FARE_TRANSACTIONS, manifest.zone)
+    tell("stop visits", 0.25)
+    performed = _performed(locations.accepted, timetable)
+    visits = _visits(performed, timetable, raw_taps, day, manifest)
+    tell("taps", 0.45)
+    taps = _taps(raw_taps, visits, locations.accepted, timetable, manifest, key)
+    tell("boardings and alightings", 0.55)
+    boarded = boardings(taps.accepted, visits)
+    ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops, ChainingRules(walk_limit_m))
+    tell("scaling", 0.75)
+    expansion = _expansion(feeds, ended.legs, day, manifest)
+    legs = _legs(ended, expansion, visits, timetable, manifest)
+    tell("flows", 0.85)
+    tables = _tables(legs, ended.shares, visits, day, manifest)
+    unplaced = taps.accepted.filter(pl.col("fare_action").is_in(BOARDS)).join(
+        boarded.select("transaction_id"), on="transaction_id", how="anti"
+    )
+    files = (_count("vehicle_locations.csv", locations), _count("fare_transactions.csv", taps))
+    summary = _summary(manifest, files, performed, tables, unplaced.height, expansion)
+    summary = replace(summary, warnings=_warnings(summary, timetable, locations_file, raw_taps))
+    tell("writing", 0.95)
+    building = out.parent / f".{out.name}.building"
+    shutil.rmtree(building, ignore_errors=True)
+    _write(building, manifest, locations, taps, unplaced, tables, summary)
+    lake.replace_entries(building, out)
+    tell("done", 1.0)
+    return summary
+
+
+def read_summary(flows_folder: Path) -> FlowsSummary:
+    """The summary of a flows folder."""
+    content = json.loads((flows_folder / SUMMARY).read_text(encoding="utf-8"))
+    content["files"] = tuple(FileCount(**file) for file in content["files"])
+    for name in ("lines_without_taps", "lines_without_total", "warnings"):
+        content[name] = tuple(content[name])
+    return FlowsSummary(**content)
+
+
+@dataclass(frozen=True)
+class _Day:
+    """The service day's clock: epoch seconds of its midnight and of the end of the record."""
+
+    midnight_s: float
+    end_s: float
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> _Day:
+        midnight_s = manifest.midnight().timestamp()
+        return cls(midnight_s, midnight_s + manifest.end_s)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    legs: pl.DataFrame
+    journeys: pl.DataFrame
+    od: pl.DataFrame
+    boardings: pl.DataFrame
+    link_loads: pl.DataFrame
+    line_loads: pl.DataFrame
+    visits: pl.DataFrame
+
+
+def _silent(stage: str, share_done: float) -> None:
+    """Progress nobody asked for."""
+
+
+def _timetable(feeds: Path, manifest: Manifest) -> Timetable:
+    path = feeds / "gtfs.zip"
+    if not path.exists():
+        west, south, east, north = manifest.bounds or (0.0, 0.0, 0.0, 0.0)
+        return empty_timetable(Projection((west + east) / 2, (south + north) / 2))
+    return read_timetable(path, manifest.service_date)
+
+
+def _raw(feeds: Path, name: str, required: tuple[str, ...], zone: str) -> RawTable | None:
+    path = feeds / name
+    return read_tides(path, required, zone) if path.exists() else None
+
+
+def _service_day(manifest: Manifest) -> ServiceDay:
+    return ServiceDay(manifest.agency_id, manifest.service_date, manifest.midnight(), manifest.bounds)
+
+
+def _locations(feeds: Path, manifest: Manifest, timetable: Timetable) -> tuple[Ingested, RawTable | None]:
+    raw = _raw(feeds, "vehicle_locations.csv", VEHICLE_LOCATIONS, manifest.zone)
+    if raw is None:
+        return nothing_ingested(VehicleLocation), None
+    day = _service_day(manifest)
+    if day.bounds is None:
+        day = replace(day, bounds=timetable.bounds)
+    return ingest_locations(raw, day), raw
+
+
+def _performed(locations: pl.DataFrame, timetable: Timetable) -> Performed:
+    placed = timetable.projection.project(locations, "longitude", "latitude")
+    return assign_trips(placed, timetable)
+
+
+def _visits(
+    performed: Performed, timetable: Timetable, raw_taps: RawTable | None, day: _Day, manifest: Manifest
+) -> pl.DataFrame:
+    """Stop visits, and a check that the taps tell the same time as the vehicles."""
+    tapped = (
+        raw_taps.rows["vehicle_id"].drop_nulls().unique().sort()
+        if raw_taps is not None
+        else pl.Series([], dtype=pl.String)
+    )
+    visits = stop_visits(performed, timetable, _scheduled_only(tapped, performed, timetable), day.midnight_s, day.end_s)
+    if raw_taps is not None:
+        times = raw_taps.rows.select("vehicle_id", timestamps(raw_taps).alias("at"))
+        assert_same_clock(times, visits, manifest.zone)
+    return visits.with_columns(pl.lit(manifest.service_date).alias("service_date")).select(StopVisit.column_names())
+
+
+def _scheduled_only(tapped: pl.Series, performed: Performed, timetable: Timetable) -> pl.DataFrame:
+    """Vehicles with taps but without positions, where their id is that of a trip or a block (PERFORMED)."""
+    silent = pl.DataFrame({"vehicle_id": tapped}).filter(
+        ~pl.col("vehicle_id").is_in(performed.trips["vehicle_id"].unique().to_list())
+    )
+    trips = timetable.trips.with_columns(pl.col("trip_id").alias("trip_id_performed"))
+    own = silent.join(trips, left_on="vehicle_id", right_on="trip_id", how="inner", coalesce=False)
+    block = silent.join(trips, left_on="vehicle_id", right_on="block_id", how="inner", coalesce=False)
+    return pl.concat([own.select(list(PERFORMED)), block.select(list(PERFORMED))])
+
+
+def _taps(
+    raw: RawTable | None,
+    visits: pl.DataFrame,
+    locations: pl.DataFrame,
+    timetable: Timetable,
+    manifest: Manifest,
+    key: bytes,
+) -> Ingested:
+    if raw is None:
+        return nothing_ingested(FareTransaction)
+    known = pl.concat(
+        [
+            locations["vehicle_id"],
+            visits["vehicle_id"],
+            timetable.trips["trip_id"],
+            timetable.trips["block_id"].drop_nulls(),
+        ]
+    ).unique()
+    return ingest_fares(raw, _service_day(manifest), known.sort().to_list() or None, key)
+
+
+def _expansion(feeds: Path, legs: pl.DataFrame, day: _Day, manifest: Manifest) -> Expansion:
+    path = feeds / "control_totals.csv"
+    totals = control_totals(read_strings(path), path.name) if path.exists() else None
+    hour = ((pl.col("boarded_at").dt.epoch("ms") / 1000 - day.midnight_s) // 3600).cast(pl.Int64).alias("hour")
+    tapped = legs.group_by("line", hour).agg(pl.col("riders").sum()).sort("line", "hour")
+    return line_factors(tapped, totals, manifest.cash_share)
+
+
+def _legs(
+    ended: Alightings, expansion: Expansion, visits: pl.DataFrame, timetable: Timetable, manifest: Manifest
+) -> pl.DataFrame:
+    weighed = (
+        ended.legs.rename({"transaction_id": "leg_id"})
+        .join(expansion.factors, on="line", how="left", maintain_order="left")
+        .with_columns(
+            pl.lit(manifest.agency_id).alias("agency_id"),
+            pl.lit(manifest.service_date).alias("service_date"),
+            pl.col("factor").fill_null(expansion.default_factor).alias("weight"),
+        )
+        .with_columns((pl.col("weight") * pl.col("riders")).round(flows.DIGITS).alias("pax"))
+    )
+    return journeys_of_legs(weighed, visits, timetable.stops).select(JourneyLeg.column_names())
+
+
+def _tables(legs: pl.DataFrame, shares: pl.DataFrame, visits: pl.DataFrame, day: _Day, manifest: Manifest) -> _Tables:
+    midnight = manifest.midnight()
+    whole = journeys(legs)
+    loads = flows.link_loads(legs, visits, shares)
+    return _Tables(
+        legs,
+        whole,
+        flows.od_flows(legs, whole, shares, midnight),
+        flows.boardings_by_stop(legs),
+        loads,
+        flows.line_loads(loads, midnight, manifest.begin_s, manifest.end_s),
+        visits,
+    )
+
+
+def _count(file: str, ingested: Ingested) -> FileCount:
+    reasons = ingested.quarantined.group_by("reason").len().sort("reason")
+    return FileCount(
+        file,
+        ingested.read,
+        ingested.accepted.height,
+        ingested.quarantined.height,
+        dict(zip(reasons["reason"].to_list(), reasons["len"].to_list(), strict=True)),
+    )
+
+
+def _methods(legs: pl.DataFrame, column: str) -> dict[str, int]:
+    counted = legs.group_by(column).len().sort(column)
+    return dict(zip(counted[column].to_list(), counted["len"].to_list(), strict=True))
+
+
+def _summary(
+    manifest: Manifest,
+    files: tuple[FileCount, ...],
+    performed: Performed,
+    tables: _Tables,
+    unplaced: int,
+    expansion: Expansion,
+) -> FlowsSummary:
+    return FlowsSummary(
+        agency_id=manifest.agency_id,
+        service_date=manifest.service_date.isoformat(),
+        zone=manifest.zone,
+        begin_s=manifest.begin_s,
+        end_s=manifest.end_s,
+        files=files,
+        trips=performed.trips.height,
+        trips_by_pattern=performed.by_pattern,
+        trips_unmatched=performed.unmatched,
+        stop_visits=tables.visits.height,
+        taps=tables.legs.height + unplaced,
+        boarded=tables.legs.height,
+        unplaced=unplaced,
+        pax=round(float(tables.legs["pax"].sum()), flows.DIGITS),
+        boarding_methods=_methods(tables.legs, "boarding_method"),
+        alighting_methods=_methods(tables.legs, "method"),
+        journeys=tables.journeys.height,
+        expansion_change=None if expansion.fit is None else round(expansion.fit.change, flows.DIGITS),
+        lines_without_taps=expansion.unscaled,
+        lines_without_total=expansion.unknown,
+        warnings=(),
+    )
+
+
+def _warnings(
+    summary: FlowsSummary, timetable: Timetable, locations: RawTable | None, taps: RawTable | None
+) -> tuple[str, ...]:
+    found: list[str] = []
+    if timetable.trips.is_empty():
+        found.append("There is no timetable for the service date: no stop can be named, so the flows are empty.")
+    if locations is None or locations.rows.is_empty():
+        found.append("There are no vehicle positions: stops come from the timetable alone.")
+    if taps is None or taps.rows.is_empty():
+        found.append("There are no taps: the flows are empty.")
+    for file in summary.files:
+        if file.quarantined:
+            found.append(f"{file.file}: {file.quarantined} of {file.read} rows are in quarantine.")
+    if summary.trips_by_pattern:
+        found.append(
+            f"The timetable does not name {summary.trips_by_pattern} of the trips the vehicles reported; "
+            "they were given the pattern whose stops they passed."
+        )
+    if summary.trips_unmatched:
+        found.append(
+            f"{summary.trips_unmatched} trips the vehicles reported fit neither a trip nor a pattern of the timetable; "
+            "their taps have no stop."
+        )
+    if summary.unplaced:
+        found.append(f"{summary.unplaced} of {summary.taps} taps could be given no stop (table unplaced_taps).")
+    if summary.lines_without_taps:
+        found.append(f"Lines {', '.join(summary.lines_without_taps)} have a control total but no tap to scale.")
+    return tuple(found)
+
+
+def _write(
+    building: Path,
+    manifest: Manifest,
+    locations: Ingested,
+    taps: Ingested,
+    unplaced: pl.DataFrame,
+    tables: _Tables,
+    summary: FlowsSummary,
+) -> None:
+    day = manifest.service_date
+    lake.write(building, "vehicle_locations", VehicleLocation, locations.accepted, day, part=locations.digest)
+    lake.write(building, "fare_transactions", FareTransaction, taps.accepted, day, part=taps.digest)
+    lake.write(building, "unplaced_taps", FareTransaction, unplaced, day)
+    lake.write(building, "journey_legs", JourneyLeg, tables.legs, day)
+    lake.write(building, "journeys", Journey, tables.journeys, day)
+    lake.write(building, "od_flows", OdFlow, tables.od, day)
+    lake.write(building, "boardings", Boarding, tables.boardings, day)
+    lake.write(building, "link_loads", LinkLoad, tables.link_loads, day)
+    lake.write(building, "line_loads", LineLoad, tables.line_loads, day)
+    lake.write(building, "stop_visits", StopVisit, tables.visits, day)
+    for name, ingested in (("vehicle_locations", locations), ("fare_transactions", taps)):
+        lake.write_parquet(
+            Quarantined.validate(ingested.quarantined, cast=True), building / "quarantine" / f"{name}.parquet"
+        )
+    _write_json(building / SUMMARY, asdict(summary))
+
+
+def _write_json(path: Path, content: dict[str, object]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,48 @@
+"""Card numbers become keyed pseudonyms; small counts are not published.
+
+Pseudonym: keyed BLAKE2b (RFC 7693, section 2.9: a message authentication code), 16 bytes. Without the key nobody can
+try card numbers through; a new key per period breaks the thread between periods. Suppression: k-anonymity (Sweeney
+2002) on the number of different cards behind a cell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import polars as pl
+
+from mobility.errors import MobilityError
+
+DEFAULT_K = 5
+MIN_KEY_BYTES = 16
+
+
+def pseudonym(card_number: str, key: bytes) -> str:
+    """Keyed pseudonym of one card number, 32 hexadecimal digits; the same for the same key, nothing without it."""
+    return hashlib.blake2b(card_number.encode(), key=_digest_key(key), digest_size=16).hexdigest()
+
+
+def pseudonyms(card_numbers: pl.Series, key: bytes) -> pl.Series:
+    """Pseudonyms of a column of card numbers (nulls stay null); hashes each different card once."""
+    distinct = card_numbers.drop_nulls().unique()
+    hashed = [pseudonym(number, key) for number in distinct.to_list()]
+    return card_numbers.replace_strict(
+        distinct, pl.Series(hashed, dtype=pl.String), default=None, return_dtype=pl.String
+    )
+
+
+def publish(table: pl.DataFrame, *, k: int = DEFAULT_K) -> pl.DataFrame:
+    """The rows of a table that rest on at least `k` cards, without that count itself.
+
+    `table` has a column `cards` (od_flows, boardings). Raises MobilityError where it has none or k < 1."""
+    if k < 1:
+        raise MobilityError(f"k = {k}: suppression needs k of at least 1")
+    if "cards" not in table.columns:
+        raise MobilityError("a table is published by its column 'cards' (od_flows, boardings), and this one has none")
+    return table.filter(pl.col("cards") >= k).drop("cards")
+
+
+def _digest_key(key: bytes) -> bytes:
+    if len(key) < MIN_KEY_BYTES:
+        raise MobilityError(f"the key for card pseudonyms has {len(key)} bytes; give at least {MIN_KEY_BYTES}")
+    return hashlib.blake2b(key, digest_size=64).digest()

@@ -1,0 +1,176 @@
+"""How right the flows are, where the truth is known: simulated riders and buses. Pure: frames in, figures out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from mobility.alightings import Alightings
+from mobility.errors import FeedError
+from mobility.privacy import pseudonyms
+
+RIDES = ("fare_media_id", "vehicle_id", "trip_id", "boarding_stop_id", "boarded_at_s", "alighting_stop_id")
+BUS_LOADS = ("vehicle_id", "trip_id", "stop_sequence", "stop_id", "departed_at_s", "load_pax")
+SURE = ("chained", "chained_last")
+LATEST_TAP_S = 300.0
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What really happened. `rides`: card_id (null: cash), vehicle_id, trip_id, boarding_stop_id, boarded_at_s,
+    alighting_stop_id (null: still aboard); `loads`: vehicle_id, trip_id, stop_sequence, true_load_pax."""
+
+    rides: pl.DataFrame
+    loads: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class FlowScore:
+    """Shares are of the legs compared. `chained_exact_choice`: chained legs with three or more stops to choose from.
+    `load_mae_pax`: mean absolute error of a bus's load after a stop; `oracle_mae_pax`: of loads that know every tapped
+    rider's alighting and scale for cash by the line's total; `mean_load_pax`: what the error is to be held against."""
+
+    legs: int
+    boarding_exact: float
+    chained: int
+    chained_exact: float
+    chained_exact_choice: float
+    probable: int
+    probable_exact: float
+    loads: int
+    load_mae_pax: float
+    oracle_mae_pax: float
+    mean_load_pax: float
+    missing_loads: int
+
+
+def read_truth(folder: Path, key: bytes) -> Truth:
+    """rides.csv and bus_loads.csv of a `truth` folder, cards as pseudonyms. Raises FeedError on a missing column."""
+    rides = _strings(folder / "rides.csv", RIDES)
+    loads = _strings(folder / "bus_loads.csv", BUS_LOADS)
+    return Truth(
+        rides.with_columns(
+            pseudonyms(rides["fare_media_id"], key).alias("card_id"), pl.col("boarded_at_s").cast(pl.Float64)
+        ).drop("fare_media_id"),
+        loads.select(
+            "vehicle_id",
+            "trip_id",
+            pl.col("stop_sequence").cast(pl.Int64),
+            pl.col("load_pax").cast(pl.Float64).alias("true_load_pax"),
+        ),
+    )
+
+
+def score_flows(
+    legs: pl.DataFrame, link_loads: pl.DataFrame, visits: pl.DataFrame, truth: Truth, midnight_s: float
+) -> FlowScore:
+    """Hold legs (JourneyLeg) and loads (LinkLoad) against the truth; `midnight_s` is the epoch of its second 0."""
+    matched = match_legs(legs, truth, midnight_s)
+    ended = matched.filter(pl.col("true_alighting").is_not_null())
+    sure = ended.filter(pl.col("method").is_in(SURE))
+    last = visits.group_by("vehicle_id", "trip_id_performed").agg(pl.col("trip_stop_sequence").max().alias("last_stop"))
+    choice = sure.join(last, on=["vehicle_id", "trip_id_performed"]).filter(
+        pl.col("last_stop") - pl.col("boarding_stop_sequence") >= 3
+    )
+    probable = ended.filter(pl.col("method") == "probable")
+    trip = ["vehicle_id", "trip_id", "stop_sequence"]
+    compared = truth.loads.join(link_loads.select(*trip, "load_pax"), on=trip).join(
+        oracle_loads(legs, truth, visits, midnight_s), on=trip, how="left"
+    )
+    return FlowScore(
+        matched.height,
+        _share(matched, pl.col("boarding_stop_id") == pl.col("true_boarding")),
+        sure.height,
+        _share(sure, _right()),
+        _share(choice, _right()),
+        probable.height,
+        _share(probable, _right()),
+        compared.height,
+        _mean(compared, (pl.col("load_pax") - pl.col("true_load_pax")).abs()),
+        _mean(compared, (pl.col("oracle_pax").fill_null(0.0) - pl.col("true_load_pax")).abs()),
+        _mean(compared, pl.col("true_load_pax")),
+        truth.loads.height - compared.height,
+    )
+
+
+def match_legs(legs: pl.DataFrame, truth: Truth, midnight_s: float) -> pl.DataFrame:
+    """Legs with the ride of the same card in the same vehicle nearest before the tap: true_boarding, true_alighting."""
+    rides = truth.rides.filter(pl.col("card_id").is_not_null()).select(
+        "card_id",
+        "vehicle_id",
+        pl.col("trip_id").alias("true_trip"),
+        pl.col("boarding_stop_id").alias("true_boarding"),
+        pl.col("alighting_stop_id").alias("true_alighting"),
+        pl.col("boarded_at_s"),
+    )
+    off_s = pl.col("boarded_at").dt.epoch("ms") / 1000 - midnight_s - pl.col("boarded_at_s")
+    return (
+        legs.join(rides, on=["card_id", "vehicle_id"])
+        .with_columns(off_s.abs().alias("off_s"))
+        .filter(pl.col("off_s") <= LATEST_TAP_S)
+        .sort("leg_id", "off_s", "true_trip")
+        .unique("leg_id", keep="first", maintain_order=True)
+    )
+
+
+def oracle_loads(legs: pl.DataFrame, truth: Truth, visits: pl.DataFrame, midnight_s: float) -> pl.DataFrame:
+    """Loads an oracle would give who knows where every tapped rider got off but not who paid cash: vehicle_id, trip_id,
+    stop_sequence, oracle_pax."""
+    known = match_legs(legs, truth, midnight_s)
+    stops = visits.select(
+        "vehicle_id", "trip_id_performed", "trip_stop_sequence", pl.col("stop_id").alias("true_alighting")
+    )
+    trip = ["vehicle_id", "trip_id_performed"]
+    off = (
+        known.join(stops, on=[*trip, "true_alighting"])
+        .filter(pl.col("trip_stop_sequence") > pl.col("boarding_stop_sequence"))
+        .sort("leg_id", "trip_stop_sequence")
+        .unique("leg_id", keep="first", maintain_order=True)
+        .select(*trip, "trip_stop_sequence", (-pl.col("pax")).alias("change"))
+    )
+    on = known.select(
+        *trip, pl.col("boarding_stop_sequence").alias("trip_stop_sequence"), pl.col("pax").alias("change")
+    )
+    stop = [*trip, "trip_stop_sequence"]
+    return (
+        visits.select(stop)
+        .join(pl.concat([on, off]).group_by(stop).agg(pl.col("change").sum()), on=stop, how="left")
+        .sort(stop)
+        .select(
+            "vehicle_id",
+            pl.col("trip_id_performed").alias("trip_id"),
+            pl.col("trip_stop_sequence").alias("stop_sequence"),
+            pl.col("change").fill_null(0.0).cum_sum().over(trip).alias("oracle_pax"),
+        )
+    )
+
+
+def expected_right(ended: Alightings) -> float:
+    """Share of legs expected right if the confidences are true."""
+    return _mean(ended.legs, pl.col("confidence"))
+
+
+def _right() -> pl.Expr:
+    return pl.col("alighting_stop_id") == pl.col("true_alighting")
+
+
+def _share(frame: pl.DataFrame, condition: pl.Expr) -> float:
+    return _mean(frame, condition.fill_null(False).cast(pl.Float64))
+
+
+def _mean(frame: pl.DataFrame, value: pl.Expr) -> float:
+    mean = frame.select(value.mean().alias("mean"))["mean"][0]
+    return float("nan") if mean is None else float(mean)
+
+
+def _strings(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+    try:
+        table = pl.read_csv(path, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise FeedError(f"{path} cannot be read: {error}") from error
+    for column in columns:
+        if column not in table.columns:
+            raise FeedError(f"{path} lacks the column '{column}'")
+    return table.select(columns)

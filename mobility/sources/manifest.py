@@ -1,0 +1,80 @@
+"""feeds.json: what a folder of feeds is of: agency, service date, zone, period, bounds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from mobility.errors import FeedError
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the feeds of one folder share. `begin_s` and `end_s` count from local midnight of the service date;
+    `bounds` are min longitude, min latitude, max longitude, max latitude."""
+
+    agency_id: str
+    service_date: date
+    zone: str
+    begin_s: float
+    end_s: float
+    cash_share: float
+    bounds: tuple[float, float, float, float] | None
+
+    def midnight(self) -> datetime:
+        """Start of the service date's clock in UTC: noon minus 12 h in local time, as in GTFS."""
+        noon = datetime(self.service_date.year, self.service_date.month, self.service_date.day, 12)
+        return noon.replace(tzinfo=ZoneInfo(self.zone)).astimezone(UTC) - timedelta(hours=12)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `feeds.json` of a feeds folder. Raises FeedError naming what is missing or wrong."""
+    path = folder / "feeds.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FeedError(f"{path} is missing: a feeds folder needs it for zone and service date") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise FeedError(f"{path} is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise FeedError(f"{path} must hold one JSON object")
+    return _manifest(content, path)
+
+
+def _manifest(content: dict[str, object], path: Path) -> Manifest:
+    missing = [name for name in ("agency_id", "service_date", "zone", "begin_s", "end_s") if name not in content]
+    if missing:
+        raise FeedError(f"{path} lacks {', '.join(missing)}")
+    try:
+        service_date = date.fromisoformat(str(content["service_date"]))
+        begin_s, end_s = float(str(content["begin_s"])), float(str(content["end_s"]))
+        cash_share = float(str(content.get("cash_share") or 0.0))
+    except ValueError as error:
+        raise FeedError(f"{path}: {error}") from error
+    zone = str(content["zone"])
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise FeedError(f"{path}: zone '{zone}' is no IANA time zone such as Asia/Almaty") from None
+    if end_s <= begin_s:
+        raise FeedError(f"{path}: end_s {end_s:g} is not after begin_s {begin_s:g}")
+    if not 0 <= cash_share < 1:
+        raise FeedError(f"{path}: cash_share {cash_share:g} must be at least 0 and under 1")
+    return Manifest(
+        str(content["agency_id"]), service_date, zone, begin_s, end_s, cash_share, _bounds(content.get("bounds"), path)
+    )
+
+
+def _bounds(value: object, path: Path) -> tuple[float, float, float, float] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 4:
+        raise FeedError(f"{path}: bounds must be [min_lon, min_lat, max_lon, max_lat]")
+    try:
+        west, south, east, north = (float(str(edge)) for edge in value)
+    except ValueError as error:
+        raise FeedError(f"{path}: bounds: {error}") from error
+    return west, south, east, north
