@@ -103,6 +103,8 @@ def _least_ambers_s(
     for change in changes:
         for group, amber_s in change.amber_s.items():
             ambers_s.setdefault(group, []).append(amber_s)
+        for group, intervals in change.greens.items():
+            ambers_s.setdefault(group, []).extend(i.amber_s for i in intervals if i.amber_s is not None)
     return {group: min(shown) for group, shown in ambers_s.items() if shown}
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from optimiser.safety.findings import TOLERANCE_S, Finding, Rule, seconds
 from optimiser.safety.history import interval_length_s
-from optimiser.signals import ControllerPlan, Interstage, Right, StageWindow
+from optimiser.signals import ControllerPlan, GreenInterval, Interstage, Right, StageWindow
 
 
 def stage_rules(plan: ControllerPlan) -> Iterator[Finding]:
@@ -112,18 +113,17 @@ def _shown_s(plan: ControllerPlan, group: str, right: Right, start_s: float, len
         if interval.right is not right:
             continue
         green_s = interval_length_s(interval.start_s, interval.end_s, plan.cycle_s)
-        for turn in (-1, 0, 1):
+        for turn in (-1, 0, 1, 2):
             green_start_s = interval.start_s + turn * plan.cycle_s
             shown_s += max(0.0, min(green_start_s + green_s, start_s + length_s) - max(green_start_s, start_s))
     return shown_s
 
 
 def _switches(plan: ControllerPlan, change: Interstage, start_s: float) -> Iterator[Finding]:
-    """The switch times of an interstage are those of the greens."""
+    """The greens within an interstage are those that its switch times tell, group by group."""
     stages = {stage.id: stage for stage in plan.stages}
     if change.from_stage not in stages or change.to_stage not in stages:
         return
-    before, after = stages[change.from_stage].greens, stages[change.to_stage].greens
     for what, times in (("on", change.on_s), ("off", change.off_s)):
         for group, time_s in sorted(times.items()):
             if time_s > change.duration_s + TOLERANCE_S:
@@ -133,31 +133,76 @@ def _switches(plan: ControllerPlan, change: Interstage, start_s: float) -> Itera
                 )
                 groups = (change.from_stage, change.to_stage, group)
                 yield _finding(plan, Rule.INTERSTAGE, groups, start_s, message, time_s, change.duration_s)
-    for group, off_s in sorted(change.off_s.items()):
-        on_s = change.on_s.get(group)
-        if group in before and (on_s is None or on_s > off_s + TOLERANCE_S) and off_s < change.duration_s - TOLERANCE_S:
-            yield from _mismatch(plan, change, group, start_s + off_s, None)
-    for group, on_s in sorted(change.on_s.items()):
-        if group in after and on_s < change.duration_s - TOLERANCE_S:
-            yield from _mismatch(plan, change, group, start_s + on_s, after[group])
+    before, after = stages[change.from_stage].greens, stages[change.to_stage].greens
+    for group in sorted({*before, *after, *change.off_s, *change.on_s, *change.greens}):
+        if group in change.greens:
+            yield from _listed_greens(plan, change, group, change.greens[group], start_s)
+            continue
+        for told in _told(change, group, before.get(group), after.get(group)):
+            length_s = told.end_s - told.start_s
+            if length_s > TOLERANCE_S:
+                yield from _as_told(plan, change, group, told, start_s + told.start_s)
 
 
-def _mismatch(
-    plan: ControllerPlan, change: Interstage, group: str, time_s: float, right: Right | None
+@dataclass(frozen=True)
+class _Told:
+    """Part of an interstage, in seconds after its start, in which a group shows `right` (None: no green)."""
+
+    start_s: float
+    end_s: float
+    right: Right | None
+
+
+def _told(change: Interstage, group: str, before: Right | None, after: Right | None) -> tuple[_Told, ...]:
+    """What the contract of `Interstage` says a group shows from its start to its end."""
+    off_s, on_s, end_s = change.off_s.get(group), change.on_s.get(group), change.duration_s
+    if before is None and after is None:
+        return ()
+    if before is not None and after is not None and off_s is None:
+        switch_s = end_s if on_s is None else on_s
+        return (_Told(0.0, switch_s, before), _Told(switch_s, end_s, after))
+    leaves_s = 0.0 if before is None else off_s or 0.0
+    comes_s = end_s if after is None or on_s is None else on_s
+    return (_Told(0.0, leaves_s, before), _Told(leaves_s, comes_s, None), _Told(comes_s, end_s, after))
+
+
+def _as_told(plan: ControllerPlan, change: Interstage, group: str, told: _Told, at_s: float) -> Iterator[Finding]:
+    length_s = told.end_s - told.start_s
+    if told.right is None:
+        green_s = sum(_shown_s(plan, group, right, at_s, length_s) for right in Right)
+        as_told_s = length_s - green_s
+    else:
+        as_told_s = _shown_s(plan, group, told.right, at_s, length_s)
+    if as_told_s < length_s - TOLERANCE_S:
+        what = "no green" if told.right is None else f"a {told.right} green"
+        message = (
+            f"the interstage from {change.from_stage} to {change.to_stage} gives group {group} {what} for "
+            f"{seconds(length_s)} from {seconds(at_s % plan.cycle_s)} on, the plan for {seconds(as_told_s)}"
+        )
+        groups = (change.from_stage, change.to_stage, group)
+        yield _finding(plan, Rule.INTERSTAGE, groups, at_s, message, round(as_told_s, 6), round(length_s, 6))
+
+
+def _listed_greens(
+    plan: ControllerPlan, change: Interstage, group: str, intervals: tuple[GreenInterval, ...], start_s: float
 ) -> Iterator[Finding]:
-    """A finding unless `group` shows `right` (None: no green) from just after `time_s` on."""
-    instant_s = 5 * TOLERANCE_S
-    probe_s = (time_s + instant_s) % plan.cycle_s
-    shown = [kind for kind in Right if _shown_s(plan, group, kind, probe_s, instant_s) > TOLERANCE_S]
-    if shown == ([] if right is None else [right]):
-        return
-    message = (
-        f"the interstage from {change.from_stage} to {change.to_stage} has group {group} "
-        f"{'without green' if right is None else right} from {seconds(time_s % plan.cycle_s)} on, the greens "
-        f"{' and '.join(shown) or 'without green'}"
-    )
+    """A group whose greens an interstage lists shows these and nothing else within it."""
     groups = (change.from_stage, change.to_stage, group)
-    yield _finding(plan, Rule.INTERSTAGE, groups, time_s % plan.cycle_s, message)
+    for right in Right:
+        listed = [i for i in intervals if i.right is right]
+        listed_s = sum(max(0.0, i.end_s - i.start_s) for i in listed)
+        met_s = sum(
+            _shown_s(plan, group, right, start_s + i.start_s, i.end_s - i.start_s)
+            for i in listed
+            if i.end_s > i.start_s
+        )
+        shown_s = _shown_s(plan, group, right, start_s, change.duration_s)
+        if abs(listed_s - met_s) > TOLERANCE_S or abs(listed_s - shown_s) > TOLERANCE_S:
+            message = (
+                f"the interstage from {change.from_stage} to {change.to_stage} lists {seconds(listed_s)} of {right} "
+                f"green for group {group}, the plan shows {seconds(shown_s)} of it, {seconds(met_s)} at these times"
+            )
+            yield _finding(plan, Rule.INTERSTAGE, groups, start_s, message, round(met_s, 6), round(listed_s, 6))
 
 
 def _finding(
@@ -169,4 +214,12 @@ def _finding(
     measured: float | None = None,
     required: float | None = None,
 ) -> Finding:
-    return Finding(plan.junction, rule, names, at_s, measured, required, f"junction {plan.junction}: {message}")
+    return Finding(
+        plan.junction,
+        rule,
+        names,
+        round(at_s % plan.cycle_s, 6),
+        measured,
+        required,
+        f"junction {plan.junction}: {message}",
+    )

@@ -77,7 +77,7 @@ def _names(plan: ControllerPlan) -> Iterator[Finding]:
         ("the pedestrians", (rule.group for rule in plan.pedestrians)),
         ("the limits", plan.limits),
         ("the stages", (name for stage in plan.stages for name in stage.greens)),
-        ("the interstages", (name for i in plan.interstages for name in (*i.off_s, *i.on_s, *i.amber_s))),
+        ("the interstages", (name for i in plan.interstages for name in (*i.off_s, *i.on_s, *i.amber_s, *i.greens))),
         ("the flashing groups", plan.modes.flashing_amber_groups),
     ]
     for place, names in used:
