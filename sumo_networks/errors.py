@@ -12,7 +12,7 @@ class ScenarioError(NetworkError):
 
 
 class SimulationError(NetworkError):
-    """SUMO ended with an error; the message holds SUMO's own last error line."""
+    """SUMO ended with an error; the message holds SUMO's own error line."""
 
 
 class PlanMismatchError(NetworkError):

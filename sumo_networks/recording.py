@@ -92,6 +92,15 @@ def write_recording(signalled: SignalledLanes, path: Path, begin_s: float, end_s
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def write_edge_recording(path: Path, begin_s: float, end_s: float) -> None:
+    """Additional file that records traffic per edge over the whole period (edge_data.xml, in the folder of `path`)."""
+    path.write_text(
+        f'<additional>\n<edgeData id="jasyl_traffic" withInternal="true" file={_name(path.parent, "edge_data.xml")} '
+        f'begin="{begin_s:g}" end="{end_s:g}" excludeEmpty="true"/>\n</additional>\n',
+        encoding="utf-8",
+    )
+
+
 def _name(folder: Path, file: str) -> str:
     return quoteattr(str(folder / file))
 

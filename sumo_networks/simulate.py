@@ -15,20 +15,21 @@ from pathlib import Path
 import sumo
 
 from sumo_networks.errors import ScenarioError, SimulationError
-from sumo_networks.recording import redirect_outputs, signalled_lanes, write_recording
+from sumo_networks.recording import redirect_outputs, signalled_lanes, write_edge_recording, write_recording
 from sumo_networks.scenario import Scenario
 
 
 class Record(Enum):
-    """How much a run writes: trips alone (fast), or all that a verdict needs."""
+    """How much a run writes: trips alone (fast), trips and where delay arose, or all that a verdict needs."""
 
     TRIPS = "trips"
+    DELAYS = "delays"
     FULL = "full"
 
 
 @dataclass(frozen=True)
 class Run:
-    """Where one run left its outputs. With Record.TRIPS all but `tripinfo` are None.
+    """Where one run left its outputs. With Record.TRIPS all but `tripinfo` are None; Record.DELAYS adds `edge_data`.
 
     `end_s` is when the run stopped; `due_s` the time before which a trip must be due to count."""
 
@@ -128,7 +129,7 @@ def simulate(
 
     `plan` is an additional file with tlLogics, loaded after the scenario's own; `additionals` are loaded last. `scale`
     multiplies the demand of vehicles as SUMO's --scale does (persons stay). Nothing teleports for waiting.
-    Raises SimulationError with SUMO's own last error line, ScenarioError where an additional file is broken."""
+    Raises SimulationError with SUMO's own error line, ScenarioError where an additional file is broken."""
     job = Job(scenario, seed, folder, plan, scale, end_s, additionals, record)
     return _run(job, _Processes())
 
@@ -181,7 +182,7 @@ def _run(job: Job, processes: _Processes) -> Run:
         stops=folder / "stops.xml" if full else None,
         statistic=folder / "statistic.xml" if full else None,
         tls_states=folder / "tls_states.xml" if full else None,
-        edge_data=folder / "edge_data.xml" if full else None,
+        edge_data=folder / "edge_data.xml" if job.record is not Record.TRIPS else None,
         emissions=folder / "emissions.xml" if full else None,
         queues=folder / "queues.xml" if full else None,
     )
@@ -234,6 +235,10 @@ def _options(job: Job, run: Run) -> dict[str, str]:
         recording = folder / "recording.add.xml"
         write_recording(signalled_lanes(scenario.net), recording, run.begin_s, run.end_s)
         files.append(recording)
+    elif run.edge_data is not None:
+        files.append(folder / "recording.add.xml")
+        write_edge_recording(folder / "recording.add.xml", run.begin_s, run.end_s)
+    if job.record is Record.FULL:
         options |= {"stop-output": str(run.stops), "statistic-output": str(run.statistic)}
     if files:
         options["additional-files"] = ",".join(map(str, files))
@@ -243,8 +248,8 @@ def _options(job: Job, run: Run) -> dict[str, str]:
 def _reason(job: Job, code: int, stderr: str) -> str:
     errors = [line.strip() for line in stderr.splitlines() if line.startswith("Error")]
     if errors:
-        said = errors[-1] if not errors[-1].startswith("Error: Quitting") or len(errors) == 1 else errors[-2]
-        said = said.removeprefix("Error:").strip()
+        # The first is the cause; those after it follow from it.
+        said = errors[0].removeprefix("Error:").strip()
     elif code < 0:
         said = f"ended by signal {-code}"
     else:
