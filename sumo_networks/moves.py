@@ -1,0 +1,219 @@
+"""Small changes of a network's timings that a search tries, drawn towards where delay is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from optimiser.signals import ControllerPlan, Junction, Network
+from sumo_networks.timings import Timing, plan_of
+
+STEPS_S: Final = (1, 2, 3, 4, 6, 8, 12)
+OFFSET_STEPS_S: Final = (2, 4, 7, 12, 20)
+EXPLORE: Final = 0.25
+
+
+@dataclass(frozen=True)
+class Freedom:
+    """What the search may change: `fixed_stages` keep their length, `fixed_cycle` junctions keep their cycle,
+    `fixed_junctions` keep everything. `safe` says whether a plan may be tried at all."""
+
+    safe: Callable[[ControllerPlan], bool]
+    fixed_junctions: frozenset[str] = frozenset()
+    fixed_stages: frozenset[tuple[str, str]] = frozenset()
+    fixed_cycle: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Move:
+    """A change of one junction: its new timing, and in words what was done."""
+
+    junction: str
+    timing: Timing
+    what: str
+
+
+@dataclass(frozen=True)
+class Pressure:
+    """Person-seconds lost per approach edge of each junction in the last simulation of the incumbent."""
+
+    delay_s: Mapping[tuple[str, str], float]
+
+    def of_junction(self, junction: Junction) -> float:
+        """Delay on all approaches of a junction."""
+        return sum(self.delay_s.get((junction.id, approach.id), 0.0) for approach in junction.approaches) + (
+            self.delay_s.get((junction.id, ""), 0.0)
+        )
+
+    def of_stages(self, junction: Junction, timing: Timing) -> np.ndarray:
+        """Delay on the approaches that each stage of the timing serves, shared out over the stages that serve them."""
+        stages = {stage.id: stage for stage in junction.stages}
+        served: list[set[str]] = []
+        for stage in timing.sequence.stages:
+            greens = stages[stage].greens
+            served.append({m.approach for m in junction.movements if m.group in greens})
+        pressures = np.zeros(len(served))
+        for approach in junction.approaches:
+            by = [i for i, approaches in enumerate(served) if approach.id in approaches]
+            for i in by:
+                pressures[i] += self.delay_s.get((junction.id, approach.id), 0.0) / len(by)
+        return pressures
+
+
+def draw_move(
+    network: Network,
+    timings: Mapping[str, Timing],
+    others: tuple[Mapping[str, Timing], ...],
+    pressure: Pressure,
+    freedom: Freedom,
+    rng: np.random.Generator,
+) -> Move | None:
+    """A random safe change of one junction, or None where a few draws found none.
+
+    Junctions and the stages that gain are drawn by the delay they cause, the stages that lose by how little they serve.
+    `others` are whole solutions from which a junction's timing may be taken over."""
+    junctions = [j for j in network.junctions if j.id in timings and j.id not in freedom.fixed_junctions]
+    if not junctions:
+        return None
+    weights = _mixed(np.array([pressure.of_junction(junction) for junction in junctions]))
+    for _ in range(20):
+        junction = junctions[int(rng.choice(len(junctions), p=weights))]
+        move = _drawn(junction, timings[junction.id], others, pressure, freedom, rng)
+        if move is not None and _allowed(junction, timings[junction.id], move.timing, freedom):
+            return move
+    return None
+
+
+def _drawn(
+    junction: Junction,
+    timing: Timing,
+    others: tuple[Mapping[str, Timing], ...],
+    pressure: Pressure,
+    freedom: Freedom,
+    rng: np.random.Generator,
+) -> Move | None:
+    kind = rng.random()
+    if kind < 0.45:
+        return _shift(junction, timing, pressure, rng)
+    if kind < 0.55:
+        return _shift_to_neighbour(junction, timing, rng)
+    if kind < 0.75:
+        return _offset(junction, timing, rng)
+    if kind < 0.92 and junction.id not in freedom.fixed_cycle:
+        return _stretch(junction, timing, pressure, rng)
+    return _take_over(junction, timing, others, rng)
+
+
+def _shift(junction: Junction, timing: Timing, pressure: Pressure, rng: np.random.Generator) -> Move | None:
+    """Seconds from one stage to another."""
+    if len(timing.durations_s) < 2:
+        return None
+    pressures = pressure.of_stages(junction, timing)
+    gains = int(rng.choice(len(pressures), p=_mixed(pressures)))
+    relief = np.array([timing.durations_s[i] / (1.0 + pressures[i]) for i in range(len(pressures))])
+    relief[gains] = 0.0
+    loses = int(rng.choice(len(pressures), p=_mixed(relief, without=gains)))
+    return _moved(junction, timing, loses, gains, int(rng.choice(STEPS_S)))
+
+
+def _shift_to_neighbour(junction: Junction, timing: Timing, rng: np.random.Generator) -> Move | None:
+    """Seconds between a stage and the one after it: shortens or lengthens what ends between them."""
+    count = len(timing.durations_s)
+    if count < 2:
+        return None
+    first = int(rng.integers(count))
+    pair = (first, (first + 1) % count)
+    loses, gains = pair if rng.random() < 0.5 else pair[::-1]
+    return _moved(junction, timing, loses, gains, int(rng.choice(STEPS_S)))
+
+
+def _moved(junction: Junction, timing: Timing, loses: int, gains: int, step_s: int) -> Move | None:
+    durations = list(timing.durations_s)
+    step = min(float(step_s), durations[loses] - _least(junction, timing, loses))
+    if step < 1:
+        return None
+    durations[loses] -= step
+    durations[gains] += step
+    stages = timing.sequence.stages
+    return Move(
+        junction.id,
+        replace(timing, durations_s=tuple(durations)),
+        f"{step:g} s from stage {stages[loses]} to {stages[gains]}",
+    )
+
+
+def _offset(junction: Junction, timing: Timing, rng: np.random.Generator) -> Move:
+    """The whole cycle earlier or later."""
+    step = int(rng.choice(OFFSET_STEPS_S)) * (1 if rng.random() < 0.5 else -1)
+    return Move(junction.id, replace(timing, start_s=(timing.start_s + step) % timing.cycle_s), f"offset {step:+d} s")
+
+
+def _stretch(junction: Junction, timing: Timing, pressure: Pressure, rng: np.random.Generator) -> Move | None:
+    """One stage longer or shorter, and the cycle with it."""
+    pressures = pressure.of_stages(junction, timing)
+    longer = rng.random() < 0.5
+    step = float(rng.choice(STEPS_S))
+    durations = list(timing.durations_s)
+    if longer:
+        stage = int(rng.choice(len(durations), p=_mixed(pressures)))
+    else:
+        stage = int(rng.choice(len(durations), p=_mixed(np.array(durations) / (1.0 + pressures))))
+        step = -min(step, durations[stage] - _least(junction, timing, stage))
+    if abs(step) < 1:
+        return None
+    durations[stage] += step
+    changed = replace(timing, durations_s=tuple(durations))
+    if not longer and changed.cycle_s < junction.min_cycle_s:
+        return None
+    if longer and changed.cycle_s > junction.max_cycle_s:
+        return None
+    return Move(
+        junction.id,
+        replace(changed, start_s=changed.start_s % changed.cycle_s),
+        f"stage {timing.sequence.stages[stage]} {step:+g} s",
+    )
+
+
+def _take_over(
+    junction: Junction, timing: Timing, others: tuple[Mapping[str, Timing], ...], rng: np.random.Generator
+) -> Move | None:
+    """The timing that another solution has for this junction."""
+    choices = [other[junction.id] for other in others if junction.id in other and other[junction.id] != timing]
+    if not choices:
+        return None
+    return Move(junction.id, choices[int(rng.integers(len(choices)))], "timing of another solution")
+
+
+def _allowed(junction: Junction, before: Timing, after: Timing, freedom: Freedom) -> bool:
+    if junction.id in freedom.fixed_cycle and after.cycle_s != before.cycle_s:
+        return False
+    kept = [stage for at, stage in freedom.fixed_stages if at == junction.id]
+    if any(_length(before, stage) != _length(after, stage) for stage in kept):
+        return False
+    return freedom.safe(plan_of(junction, after))
+
+
+def _length(timing: Timing, stage: str) -> tuple[float, ...]:
+    pairs = zip(timing.sequence.stages, timing.durations_s, strict=True)
+    return tuple(duration for name, duration in pairs if name == stage)
+
+
+def _least(junction: Junction, timing: Timing, index: int) -> float:
+    stage = timing.sequence.stages[index]
+    return next((known.min_s for known in junction.stages if known.id == stage), 1.0)
+
+
+def _mixed(weights: np.ndarray, without: int | None = None) -> np.ndarray:
+    """Probabilities in proportion to the weights, with a share EXPLORE spread evenly."""
+    even = np.ones(len(weights))
+    if without is not None:
+        even[without] = 0.0
+    even /= even.sum()
+    total = float(weights.sum())
+    if total <= 0:
+        return even
+    mixed: np.ndarray = (1 - EXPLORE) * weights / total + EXPLORE * even
+    return mixed / mixed.sum()

@@ -1,0 +1,266 @@
+"""A last search around the optimiser's plans in which SUMO itself is the judge.
+
+Candidates are raced on common seeds that no verdict uses: all on one seed, and only those that do not lose there on the
+others. The race is over a fixed number of runs, so the same inputs give the same plan on any machine. Racing follows
+Maron & Moore (1997), "The racing algorithm"; common random numbers as in Law (2015), Simulation Modeling and Analysis,
+section 11.2.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from optimiser.signals import NetworkPlan
+from sumo_networks.approaches import Approaches, read_approaches
+from sumo_networks.bindings import CityModel
+from sumo_networks.measure import RunMeasures, measure
+from sumo_networks.moves import Freedom, Move, Pressure, draw_move
+from sumo_networks.programs import write_programs
+from sumo_networks.scenario import Scenario
+from sumo_networks.simulate import Job, Record, Run, simulate_many
+from sumo_networks.timings import Timing, network_plan, running_timings, timing_of
+from sumo_networks.trips import Demand, read_demand
+
+FIRST_SEED: Final = 1000
+LOSES_BY: Final = 0.004
+WORSE_JUNCTION_S: Final = 4.0
+FEW_VEHICLES: Final = 30
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long the search may go on: SUMO runs in all, seeds each survivor is judged on, candidates raced at once."""
+
+    runs: int = 200
+    seeds: int = 3
+    batch: int = 4
+
+    def seed_numbers(self) -> tuple[int, ...]:
+        """The seeds, from FIRST_SEED up: a verdict's seeds must be others."""
+        return tuple(range(FIRST_SEED, FIRST_SEED + self.seeds))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One improvement: runs spent by then, score as a ratio to the shipped program, and what was changed."""
+
+    runs: int
+    score: float
+    what: str
+
+
+@dataclass(frozen=True)
+class Polished:
+    """The best plan found, its score (person and vehicle delay as a ratio to the shipped program's, 1 = no gain), and
+    how the search went."""
+
+    plan: NetworkPlan
+    score: float
+    start: str
+    steps: tuple[Step, ...]
+    runs: int
+    seeds: tuple[int, ...]
+
+
+Progress = Callable[[int, int], None]
+Timings = Mapping[str, Timing]
+
+
+@dataclass
+class _Race:
+    """The runs of one search: what is spent, and how the shipped program does on each seed."""
+
+    scenario: Scenario
+    model: CityModel
+    demand: Demand
+    approaches: Approaches
+    folder: Path
+    budget: Budget
+    workers: int
+    progress: Progress | None
+    profile: str
+    spent: int = 0
+    shipped: dict[int, RunMeasures] = field(default_factory=dict)
+
+    def run(self, candidates: Sequence[tuple[Timings | None, int]]) -> list[RunMeasures]:
+        """Measures of each (timings, seed); None runs the scenario as it is."""
+        jobs: list[Job] = []
+        for number, (timings, seed) in enumerate(candidates):
+            place = (self.folder / f"candidate_{number}").absolute()
+            place.mkdir(parents=True, exist_ok=True)
+            plan = None
+            if timings is not None:
+                plan = place / "candidate.add.xml"
+                write_programs(network_plan(self.model.network, timings, self.profile), self.model.bindings, plan)
+            jobs.append(Job(self.scenario, seed, place, plan, record=Record.DELAYS))
+        measured: dict[Path, RunMeasures] = {}
+
+        def keep(run: Run) -> None:
+            measured[run.folder] = measure(run, self.scenario, self.demand, self.approaches)
+            shutil.rmtree(run.folder)
+            self.spent += 1
+            if self.progress is not None:
+                self.progress(min(self.spent, self.budget.runs), self.budget.runs)
+
+        simulate_many(jobs, self.workers, keep)
+        return [measured[job.folder] for job in jobs]
+
+    def score(self, found: RunMeasures) -> float:
+        """Person and vehicle delay as a ratio to the shipped program's on the same seed; more where buses or a junction
+        lose, since a verdict would refuse that."""
+        before = self.shipped[found.seed]
+        now, then = found.measures, before.measures
+        value = (
+            _ratio(now.person_delay_s, then.person_delay_s) + _ratio(now.vehicle_delay_s, then.vehicle_delay_s)
+        ) / 2
+        if now.bus_delay_s is not None and then.bus_delay_s is not None:
+            value += 0.3 * max(0.0, _ratio(now.bus_delay_s, then.bus_delay_s) - 1.0)
+        for junction, delay in found.junctions.items():
+            known = before.junctions.get(junction)
+            if known is not None and min(known.vehicles, delay.vehicles) >= FEW_VEHICLES:
+                value += 0.005 * max(0.0, delay.per_vehicle_s - known.per_vehicle_s - WORSE_JUNCTION_S)
+        return value
+
+
+@dataclass(frozen=True)
+class _Incumbent:
+    timings: Timings
+    scores: tuple[float, ...]
+    measures: tuple[RunMeasures, ...]
+
+    @property
+    def score(self) -> float:
+        return sum(self.scores) / len(self.scores)
+
+
+def polish(
+    scenario: Scenario,
+    model: CityModel,
+    starts: Mapping[str, NetworkPlan],
+    freedom: Freedom,
+    budget: Budget,
+    rng: np.random.Generator,
+    folder: Path,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Polished:
+    """Best plan found by simulation from the running program and `starts` (name → plan), within `budget.runs` runs.
+
+    Runs are written under `folder` and deleted. Raises SimulationError where SUMO fails."""
+    profile = next((plan.profile for plan in starts.values()), "")
+    race = _Race(
+        scenario,
+        model,
+        read_demand(scenario),
+        read_approaches(scenario.net),
+        folder,
+        budget,
+        workers,
+        progress,
+        profile,
+    )
+    seeds = budget.seed_numbers()
+    for seed, found in zip(seeds, race.run([(None, seed) for seed in seeds]), strict=True):
+        race.shipped[seed] = found
+    solutions = {"running": running_timings(model.network)}
+    for name, plan in starts.items():
+        solutions[name] = solutions["running"] | {c.junction: timing_of(c) for c in plan.controllers if c.windows}
+    start, best = _best_start(race, solutions, seeds)
+    others = tuple(solutions[name] for name in sorted(solutions) if name != start)
+    best, steps = _search(race, best, others, freedom, rng, seeds)
+    return Polished(
+        plan=network_plan(model.network, best.timings, profile),
+        score=best.score,
+        start=start,
+        steps=tuple(steps),
+        runs=race.spent,
+        seeds=seeds,
+    )
+
+
+def _best_start(race: _Race, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> tuple[str, _Incumbent]:
+    """The solution to search around: all on the first seed, the best three on all."""
+    names = list(solutions)
+    first = race.run([(solutions[name], seeds[0]) for name in names])
+    ranked = sorted(zip(names, first, strict=True), key=lambda pair: (race.score(pair[1]), names.index(pair[0])))
+    best: tuple[str, _Incumbent] | None = None
+    for name, found in ranked[:3]:
+        rest = race.run([(solutions[name], seed) for seed in seeds[1:]])
+        incumbent = _incumbent(race, solutions[name], [found, *rest])
+        if best is None or incumbent.score < best[1].score:
+            best = name, incumbent
+    assert best is not None
+    return best
+
+
+def _incumbent(race: _Race, timings: Timings, measures: Sequence[RunMeasures]) -> _Incumbent:
+    return _Incumbent(timings, tuple(race.score(found) for found in measures), tuple(measures))
+
+
+def _search(
+    race: _Race,
+    best: _Incumbent,
+    others: tuple[Timings, ...],
+    freedom: Freedom,
+    rng: np.random.Generator,
+    seeds: Sequence[int],
+) -> tuple[_Incumbent, list[Step]]:
+    steps: list[Step] = []
+    turn = 0
+    while race.spent < race.budget.runs:
+        lead = turn % len(seeds)
+        turn += 1
+        batch = _batch(race, best, others, freedom, rng)
+        if not batch:
+            break
+        first = race.run([(timings, seeds[lead]) for timings, _ in batch])
+        ranked = sorted(range(len(batch)), key=lambda i: (race.score(first[i]), i))
+        survivors = [i for i in ranked if race.score(first[i]) < best.scores[lead] + LOSES_BY][:2]
+        for i in survivors:
+            rest_seeds = [seed for k, seed in enumerate(seeds) if k != lead]
+            rest = race.run([(batch[i][0], seed) for seed in rest_seeds])
+            found = [*rest[:lead], first[i], *rest[lead:]]
+            candidate = _incumbent(race, batch[i][0], found)
+            if candidate.score < best.score:
+                best = candidate
+                steps.append(Step(race.spent, round(candidate.score, 6), batch[i][1]))
+                break
+    return best, steps
+
+
+def _batch(
+    race: _Race, best: _Incumbent, others: tuple[Timings, ...], freedom: Freedom, rng: np.random.Generator
+) -> list[tuple[Timings, str]]:
+    """Candidates around the incumbent: one to three moves each."""
+    pressure = _pressure(best.measures)
+    batch: list[tuple[Timings, str]] = []
+    for _ in range(race.budget.batch):
+        timings, done = dict(best.timings), []
+        for _ in range(1 + int(rng.integers(3))):
+            move: Move | None = draw_move(race.model.network, timings, others, pressure, freedom, rng)
+            if move is not None:
+                timings[move.junction] = move.timing
+                done.append(f"{move.junction}: {move.what}")
+        if done:
+            batch.append((timings, "; ".join(done)))
+    return batch
+
+
+def _pressure(measures: Sequence[RunMeasures]) -> Pressure:
+    delays: dict[tuple[str, str], float] = {}
+    for found in measures:
+        for key, delay in found.approaches.items():
+            place = key.junction, key.edge
+            delays[place] = delays.get(place, 0.0) + delay.delay_s / len(measures)
+    return Pressure(delays)
+
+
+def _ratio(now: float, then: float) -> float:
+    return now / then if then > 0 else 1.0
