@@ -215,5 +215,6 @@ def _mixed(weights: np.ndarray, without: int | None = None) -> np.ndarray:
     total = float(weights.sum())
     if total <= 0:
         return even
-    mixed: np.ndarray = (1 - EXPLORE) * weights / total + EXPLORE * even
-    return mixed / mixed.sum()
+    mixed = (1 - EXPLORE) * weights / total + EXPLORE * even
+    probabilities: np.ndarray = mixed / float(mixed.sum())
+    return probabilities
