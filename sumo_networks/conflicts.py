@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from sumo_networks.net_file import NetConnection, NetFile, ProgramPhase
 
 PROTECTED = "G"
+PERMISSIVE = "g"
 GREENS = "Ggs"
 
 
 @dataclass(frozen=True)
 class LinkConflicts:
     """Pairs of conflicting link indices (first < second). `yields` names of each pair the link that gives way by the
-    net's right of way: pedestrians go before vehicles, then the request matrix, then the lower index."""
+    net's right of way: vehicles to pedestrians, else by the request matrix, else the higher index to the lower."""
 
     pairs: tuple[tuple[int, int], ...]
     yields: dict[tuple[int, int], int]
-    pedestrian_links: frozenset[int]
 
 
 @dataclass(frozen=True)
 class Repair:
-    """A conflicting pair to which a shipped program showed protected green at once; `permissive` is the link mended."""
+    """Two conflicting links to which a shipped program shows protected green at once in a phase, and which of them is
+    taken as permissive from there to the end of its green."""
 
     phase: int
     links: tuple[int, int]
@@ -34,11 +35,11 @@ class Repair:
 def link_conflicts(net: NetFile, tls: str) -> LinkConflicts:
     """Conflicts of one controller from the request matrices of its nodes.
 
-    Links of different nodes never conflict. Source: SUMO, "Right of way" in the road network format; a link that holds
-    several connections conflicts where any of them does."""
+    Links of different nodes never conflict. A link that holds several connections conflicts where any of them does.
+    Source: SUMO, Road Networks, "Requests": `foes` and `response`, read from the right."""
     links = net.links(tls)
     places = {link: _requests(net, connections) for link, connections in links.items()}
-    walks = frozenset(link for link, connections in links.items() if is_crossing(net, connections))
+    walks = {link for link, connections in links.items() if is_crossing(net, connections)}
     pairs: list[tuple[int, int]] = []
     yields: dict[tuple[int, int], int] = {}
     for first, second in combinations(links, 2):
@@ -57,15 +58,12 @@ def link_conflicts(net: NetFile, tls: str) -> LinkConflicts:
             yields[first, second] = second if first in walks else first
         else:
             yields[first, second] = first if first_waits and not second_waits else second
-    return LinkConflicts(tuple(pairs), yields, walks)
+    return LinkConflicts(tuple(pairs), yields)
 
 
 def is_crossing(net: NetFile, connections: Sequence[NetConnection]) -> bool:
     """Whether all connections of a link lead onto a pedestrian crossing."""
-    return all(
-        connection.to_edge in net.edges and net.edges[connection.to_edge].function == "crossing"
-        for connection in connections
-    )
+    return all(net.edges[connection.to_edge].function == "crossing" for connection in connections)
 
 
 def yields_in_use(phases: Sequence[ProgramPhase], conflicts: LinkConflicts) -> dict[tuple[int, int], int]:
@@ -81,32 +79,64 @@ def yields_in_use(phases: Sequence[ProgramPhase], conflicts: LinkConflicts) -> d
 
 
 def repaired(
-    phases: Sequence[ProgramPhase], conflicts: LinkConflicts
+    phases: Sequence[ProgramPhase], conflicts: LinkConflicts, yields: dict[tuple[int, int], int]
 ) -> tuple[tuple[ProgramPhase, ...], tuple[Repair, ...]]:
-    """The program with no two conflicting links protected at once, and what was mended: of such a pair the link that
-    gives way becomes permissive."""
-    yields = yields_in_use(phases, conflicts)
-    mended: list[ProgramPhase] = []
+    """The program in which the link that yields of a conflicting pair is never protected while both are green, and
+    where the shipped one showed both protected.
+
+    A mended link stays permissive to the end of that green: were it protected again the moment the other ends,
+    pedestrians on the crossing would be met by vehicles that need not give way."""
+    shown = [list(phase.state) for phase in phases]
     repairs: list[Repair] = []
-    for index, phase in enumerate(phases):
-        state = list(phase.state)
-        for first, second in conflicts.pairs:
-            if phase.state[first] == PROTECTED and phase.state[second] == PROTECTED:
-                link = yields[first, second]
-                state[link] = "g"
-                repairs.append(Repair(index, (first, second), link))
-        mended.append(ProgramPhase(phase.duration_s, "".join(state), phase.next))
-    return tuple(mended), tuple(repairs)
+    for pair in conflicts.pairs:
+        link = yields[pair]
+        other = pair[0] if link == pair[1] else pair[1]
+        for index, phase in enumerate(phases):
+            if phase.state[link] != PROTECTED or phase.state[other] not in GREENS:
+                continue
+            if phase.state[other] == PROTECTED:
+                repairs.append(Repair(index, pair, link))
+            _make_permissive(shown, [link], index)
+    return _phases(phases, shown), tuple(repairs)
+
+
+def repaired_groups(
+    phases: Sequence[ProgramPhase], links: dict[str, tuple[int, ...]], yields: Iterable[tuple[str, str]]
+) -> tuple[ProgramPhase, ...]:
+    """The same for whole groups: of each (group that yields, other group) the first is never protected while both are
+    green."""
+    shown = [list(phase.state) for phase in phases]
+    for waiting, other in yields:
+        for index, state in enumerate(shown):
+            if state[links[waiting][0]] == PROTECTED and state[links[other][0]] in GREENS:
+                _make_permissive(shown, links[waiting], index)
+    return _phases(phases, shown)
+
+
+def _make_permissive(shown: list[list[str]], links: Sequence[int], index: int) -> None:
+    """From phase `index` on to the end of the green."""
+    for step in range(len(shown)):
+        state = shown[(index + step) % len(shown)]
+        if state[links[0]] not in GREENS:
+            return
+        for link in links:
+            if state[link] == PROTECTED:
+                state[link] = PERMISSIVE
+
+
+def _phases(phases: Sequence[ProgramPhase], shown: Sequence[Sequence[str]]) -> tuple[ProgramPhase, ...]:
+    return tuple(
+        ProgramPhase(phase.duration_s, "".join(state), phase.next) for phase, state in zip(phases, shown, strict=True)
+    )
 
 
 def _requests(net: NetFile, connections: Sequence[NetConnection]) -> list[tuple[str, int]]:
     """(node, request index) of each connection of a link."""
     found = []
     for connection in connections:
-        lane = connection.via or f"{connection.to_edge}_{connection.to_lane}"
-        node = net.node_of_internal_lane.get(lane)
+        node = net.node_of_internal_lane.get(connection.internal_lane)
         if node is not None:
-            found.append((node, net.nodes[node].internal_lanes.index(lane)))
+            found.append((node, net.nodes[node].internal_lanes.index(connection.internal_lane)))
     return found
 
 

@@ -50,8 +50,10 @@ def way_of(net: NetFile, connection: NetConnection) -> Way:
         points += net.lanes[via].shape
         via = net.next_internal.get(via, "")
     if not points:
-        lanes = net.edges[connection.from_edge].lanes, net.edges[connection.to_edge].lanes
-        points = [lanes[0][connection.from_lane].shape[-1], lanes[1][connection.to_lane].shape[0]]
+        points = [
+            net.lane(connection.from_edge, connection.from_lane).shape[-1],
+            net.lane(connection.to_edge, connection.to_lane).shape[0],
+        ]
     return Way(_line(points), HALF_VEHICLE_M, False)
 
 

@@ -59,6 +59,11 @@ class NetConnection:
     link: int
     direction: str
 
+    @property
+    def internal_lane(self) -> str:
+        """The lane within the node that it leads over; for a crossing, the crossing itself."""
+        return self.via or f"{self.to_edge}_{self.to_lane}"
+
 
 @dataclass(frozen=True)
 class NetNode:
@@ -109,6 +114,10 @@ class NetFile:
     _from_edge: dict[str, list[NetConnection]] = field(default_factory=dict)
     _from_lane: dict[str, list[NetConnection]] = field(default_factory=dict)
     _into_lane: dict[str, list[NetConnection]] = field(default_factory=dict)
+
+    def lane(self, edge: str, index: int) -> NetLane:
+        """Lane of an edge by its index from the right."""
+        return self.edges[edge].lanes[index]
 
     def connections_of_edge(self, edge: str) -> list[NetConnection]:
         """Connections that leave an edge, in file order."""

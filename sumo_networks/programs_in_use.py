@@ -44,6 +44,15 @@ def programs_of_file(path: Path) -> list[SumoProgram]:
     return programs
 
 
+def switched_by_clock(additionals: Sequence[Path]) -> frozenset[str]:
+    """Controllers whose programs a WAUT switches by the time of day.
+
+    Raises NetworkError where an additional file is missing or truncated."""
+    return frozenset(
+        element.get("junctionID", "") for path in additionals for element in elements(path, "wautJunction")
+    )
+
+
 def is_signal(program: SumoProgram) -> bool:
     """Whether the program shows signals to road users: not a rail signal, and not switched off all the time."""
     if program.type in NOT_SIGNALS or not program.phases:

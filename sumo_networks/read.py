@@ -8,11 +8,11 @@ from pathlib import Path
 from optimiser.signals import Junction, Network
 from sumo_networks.bindings import Binding, CityModel, ProgramNote
 from sumo_networks.errors import NetworkError
-from sumo_networks.junctions import read_junction
+from sumo_networks.junctions import Setting, read_junction
 from sumo_networks.net_file import read_net
 from sumo_networks.network_hash import network_hash
 from sumo_networks.profiles import Profile
-from sumo_networks.programs_in_use import is_signal, loaded_programs
+from sumo_networks.programs_in_use import is_signal, loaded_programs, switched_by_clock
 from sumo_networks.turns import links_between
 
 
@@ -23,14 +23,15 @@ def read_network(net: Path, programs: Sequence[Path], profile: Profile, zone: st
     ambers and intergreens on top of the running ones. `zone` is the time zone in which SUMO's second 0 is midnight.
     Raises NetworkError where a file is missing, truncated or not of its kind, and where the net has no signals."""
     content = read_net(net)
-    digest = network_hash(content)
+    setting = Setting(profile, network_hash(content), zone)
+    clocked = switched_by_clock(programs)
     junctions: list[Junction] = []
     bindings: dict[str, Binding] = {}
     notes: list[ProgramNote] = []
     for tls, loaded in loaded_programs(content, programs).items():
         if not content.links(tls) or not is_signal(loaded[-1]):
             continue
-        junction, binding, found = read_junction(content, loaded, profile, digest, zone)
+        junction, binding, found = read_junction(content, loaded, tls in clocked, setting)
         junctions.append(junction)
         bindings[junction.id] = binding
         notes += found
@@ -38,4 +39,6 @@ def read_network(net: Path, programs: Sequence[Path], profile: Profile, zone: st
         raise NetworkError(f"{net}: the net has no signalled junction; give a net with traffic lights")
     approaches = {approach.id: junction.id for junction in junctions for approach in junction.approaches}
     links = links_between(content, {junction.id: junction.movements for junction in junctions}, approaches)
-    return CityModel(Network(network_hash=digest, junctions=tuple(junctions), links=links), bindings, tuple(notes))
+    return CityModel(
+        Network(network_hash=setting.network_hash, junctions=tuple(junctions), links=links), bindings, tuple(notes)
+    )

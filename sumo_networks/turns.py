@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from optimiser.signals import Approach, GroupKind, Lane, Link, Movement
@@ -35,20 +36,16 @@ def turn_of(direction: str) -> Turn:
 
 def kind_of_link(net: NetFile, connections: Sequence[NetConnection]) -> GroupKind:
     """Who a link serves, by the permissions of the lanes it joins; where cars may go it is a vehicle link."""
-    lanes = [(net.edges[c.from_edge].lanes[c.from_lane], net.edges[c.to_edge].lanes[c.to_lane]) for c in connections]
+    lanes = [(net.lane(c.from_edge, c.from_lane), net.lane(c.to_edge, c.to_lane)) for c in connections]
     if all(net.edges[c.to_edge].function == "crossing" for c in connections):
         return GroupKind.PEDESTRIAN
     for kind, classes in (
-        (GroupKind.VEHICLE, ("passenger", "private", "taxi", "truck", "delivery", "custom1")),
-        (GroupKind.BUS, ("bus", "coach")),
+        (GroupKind.VEHICLE, ("passenger",)),
+        (GroupKind.BUS, ("bus",)),
         (GroupKind.TRAM, ("tram", "rail_urban", "rail")),
         (GroupKind.BICYCLE, ("bicycle",)),
     ):
-        if any(
-            all(lane.permits(name) for lane in pair)
-            for pair in lanes
-            for name in classes[: 1 if kind is not GroupKind.TRAM else 3]
-        ):
+        if any(all(lane.permits(name) for lane in pair) for pair in lanes for name in classes):
             return kind
     return GroupKind.VEHICLE
 
@@ -58,7 +55,7 @@ def junction_turns(
     tls: str,
     group_of: Mapping[int, str],
     kinds: Mapping[str, GroupKind],
-    gives_way: Mapping[int, frozenset[int]],
+    gives_way: Mapping[int, AbstractSet[int]],
 ) -> Turns:
     """Approaches, lanes and movements of a controller; `gives_way` has per link those that it yields to."""
     lanes_of: dict[tuple[str, str, str], dict[str, NetLane]] = {}
@@ -70,7 +67,7 @@ def junction_turns(
             continue
         for connection in connections:
             key = connection.from_edge, connection.to_edge, group
-            lane = net.edges[connection.from_edge].lanes[connection.from_lane]
+            lane = net.lane(connection.from_edge, connection.from_lane)
             lanes_of.setdefault(key, {})[lane.id] = lane
             turns.setdefault(key, []).append(turn_of(connection.direction))
             links.setdefault(key, set()).add(link)
@@ -81,13 +78,13 @@ def junction_turns(
             approach=key[0],
             exit=key[1],
             group=key[2],
-            turn=max(turns[key], key=lambda turn, key=key: (turns[key].count(turn), turn)),  # type: ignore[misc]
+            turn=_usual_turn(turns[key]),
             lanes=tuple(sorted(lanes_of[key])),
             yields_to=tuple(
                 sorted(
                     names[other]
                     for other in links
-                    if other != key and any(gives_way.get(link, frozenset()) & links[other] for link in links[key])
+                    if other != key and any(gives_way.get(link, set()) & links[other] for link in links[key])
                 )
             ),
         )
@@ -99,6 +96,10 @@ def junction_turns(
         movements=movements,
         links_of_movement={names[key]: tuple(sorted(links[key])) for key in sorted(links)},
     )
+
+
+def _usual_turn(turns: Sequence[Turn]) -> Turn:
+    return max(turns, key=lambda turn: (turns.count(turn), turn))
 
 
 def _movement_names(
