@@ -9,7 +9,7 @@ Van Zuylen & Willumsen, Transportation Research B 14(3), 1980); given the flows,
 prior by lane geometry (Dirichlet). Fluctuation between intervals thereby tells apart what totals alone cannot.
 
 A count that is not believed leaves its margin open: the flow then follows from the other margins, or, where nothing
-binds it, from what came in at the edge's start less the neighbouring lanes, the lane's own mean, or the neighbours' mean.
+binds it, from what came in at the edge's start less the neighbouring lanes, the lane's own mean, or the neighbours'.
 """
 
 from __future__ import annotations
@@ -163,8 +163,8 @@ def _guess_inflow(
     entries: list[str],
     inflow: Matrix,
 ) -> Matrix:
-    """First values where an entry count is unknown: edge inflow less the other lanes, else the lane's own mean, else the
-    mean of the edge's known lanes, else the mean of all lanes. Shape as `inflow`."""
+    """First values for unknown entry counts, shape as `inflow`: edge inflow less the other lanes, else the lane's
+    own mean, else the mean of the edge's known lanes, else the mean of all lanes."""
     edge_of = {link.from_lane: link.from_edge for link in links} | {link.to_lane: link.to_edge for link in links}
     lanes_of: dict[str, list[str]] = {}
     for lane, edge in sorted(edge_of.items()):

@@ -1,0 +1,144 @@
+"""How queues discharge over a stop line: saturation flow, start-up loss and end gain from crossing times.
+
+Method: HCM 7th ed., chapter 31, field measurement of saturation flow. In each green, vehicles that stood in the queue
+when it began are followed; from the fourth on they cross at the saturation headway h. The start-up loss is what the
+first four took beyond 4 h. In a green that ends before its queue is gone, N vehicles cross; what N h exceeds the green
+less the start-up loss by is the end gain: the amber that drivers use. So s · (green − loss + gain) is what a saturated
+green carries. Where drivers stop so early that the gain is negative, it counts as start-up loss: neither is under 0.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import Final
+
+LOST_VEHICLES: Final = 4
+LONGEST_HEADWAY_S: Final = 6.0
+
+
+@dataclass(frozen=True)
+class LaneGreen:
+    """One protected green of a lane: [start_s, end_s), then amber; nothing crosses lawfully after `last_s`.
+
+    `queued_veh` stood at the stop line when it began; `beyond` tells that the queue filled the lane, so that more
+    queued vehicles may follow from behind it."""
+
+    start_s: float
+    end_s: float
+    last_s: float
+    queued_veh: int
+    beyond: bool = False
+
+
+@dataclass(frozen=True)
+class Discharge:
+    """Discharge of a lane. `headways` and `saturated_greens` say how much was measured; 0 where it is assumed."""
+
+    headway_s: float
+    start_up_loss_s: float
+    end_gain_s: float
+    headways: int = 0
+    greens: int = 0
+    saturated_greens: int = 0
+
+    @property
+    def saturation_veh_h(self) -> float:
+        """Saturation flow, veh/h of green."""
+        return 3600.0 / self.headway_s
+
+
+@dataclass(frozen=True)
+class _Sample:
+    headway_sum_s: float
+    headways: int
+    fourth_s: float
+    crossed: int
+    green_s: float
+    saturated: bool
+
+
+def measure_discharge(greens: list[LaneGreen], crossings_s: list[float], prior: Discharge) -> Discharge | None:
+    """Discharge of one lane from its greens and the sorted times at which vehicle fronts crossed the stop line.
+
+    None where no green served more than LOST_VEHICLES queued vehicles. Headways over LONGEST_HEADWAY_S are of vehicles
+    that were held up behind the line and not counted. The end gain is `prior`'s where no green was saturated."""
+    samples = [found for green in greens if (found := _sample(green, crossings_s, prior)) is not None]
+    count = sum(sample.headways for sample in samples)
+    if count == 0:
+        return None
+    headway_s = sum(sample.headway_sum_s for sample in samples) / count
+    loss_s = max(0.0, sum(sample.fourth_s - LOST_VEHICLES * headway_s for sample in samples) / len(samples))
+    unused = [sample.green_s - sample.crossed * headway_s for sample in samples if sample.saturated]
+    unused_s = sum(unused) / len(unused) if unused else loss_s - prior.end_gain_s
+    return Discharge(
+        headway_s=headway_s,
+        start_up_loss_s=max(loss_s, unused_s),
+        end_gain_s=max(0.0, loss_s - unused_s),
+        headways=count,
+        greens=len(samples),
+        saturated_greens=len(unused),
+    )
+
+
+def shrink(measured: Discharge | None, prior: Discharge, headways: float = 30.0, greens: float = 5.0) -> Discharge:
+    """Empirical-Bayes mean of what was measured and a prior worth `headways` and `greens` observations."""
+    if measured is None:
+        return Discharge(prior.headway_s, prior.start_up_loss_s, prior.end_gain_s)
+    return Discharge(
+        headway_s=_weighted(measured.headway_s, measured.headways, prior.headway_s, headways),
+        start_up_loss_s=_weighted(measured.start_up_loss_s, measured.greens, prior.start_up_loss_s, greens),
+        end_gain_s=_weighted(measured.end_gain_s, measured.saturated_greens, prior.end_gain_s, greens),
+        headways=measured.headways,
+        greens=measured.greens,
+        saturated_greens=measured.saturated_greens,
+    )
+
+
+def pool(measured: list[Discharge]) -> Discharge | None:
+    """What lanes of one kind show together, each weighed by its observations; None for an empty list."""
+    headways, greens = sum(one.headways for one in measured), sum(one.greens for one in measured)
+    saturated = sum(one.saturated_greens for one in measured)
+    if headways == 0 or greens == 0:
+        return None
+    gains = [(one.end_gain_s, one.saturated_greens) for one in measured]
+    unsaturated_gain_s = sum(one.end_gain_s for one in measured) / len(measured)
+    return Discharge(
+        headway_s=sum(one.headway_s * one.headways for one in measured) / headways,
+        start_up_loss_s=sum(one.start_up_loss_s * one.greens for one in measured) / greens,
+        end_gain_s=sum(gain * count for gain, count in gains) / saturated if saturated else unsaturated_gain_s,
+        headways=headways,
+        greens=greens,
+        saturated_greens=saturated,
+    )
+
+
+def _sample(green: LaneGreen, crossings_s: list[float], prior: Discharge) -> _Sample | None:
+    first = bisect_left(crossings_s, green.start_s)
+    after = bisect_left(crossings_s, green.last_s)
+    times = [time_s - green.start_s for time_s in crossings_s[first:after]]
+    queued = min(green.queued_veh, len(times))
+    if green.beyond:
+        while 0 < queued < len(times) and times[queued] - times[queued - 1] <= 2.0 * prior.headway_s:
+            queued += 1
+    if queued <= LOST_VEHICLES:
+        return None
+    spans = [times[i] - (times[i - 1] if i else 0.0) for i in range(queued)]
+    usable = [span for span in spans[LOST_VEHICLES:] if span <= LONGEST_HEADWAY_S]
+    if not usable or max(spans[:LOST_VEHICLES]) > LONGEST_HEADWAY_S:
+        return None
+    green_s = green.end_s - green.start_s
+    still_queued = green.queued_veh > len(times) or (green.beyond and queued == len(times))
+    flowing = max(spans) <= LONGEST_HEADWAY_S and green_s - times[-1] <= LONGEST_HEADWAY_S
+    return _Sample(
+        headway_sum_s=sum(usable),
+        headways=len(usable),
+        fourth_s=times[LOST_VEHICLES - 1],
+        crossed=len(times),
+        green_s=green_s,
+        saturated=still_queued and flowing,
+    )
+
+
+def _weighted(value: float, count: float, prior: float, prior_count: float) -> float:
+    return (value * count + prior * prior_count) / (count + prior_count)
