@@ -84,9 +84,9 @@ def write_detectors(detectors: tuple[Detector, ...], path: Path, output: Path) -
 def write_detector_counts(detectors: tuple[Detector, ...], output: Path, path: Path) -> int:
     """Write detectors.csv from SUMO's detector output, by detector and interval; returns the number of rows.
 
-    `count_veh` is what entered the loop in the interval; `occupancy_pct` the share of time it was covered, of a lane
-    area the mean share of its length; the jam lengths (m, lane areas only) are SUMO's meanMaxJamLengthInMeters and
-    maxJamLengthInMeters."""
+    `count_veh` is what came on the loop (`entry`, `queue`) or passed it whole (`exit`) in the interval;
+    `occupancy_pct` the share of time it was covered, of a lane area the mean share of its length; the jam lengths
+    (m, lane areas only) are SUMO's meanMaxJamLengthInMeters and maxJamLengthInMeters."""
     known = {_id(number): detector for number, detector in enumerate(detectors)}
     rows = sorted(
         (row for element in elements(output, "interval") for row in _row(known, element)),
@@ -113,7 +113,8 @@ def _row(known: dict[str, Detector], interval: ET.Element) -> Iterator[tuple[str
         round(detector.position_m, 2),
         round(float(interval.get("begin", "0"))),
         round(float(interval.get("end", "0"))),
-        int(interval.get("nVehEntered", "0")),
+        # Who changes lane behind the junction touches two exit loops, but leaves one.
+        int(interval.get("nVehContrib" if detector.kind == "exit" else "nVehEntered", "0")),
         round(float(interval.get("meanOccupancy" if queue else "occupancy", "0")), 2),
         round(float(interval.get("meanMaxJamLengthInMeters", "0")), 1) if queue else "",
         round(float(interval.get("maxJamLengthInMeters", "0")), 1) if queue else "",
