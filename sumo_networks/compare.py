@@ -60,6 +60,7 @@ def compare(baseline: Sequence[RunMeasures], candidate: Sequence[RunMeasures], s
     return Comparison(
         accepted=accepted,
         reasons=(reason,),
+        seeds=tuple(run.seed for run in baseline),
         scale=scale,
         baseline=before,
         candidate=figures(candidate),

@@ -72,6 +72,7 @@ class Comparison(_Frozen):
 
     accepted: bool
     reasons: tuple[str, ...]
+    seeds: tuple[int, ...]
     scale: float
     baseline: Figures
     candidate: Figures

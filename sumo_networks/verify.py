@@ -54,6 +54,22 @@ class _Series:
     end_s: float | None = None
 
 
+@dataclass(frozen=True)
+class _Design:
+    """All series of runs of a verdict; pairs are baseline and candidate."""
+
+    main: tuple[_Series, _Series]
+    repaired: _Series | None
+    cleared: tuple[_Series, _Series] | None
+    varied: tuple[tuple[_Series, _Series], ...]
+
+    @property
+    def series(self) -> list[_Series]:
+        """In the order in which they run."""
+        further = [one for pair in self.varied for one in pair]
+        return [*self.main, *([self.repaired] if self.repaired else []), *(self.cleared or ()), *further]
+
+
 @dataclass
 class _Records:
     """What is kept of the runs: measures by series and seed, and the findings of each side."""
@@ -116,7 +132,7 @@ def verify(
     workers: int = 1,
     progress: Progress | None = None,
     robustness: Sequence[float] = (0.9, 1.1),
-    robustness_seeds: Sequence[int] | None = None,
+    extra_seeds: Sequence[int] | None = None,
     cleared: bool = True,
     repaired: Path | None = None,
     keep_runs: bool = False,
@@ -125,9 +141,10 @@ def verify(
 
     Accepted only if the recorded states of its runs break no rule that the baseline's do not break, it causes no more
     collisions, the interval of the difference in person delay lies below zero, no junction or bus line surely gets
-    worse (see RegressionLimits), and person delay does not surely rise at a demand of `robustness` (on
-    `robustness_seeds`, else on `seeds`). `cleared`: a second figure of runs that go on, at most 1,800 s, until all due
-    before the end have left. `repaired`: the shipped program made to keep the profile; the gain is told against it too.
+    worse (see RegressionLimits), and person delay does not surely rise at a demand of `robustness`.
+    `cleared`: a second figure, of runs that go on, at most 1,800 s, until all due before the end have left.
+    `repaired`: the shipped program made to keep the profile; the gain is told against it too.
+    `extra_seeds` (else `seeds`) are those of the runs at other demand and of those that go on.
 
     Runs are written under `folder` and deleted once measured unless `keep_runs`; `workers` run at once.
     Raises ScenarioError, PlanMismatchError, SimulationError."""
@@ -137,29 +154,20 @@ def verify(
     for file in [plan] if repaired is None else [plan, repaired]:
         check_plan_fits(file, approaches)
     common = tuple(dict.fromkeys(seeds))
-    main = _pair("demand_1", scenario, plan, common)
-    varied = {
-        scale: _pair(f"demand_{scale:g}", scenario, plan, tuple(dict.fromkeys(robustness_seeds or common)), scale=scale)
-        for scale in dict.fromkeys(robustness)
-        if scale != 1.0
-    }
-    repair = _Series("repaired", Side.REPAIRED, scenario, repaired, common) if repaired is not None else None
-    run_on: tuple[_Series, _Series] | None = None
-    if cleared:
-        until = within_period(scenario, folder / "cleared_demand")
-        run_on = _pair("cleared", until, plan, common, end_s=scenario.end_s + MOST_RUN_ON_S)
-    series = [*main, *([repair] if repair else []), *(run_on or ()), *(s for pair in varied.values() for s in pair)]
-    records = _run_all(series, folder, demand, approaches, check, workers, progress, keep_runs)
-    return _verdict(
-        records,
-        main,
-        limits or RegressionLimits(),
-        plan_id=plan_id,
-        network_hash=network_hash,
-        robustness=tuple(_compared(records, pair) for pair in varied.values()),
-        cleared=_compared(records, run_on) if run_on else None,
-        repaired=_compared(records, (repair, main[1])) if repair else None,
+    extra = tuple(dict.fromkeys(extra_seeds or common))
+    until = within_period(scenario, folder / "cleared_demand") if cleared else None
+    design = _Design(
+        main=_pair("demand_1", scenario, plan, common),
+        repaired=_Series("repaired", Side.REPAIRED, scenario, repaired, common) if repaired is not None else None,
+        cleared=_pair("cleared", until, plan, extra, end_s=scenario.end_s + MOST_RUN_ON_S) if until else None,
+        varied=tuple(
+            _pair(f"demand_{scale:g}", scenario, plan, extra, scale=scale)
+            for scale in dict.fromkeys(robustness)
+            if scale != 1.0
+        ),
     )
+    records = _run_all(design, folder, demand, approaches, check, workers, progress, keep_runs)
+    return _verdict(records, design, limits or RegressionLimits(), plan_id, network_hash)
 
 
 def _pair(
@@ -172,7 +180,7 @@ def _pair(
 
 
 def _run_all(
-    series: Sequence[_Series],
+    design: _Design,
     folder: Path,
     demand: Demand,
     approaches: Approaches,
@@ -183,7 +191,7 @@ def _run_all(
 ) -> _Records:
     of_folder: dict[Path, tuple[_Series, int]] = {}
     jobs: list[Job] = []
-    for one in series:
+    for one in design.series:
         for seed in one.seeds:
             place = (folder / f"{one.name}_{seed}").absolute()
             of_folder[place] = (one, seed)
@@ -209,19 +217,10 @@ def _compared(records: _Records, pair: tuple[_Series, _Series]) -> Comparison:
     return compare(records.of(pair[0]), records.of(pair[1]), pair[0].scale)
 
 
-def _verdict(
-    records: _Records,
-    main: tuple[_Series, _Series],
-    limits: RegressionLimits,
-    *,
-    plan_id: str,
-    network_hash: str,
-    robustness: tuple[Comparison, ...],
-    cleared: Comparison | None,
-    repaired: Comparison | None,
-) -> Verdict:
-    before, after = records.of(main[0]), records.of(main[1])
-    compared = _compared(records, main)
+def _verdict(records: _Records, design: _Design, limits: RegressionLimits, plan_id: str, network_hash: str) -> Verdict:
+    before, after = records.of(design.main[0]), records.of(design.main[1])
+    compared = _compared(records, design.main)
+    robustness = tuple(_compared(records, pair) for pair in design.varied)
     junctions, lines = compare_places(before, after, limits)
     findings = _recorded(records)
     against = [
@@ -234,7 +233,7 @@ def _verdict(
     return Verdict(
         accepted=not against,
         reasons=tuple(against) or compared.reasons,
-        seeds=main[0].seeds,
+        seeds=design.main[0].seeds,
         plan_id=plan_id,
         network_hash=network_hash,
         findings=findings,
@@ -247,8 +246,8 @@ def _verdict(
         approaches=approach_delays(before, after),
         queues=lane_queues(before, after),
         robustness=robustness,
-        cleared=cleared,
-        repaired=repaired,
+        cleared=_compared(records, design.cleared) if design.cleared else None,
+        repaired=_compared(records, (design.repaired, design.main[1])) if design.repaired else None,
         notes=(SEEDS_NOTE,),
     )
 

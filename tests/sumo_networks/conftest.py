@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,23 +109,37 @@ def grid_scenario(grid_folder: Path) -> Scenario:
     return load_scenario(grid_folder / "run.sumocfg")
 
 
+WritePlan = Callable[[Path, float, float], Path]
+
+
 @pytest.fixture(scope="session")
-def grid_plan(grid_scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An additional file with the shipped phases of both junctions, the first green longer and the others shorter."""
-    return write_plan(grid_scenario, tmp_path_factory.mktemp("plan") / "plan.add.xml", 1.2, 0.35)
+def write_plan(grid_scenario: Scenario) -> WritePlan:
+    """Writes an additional file with the shipped phases of both junctions: the green of the main street times the
+    first factor, the other long phases times the second."""
+    main = {
+        int(connection.get("linkIndex", "-1"))
+        for connection in elements(grid_scenario.net, "connection")
+        if connection.get("from") == "middle_A" and connection.get("dir") == "s" and connection.get("tl") == "A"
+    }
+
+    def write(path: Path, main_factor: float, other_factor: float) -> Path:
+        lines = ["<additional>"]
+        for program in elements(grid_scenario.net, "tlLogic"):
+            lines.append(f'<tlLogic id="{program.get("id")}" type="static" programID="new" offset="0">')
+            for phase in program.iter("phase"):
+                state, shown_s = phase.get("state", ""), float(phase.get("duration", "0"))
+                if shown_s > 10:
+                    is_main = all(state[index] in "Gg" for index in main)
+                    shown_s = round(shown_s * (main_factor if is_main else other_factor))
+                lines.append(f'<phase duration="{shown_s:g}" state="{state}"/>')
+            lines.append("</tlLogic>")
+        path.write_text("\n".join([*lines, "</additional>"]))
+        return path
+
+    return write
 
 
-def write_plan(scenario: Scenario, path: Path, first: float, others: float) -> Path:
-    """The shipped phases, the first green times `first` and the other long ones times `others`."""
-    lines = ["<additional>"]
-    for program in elements(scenario.net, "tlLogic"):
-        lines.append(f'<tlLogic id="{program.get("id")}" type="static" programID="new" offset="0">')
-        for index, phase in enumerate(program.iter("phase")):
-            duration_s = float(phase.get("duration", "0"))
-            if duration_s > 10:
-                duration_s = round(duration_s * (first if index == 0 else others))
-            lines.append(f'<phase duration="{duration_s:g}" state="{phase.get("state")}"/>')
-        lines.append("</tlLogic>")
-    lines.append("</additional>")
-    path.write_text("\n".join(lines))
-    return path
+@pytest.fixture(scope="session")
+def grid_plan(write_plan: WritePlan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plan that is surely better than the shipped one: the main street carries most of the traffic."""
+    return write_plan(tmp_path_factory.mktemp("plan") / "plan.add.xml", 1.1, 0.4)
