@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 LOST_VEHICLES: Final = 4
+LEAST_QUEUE_VEH: Final = 8
 LONGEST_HEADWAY_S: Final = 6.0
 
 
@@ -61,7 +62,7 @@ class _Sample:
 def measure_discharge(greens: list[LaneGreen], crossings_s: list[float], prior: Discharge) -> Discharge | None:
     """Discharge of one lane from its greens and the sorted times at which vehicle fronts crossed the stop line.
 
-    None where no green served more than LOST_VEHICLES queued vehicles. Headways over LONGEST_HEADWAY_S are of vehicles
+    None where no green served LEAST_QUEUE_VEH queued vehicles (shorter queues have not yet reached their pace). Headways over LONGEST_HEADWAY_S are of vehicles
     that were held up behind the line and not counted. The end gain is `prior`'s where no green was saturated."""
     samples = [found for green in greens if (found := _sample(green, crossings_s, prior)) is not None]
     count = sum(sample.headways for sample in samples)
@@ -121,7 +122,7 @@ def _sample(green: LaneGreen, crossings_s: list[float], prior: Discharge) -> _Sa
     if green.beyond:
         while 0 < queued < len(times) and times[queued] - times[queued - 1] <= 2.0 * prior.headway_s:
             queued += 1
-    if queued <= LOST_VEHICLES:
+    if queued < LEAST_QUEUE_VEH:
         return None
     spans = [times[i] - (times[i - 1] if i else 0.0) for i in range(queued)]
     usable = [span for span in spans[LOST_VEHICLES:] if span <= LONGEST_HEADWAY_S]
