@@ -32,8 +32,9 @@ class Groups:
         return {link: group for group, links in self.links.items() for link in links}
 
 
-def link_groups(net: NetFile, tls: str, phases: Sequence[ProgramPhase]) -> Groups:
-    """Links of the same approach (or crossing) and kind that the program always shows the same are one group.
+def link_groups(net: NetFile, tls: str, shipped: Sequence[ProgramPhase], mended: Sequence[ProgramPhase]) -> Groups:
+    """Links of the same approach (or crossing) and kind that the program, as shipped and as mended, always shows the
+    same are one group.
 
     It is named by the approach edge (or the crossing) and its link indices: `85:12,13`."""
     connections_of = net.links(tls)
@@ -43,7 +44,7 @@ def link_groups(net: NetFile, tls: str, phases: Sequence[ProgramPhase]) -> Group
         kind = kind_of_link(net, connections)
         turns[link] = turn_of(connections[0].direction)
         ends = {c.to_edge if kind is GroupKind.PEDESTRIAN else c.from_edge for c in connections}
-        column = "".join(phase.state[link] for phase in phases)
+        column = "".join(phase.state[link] for phase in (*shipped, *mended))
         together.setdefault((tuple(sorted(ends)), column, kind), []).append(link)
     named = {
         f"{'+'.join(ends)}:{','.join(str(link) for link in links)}": (tuple(links), kind)

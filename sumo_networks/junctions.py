@@ -55,7 +55,7 @@ def read_junction(
     link_pairs = link_conflicts(net, program.tls)
     yields = yields_in_use(program.phases, link_pairs)
     phases, repairs = repaired(program.phases, link_pairs, yields)
-    groups = link_groups(net, program.tls, phases)
+    groups = link_groups(net, program.tls, program.phases, phases)
     conflicts = group_conflicts(groups, phases, link_pairs, yields)
     phases = repaired_groups(phases, groups.links, waiting_groups(conflicts))
     read = _Read(program, phases, groups, conflicts, staged_program(phases, groups.links), repairs)

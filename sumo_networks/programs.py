@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from pydantic import ValidationError
 
-from optimiser.signals import ControllerPlan, GreenInterval, NetworkPlan, Offset, Right
+from optimiser.signals import ControllerPlan, NetworkPlan
 from optimiser.timeline import sequence_start_s
 from sumo_networks.bindings import Binding, CityModel
 from sumo_networks.errors import PlanMismatchError
 from sumo_networks.net_file import SumoProgram
+from sumo_networks.plan_phases import plan_from_phases
 from sumo_networks.programs_in_use import programs_of_file
+from sumo_networks.recorded_states import record_of, recorded_states
 from sumo_networks.signal_states import signal_states
 
 PROGRAM_ID = "jasyl"
@@ -84,79 +86,62 @@ def plan_from_program(program: SumoProgram, model: CityModel) -> ControllerPlan:
             f"{program.file}: the states of junction {program.tls} do not have {binding.link_count} signals; "
             "use a plan made for this network"
         )
-    rows = [(phase.duration_s, phase.state) for phase in program.phases]
-    return plan_from_phases(rows, program.offset_s, model.network.junction(program.tls).running, binding)
-
-
-def plan_from_phases(
-    phases: list[tuple[float, str]], offset_s: float, template: ControllerPlan, binding: Binding
-) -> ControllerPlan:
-    """A plan with the greens that one cycle of `phases` (s, state) shows, the first starting at `offset_s` + k cycles.
-
-    All but cycle, offset and greens comes from `template`. Raises PlanMismatchError where links of a group differ."""
-    cycle_s = round(sum(duration_s for duration_s, _ in phases), 3)
-    greens = {group: _greens(phases, group, links, template, cycle_s) for group, links in binding.groups.items()}
-    reference = next((g for g in binding.groups if greens[g] and not _lasts(greens[g], cycle_s)), "")
-    start_s = greens[reference][0].start_s if reference else 0.0
-    offset = Offset(
-        seconds=(offset_s + start_s) % cycle_s,
-        reference_group=reference,
-        epoch=template.offset.epoch,
-        zone=template.offset.zone,
-    )
-    return template.model_copy(
-        update={"cycle_s": cycle_s, "offset": offset, "greens": greens, "stages": (), "windows": (), "interstages": ()}
-    )
-
-
-def _greens(
-    phases: list[tuple[float, str]], group: str, links: tuple[int, ...], template: ControllerPlan, cycle_s: float
-) -> tuple[GreenInterval, ...]:
-    rights = {"G": Right.PROTECTED, "g": Right.PERMISSIVE, "s": Right.STOP_FIRST}
-    usual_amber_s = next((g.amber_s for g in template.groups if g.id == group), 0.0)
-    runs: list[tuple[float, float, str]] = []
-    clock = 0.0
-    for duration_s, state in phases:
-        if len({state[link] for link in links}) != 1:
-            raise PlanMismatchError(
-                f"junction {binding_name(template)}: the links of group {group} show different signals; "
-                "plans for this network move them together"
-            )
-        letter = state[links[0]]
-        if runs and runs[-1][2] == letter:
-            runs[-1] = (runs[-1][0], round(clock + duration_s, 3), letter)
-        else:
-            runs.append((round(clock, 3), round(clock + duration_s, 3), letter))
-        clock += duration_s
-    if len(runs) > 1 and runs[0][2] == runs[-1][2]:
-        first = runs.pop(0)
-        last = runs.pop()
-        runs.append((last[0], first[1], first[2]))
-    found = []
-    for i, (start_s, end_s, letter) in enumerate(runs):
-        if letter not in rights:
-            continue
-        following = runs[(i + 1) % len(runs)]
-        amber_s = (following[1] - following[0]) % cycle_s if following[2] in "yY" else 0.0
-        touches = following[2] in rights
-        found.append(
-            GreenInterval(
-                start_s=start_s,
-                end_s=end_s,
-                right=rights[letter],
-                amber_s=None if touches or amber_s == usual_amber_s else amber_s,
-            )
+    phases = [(phase.duration_s, phase.state) for phase in program.phases]
+    if sum(duration_s for duration_s, _ in phases) <= 0:
+        raise PlanMismatchError(
+            f"{program.file}: the program of junction {program.tls} lasts 0 s; give its phases time"
         )
-    return tuple(sorted(found, key=lambda green: green.start_s))
+    return plan_from_phases(phases, program.offset_s, model.network.junction(program.tls).running, binding)
 
 
-def binding_name(template: ControllerPlan) -> str:
-    """The junction a plan is for."""
-    return template.junction
+def plan_from_states(tls_states: Path, binding: Binding, template: ControllerPlan) -> ControllerPlan:
+    """The plan that a recorded run of SUMO shows, found from the states alone.
+
+    Cycle and greens are those of the record; second 0 of the cycle lies where `template` has it, and what no state
+    shows (groups, rules, modes) is the template's. Equal to the template where the controller ran it. Raises
+    NetworkError where the file is missing, truncated or without the junction; PlanMismatchError where the record does
+    not repeat (give it two cycles of one fixed-time program)."""
+    record = record_of(tls_states, recorded_states(tls_states), binding)
+    ends = [*record.times_s[1:], record.end_s]
+    pieces = [(e - s, state) for s, e, state in zip(record.times_s, ends, record.states, strict=True)]
+    cycle_s = _period_s(pieces)
+    if cycle_s is None:
+        raise PlanMismatchError(
+            f"{tls_states}: the states of junction {binding.junction} do not repeat; "
+            "record at least two cycles of one fixed-time program"
+        )
+    start_s = sequence_start_s(template) % cycle_s
+    from_s = record.times_s[0] + (start_s - record.times_s[0]) % cycle_s
+    phases = [
+        (min(end, from_s + cycle_s) - max(begin, from_s), state)
+        for begin, end, state in zip(record.times_s, ends, record.states, strict=True)
+        if end > from_s and begin < from_s + cycle_s
+    ]
+    return plan_from_phases(phases, start_s, template, binding)
 
 
-def _lasts(greens: tuple[GreenInterval, ...], cycle_s: float) -> bool:
-    return len(greens) == 1 and greens[0].end_s - greens[0].start_s == cycle_s
+def _period_s(pieces: Sequence[tuple[float, str]]) -> float | None:
+    """Shortest time after which a record of (length, state) repeats to its end; None where it holds no two periods.
+
+    The first and the last piece may be cut off. One state throughout repeats at once."""
+    total_s = sum(length for length, _ in pieces)
+    if len(pieces) == 1:
+        return total_s
+    for shift in range(1, len(pieces) // 2 + 1):
+        period_s = sum(length for length, _ in pieces[1 : shift + 1])
+        if 2 * period_s > total_s:
+            return None
+        inner = range(1, len(pieces) - 1 - shift)
+        if all(pieces[i] == pieces[i + shift] for i in inner) and _edges_repeat(pieces, shift):
+            return period_s
+    return None
+
+
+def _edges_repeat(pieces: Sequence[tuple[float, str]], shift: int) -> bool:
+    """Whether the cut off first and last piece are parts of those one period on and back."""
+    first, last = pieces[0], pieces[-1]
+    after, before = pieces[shift], pieces[-1 - shift]
+    return first[1] == after[1] and first[0] <= after[0] and last[1] == before[1] and last[0] <= before[0]
 
 
 def _json_plan(path: Path) -> NetworkPlan:

@@ -66,11 +66,9 @@ def _aspects(greens: tuple[GreenInterval, ...], group: SignalGroup, cycle_s: flo
     ]
     for i, green in enumerate(greens):
         following = greens[(i + 1) % len(greens)]
-        red_s = (following.start_s - green.start_s - lengths[i]) % cycle_s
-        if red_s == 0 and (len(greens) > 1 or lengths[i] == cycle_s):
+        red_s = round((following.start_s - green.start_s - lengths[i]) % cycle_s, 6) % cycle_s
+        if red_s == 0:
             continue
-        if len(greens) == 1:
-            red_s = cycle_s - lengths[i]
         amber_s = min(group.amber_s if green.amber_s is None else green.amber_s, red_s)
         red_amber_s = min(group.red_amber_s, red_s - amber_s)
         shown.append(_Shown(green.start_s + lengths[i], amber_s, "y"))
