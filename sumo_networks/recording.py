@@ -120,7 +120,7 @@ def _redirected(path: Path, folder: Path, name: str) -> Path:
         raise ScenarioError(f"{path}: no such file; correct the path in the scenario or put the file there") from error
     except (ET.ParseError, EOFError, OSError) as error:
         raise ScenarioError(f"{path}: not a whole XML file ({error}); fetch or build it again") from error
-    _resolve_inputs(root, path.parent)
+    resolve_inputs(root, path.parent)
     written = 0
     for element in root.iter():
         attribute = _WRITTEN.get(element.tag)
@@ -141,7 +141,7 @@ def _redirected(path: Path, folder: Path, name: str) -> Path:
     return copy
 
 
-def _resolve_inputs(root: ET.Element, folder: Path) -> None:
+def resolve_inputs(root: ET.Element, folder: Path) -> None:
     """Make the names of files that the elements read absolute, so that a copy elsewhere still finds them."""
     for element in root.iter():
         attribute = _READ.get(element.tag)

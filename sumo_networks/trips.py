@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from sumo_networks.recording import resolve_inputs
 from sumo_networks.scenario import Scenario
-from sumo_networks.sumo_xml import elements, time_s
+from sumo_networks.sumo_xml import elements, opened, time_s
 
 _VEHICLES: Final = ("vehicle", "trip", "flow")
 _PERSONS: Final = ("person", "personFlow", "container", "containerFlow")
@@ -115,7 +116,11 @@ def within_period(scenario: Scenario, folder: Path) -> Scenario:
     routes = tuple(
         _cut(file, folder / f"routes_{index}.rou.xml", scenario.end_s) for index, file in enumerate(scenario.routes)
     )
-    return replace(scenario, routes=routes)
+    additionals = tuple(
+        _cut_additional(file, folder / f"additional_{index}.add.xml", scenario.end_s)
+        for index, file in enumerate(scenario.additionals)
+    )
+    return replace(scenario, routes=routes, additionals=additionals)
 
 
 def _cut(file: Path, copy: Path, end_s: float) -> Path:
@@ -127,6 +132,20 @@ def _cut(file: Path, copy: Path, end_s: float) -> Path:
             if _due(element, end_s):
                 out.write(ET.tostring(element, encoding="unicode").strip() + "\n")
         out.write("</routes>\n")
+    return copy
+
+
+def _cut_additional(file: Path, copy: Path, end_s: float) -> Path:
+    """The file itself where it holds no demand, else a copy without what departs at the end or later."""
+    if next(elements(file, *_VEHICLES, *_PERSONS), None) is None:
+        return file
+    with opened(file) as stream:
+        root = ET.parse(stream).getroot()
+    for element in list(root):
+        if element.tag in _VEHICLES + _PERSONS and not _due(element, end_s):
+            root.remove(element)
+    resolve_inputs(root, file.parent)
+    ET.ElementTree(root).write(copy, encoding="utf-8", xml_declaration=True)
     return copy
 
 

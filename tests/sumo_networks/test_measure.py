@@ -203,6 +203,20 @@ def test_flows_are_cut_at_the_end_in_proportion(grid_scenario: Scenario, tmp_pat
     assert all(name in text for name in ('"in"', '"now"', '"t"'))
 
 
+def test_demand_in_an_additional_file_is_cut_too(grid_scenario: Scenario, tmp_path: Path) -> None:
+    extra = tmp_path / "extra.add.xml"
+    extra.write_text(
+        '<additional><variableSpeedSign id="v" lanes="A_B_1" file="speeds.xml"/>'
+        '<vehicle id="in" depart="10"/><vehicle id="out" depart="900"/></additional>'
+    )
+    with_demand = replace(grid_scenario, additionals=(*grid_scenario.additionals, extra))
+    cut = within_period(with_demand, tmp_path / "cut")
+    assert cut.additionals[0] == grid_scenario.additionals[0]
+    text = cut.additionals[1].read_text()
+    assert '"in"' in text and '"out"' not in text
+    assert str(tmp_path / "speeds.xml") in text
+
+
 def _judge(real_data: Path) -> ModuleType:
     path = real_data.parent / "judges" / "signals.py"
     if not path.is_file():

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,6 +122,29 @@ def test_an_unknown_edge_in_the_demand_is_told(grid_scenario: Scenario, tmp_path
     routes.write_text('<routes><vehicle id="v" depart="0"><route edges="nowhere"/></vehicle></routes>')
     with pytest.raises(SimulationError, match="nowhere"):
         simulate(replace(grid_scenario, routes=(routes,)), 1, tmp_path / "run", record=Record.TRIPS)
+
+
+def _sumo_of_this_process() -> int | None:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().partition(")")
+        except OSError:
+            continue
+        if name.endswith("(sumo") and int(rest.split()[1]) == os.getpid():
+            return int(stat.parent.name)
+    return None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the process of SUMO through /proc")
+def test_a_sumo_that_dies_is_told(grid_scenario: Scenario, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(simulate, grid_scenario, 1, tmp_path, end_s=1e6, record=Record.TRIPS)
+        while (sumo := _sumo_of_this_process()) is None and not running.done():
+            time.sleep(0.01)
+        assert sumo is not None
+        os.kill(sumo, signal.SIGKILL)
+        with pytest.raises(SimulationError, match=r"grid\d*, seed 1: SUMO failed: ended by signal 9"):
+            running.result()
 
 
 def test_a_missing_plan_is_told(grid_scenario: Scenario, tmp_path: Path) -> None:
