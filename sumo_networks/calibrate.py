@@ -92,7 +92,7 @@ def calibrate_from(
     measured = _measure(recording, model, net, {lane: assumed[case] for lane, case in cases.items()})
     pooled: dict[DischargeCase, Discharge] = {}
     for case, prior in sorted(assumed.items()):
-        pooled[case] = shrink(pool([found for lane, found in measured.items() if cases[lane] == case]), prior)
+        pooled[case] = pool([found for lane, found in sorted(measured.items()) if cases[lane] == case], prior)
     lanes = tuple(
         LaneDischarge(
             junction=junction.id,

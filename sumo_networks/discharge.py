@@ -10,11 +10,13 @@ green carries. Where drivers stop so early that the gain is negative, it counts 
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 LOST_VEHICLES: Final = 4
 LEAST_QUEUE_VEH: Final = 8
+PRIOR_HEADWAYS: Final = 30.0
+PRIOR_GREENS: Final = 5.0
 LONGEST_HEADWAY_S: Final = 6.0
 
 
@@ -62,8 +64,9 @@ class _Sample:
 def measure_discharge(greens: list[LaneGreen], crossings_s: list[float], prior: Discharge) -> Discharge | None:
     """Discharge of one lane from its greens and the sorted times at which vehicle fronts crossed the stop line.
 
-    None where no green served LEAST_QUEUE_VEH queued vehicles (shorter queues have not yet reached their pace). Headways over LONGEST_HEADWAY_S are of vehicles
-    that were held up behind the line and not counted. The end gain is `prior`'s where no green was saturated."""
+    None where no green served LEAST_QUEUE_VEH queued vehicles: shorter queues have not yet reached their pace.
+    Headways over LONGEST_HEADWAY_S are of vehicles that were held up behind the line and not counted. The end gain is
+    `prior`'s where no green was saturated."""
     samples = [found for green in greens if (found := _sample(green, crossings_s, prior)) is not None]
     count = sum(sample.headways for sample in samples)
     if count == 0:
@@ -82,35 +85,31 @@ def measure_discharge(greens: list[LaneGreen], crossings_s: list[float], prior: 
     )
 
 
-def shrink(measured: Discharge | None, prior: Discharge, headways: float = 30.0, greens: float = 5.0) -> Discharge:
-    """Empirical-Bayes mean of what was measured and a prior worth `headways` and `greens` observations."""
+def shrink(measured: Discharge | None, prior: Discharge) -> Discharge:
+    """Empirical-Bayes mean of what a lane showed and a prior worth PRIOR_HEADWAYS and PRIOR_GREENS observations."""
     if measured is None:
         return Discharge(prior.headway_s, prior.start_up_loss_s, prior.end_gain_s)
-    return Discharge(
-        headway_s=_weighted(measured.headway_s, measured.headways, prior.headway_s, headways),
-        start_up_loss_s=_weighted(measured.start_up_loss_s, measured.greens, prior.start_up_loss_s, greens),
-        end_gain_s=_weighted(measured.end_gain_s, measured.saturated_greens, prior.end_gain_s, greens),
-        headways=measured.headways,
-        greens=measured.greens,
-        saturated_greens=measured.saturated_greens,
+    return replace(
+        measured,
+        headway_s=_weighted(measured.headway_s, measured.headways / PRIOR_HEADWAYS, prior.headway_s),
+        start_up_loss_s=_weighted(measured.start_up_loss_s, measured.greens / PRIOR_GREENS, prior.start_up_loss_s),
+        end_gain_s=_weighted(measured.end_gain_s, measured.saturated_greens / PRIOR_GREENS, prior.end_gain_s),
     )
 
 
-def pool(measured: list[Discharge]) -> Discharge | None:
-    """What lanes of one kind show together, each weighed by its observations; None for an empty list."""
-    headways, greens = sum(one.headways for one in measured), sum(one.greens for one in measured)
-    saturated = sum(one.saturated_greens for one in measured)
-    if headways == 0 or greens == 0:
-        return None
-    gains = [(one.end_gain_s, one.saturated_greens) for one in measured]
-    unsaturated_gain_s = sum(one.end_gain_s for one in measured) / len(measured)
-    return Discharge(
-        headway_s=sum(one.headway_s * one.headways for one in measured) / headways,
-        start_up_loss_s=sum(one.start_up_loss_s * one.greens for one in measured) / greens,
-        end_gain_s=sum(gain * count for gain, count in gains) / saturated if saturated else unsaturated_gain_s,
-        headways=headways,
-        greens=greens,
-        saturated_greens=saturated,
+def pool(measured: list[Discharge], prior: Discharge) -> Discharge:
+    """What lanes of one kind show together; the prior counts as one lane more.
+
+    A lane weighs n / (n + prior observations), at most 1: lanes differ, so many headways of one lane say little about
+    the others."""
+    lanes = [one.headways / (one.headways + PRIOR_HEADWAYS) for one in measured]
+    greens = [one.greens / (one.greens + PRIOR_GREENS) for one in measured]
+    saturated = [one.saturated_greens / (one.saturated_greens + PRIOR_GREENS) for one in measured]
+    return replace(
+        prior,
+        headway_s=_mean([one.headway_s for one in measured], lanes, prior.headway_s),
+        start_up_loss_s=_mean([one.start_up_loss_s for one in measured], greens, prior.start_up_loss_s),
+        end_gain_s=_mean([one.end_gain_s for one in measured], saturated, prior.end_gain_s),
     )
 
 
@@ -141,5 +140,9 @@ def _sample(green: LaneGreen, crossings_s: list[float], prior: Discharge) -> _Sa
     )
 
 
-def _weighted(value: float, count: float, prior: float, prior_count: float) -> float:
-    return (value * count + prior * prior_count) / (count + prior_count)
+def _weighted(value: float, weight: float, prior: float) -> float:
+    return (value * weight + prior) / (weight + 1.0)
+
+
+def _mean(values: list[float], weights: list[float], prior: float) -> float:
+    return (sum(value * weight for value, weight in zip(values, weights, strict=True)) + prior) / (sum(weights) + 1.0)
