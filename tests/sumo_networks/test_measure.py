@@ -231,7 +231,11 @@ def _judge(real_data: Path) -> ModuleType:
 
 @pytest.mark.parametrize(
     ("name", "vehicles_within", "persons_within"),
-    [("cologne1", 1e-6, 1e-6), ("ingolstadt1", 1e-6, None), ("bologna_acosta", 0.005, 0.03)],
+    [
+        ("cologne1", 1e-6, 1e-6),
+        ("ingolstadt1", 1e-6, None),
+        pytest.param("bologna_acosta", 0.005, 0.03, marks=pytest.mark.slow),
+    ],
 )
 def test_delay_agrees_with_the_independent_judge(
     real_data: Path, tmp_path: Path, name: str, vehicles_within: float, persons_within: float | None
