@@ -1,0 +1,105 @@
+"""Scenarios the service knows: where the SUMO files lie, and the network that plans are held against."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from api.actors import Actor
+from api.audit import record
+from api.errors import ConflictError, NotFoundError, UnprocessableError
+from api.store import ScenarioRow, Store
+from optimiser.signals import Network
+from sumo_networks.profiles import profile_named
+from sumo_networks.read import read_network
+from sumo_networks.scenario import load_scenario
+
+
+@dataclass(frozen=True)
+class ScenarioFacts:
+    """What the service keeps of a scenario."""
+
+    network: Network
+    zone: str
+    begin_s: float
+    end_s: float
+
+
+ScenarioReader = Callable[[Path, str], ScenarioFacts]
+"""Reads a scenario folder or .sumocfg with the profile of that name. Raises NetworkError."""
+
+
+def read_scenario(path: Path, profile: str) -> ScenarioFacts:
+    """Facts of a scenario from its SUMO files. Raises NetworkError where they are missing or broken."""
+    scenario = load_scenario(path)
+    model = read_network(scenario.net, scenario.additionals, profile_named(profile), zone=scenario.zone)
+    return ScenarioFacts(model.network, scenario.zone, scenario.begin_s, scenario.end_s)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path that `name` has within `folder`. Raises UnprocessableError where it leads out of it or is not there."""
+    root = folder.resolve()
+    try:
+        path = (root / name).resolve()
+        found = path.is_relative_to(root) and path != root and path.exists()
+    except (OSError, ValueError):
+        found = False
+    if not found:
+        raise UnprocessableError(f"There is no scenario {name!r} in the scenarios folder of this service.")
+    return path
+
+
+def register_scenario(
+    store: Store, name: str, path: Path, profile: str, *, read: ScenarioReader, actor: Actor, now: datetime
+) -> ScenarioRow:
+    """Read a scenario and keep it under `name`; the same scenario again gives the row there is.
+
+    Raises NetworkError where its files cannot be read, ConflictError where the name is another scenario's or the
+    network has changed since (its plans would be held against the wrong network)."""
+    facts = read(path, profile)
+    with store.write() as session:
+        known = session.scalars(select(ScenarioRow).where(ScenarioRow.name == name)).first()
+        if known is not None:
+            if (known.path, known.profile, known.network_hash) == (str(path), profile, facts.network.network_hash):
+                return known
+            raise ConflictError(f"There is another scenario of the name {name}; register this one under a new name.")
+        row = ScenarioRow(
+            id=hashlib.sha256(f"scenario {name}".encode()).hexdigest()[:32],
+            name=name,
+            path=str(path),
+            profile=profile,
+            zone=facts.zone,
+            begin_s=facts.begin_s,
+            end_s=facts.end_s,
+            network_hash=facts.network.network_hash,
+            network=facts.network.model_dump_json(),
+            created_at=now,
+            created_by=actor.name,
+        )
+        session.add(row)
+        record(session, now, actor, "register_scenario", ("scenario", row.id), ("", "known"), str(path))
+        return row
+
+
+def network_of(row: ScenarioRow) -> Network:
+    """The network that plans of this scenario are held against."""
+    return Network.model_validate_json(row.network)
+
+
+def get_scenario(session: Session, scenario_id: str) -> ScenarioRow:
+    """One scenario. Raises NotFoundError."""
+    row = session.get(ScenarioRow, scenario_id)
+    if row is None:
+        raise NotFoundError(f"There is no scenario {scenario_id}.")
+    return row
+
+
+def list_scenarios(session: Session, *, limit: int, offset: int) -> list[ScenarioRow]:
+    """Scenarios by name."""
+    return list(session.scalars(select(ScenarioRow).order_by(ScenarioRow.name).limit(limit).offset(offset)))
