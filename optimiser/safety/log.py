@@ -67,13 +67,13 @@ RIGHTS = {
 FOLLOWS = {
     Aspect.RED: (Aspect.RED_AMBER, *GREEN, Aspect.STOP_FIRST, Aspect.DARK),
     Aspect.RED_AMBER: (*GREEN, Aspect.DARK),
-    Aspect.AMBER: (Aspect.RED, Aspect.RED_AMBER, Aspect.STOP_FIRST, Aspect.DARK),
+    Aspect.AMBER: (Aspect.RED, Aspect.RED_AMBER, *GREEN, Aspect.STOP_FIRST, Aspect.DARK),
     Aspect.PROTECTED: (Aspect.PERMISSIVE, Aspect.AMBER, Aspect.DARK),
     Aspect.PERMISSIVE: (Aspect.PROTECTED, Aspect.AMBER, Aspect.DARK),
     Aspect.STOP_FIRST: (Aspect.RED, Aspect.RED_AMBER, Aspect.AMBER, *GREEN, Aspect.DARK),
     Aspect.DARK: tuple(Aspect),
 }
-"""Which aspect may follow which."""
+"""Which aspect may follow which. Green right after amber is judged by the red-amber it lacks, as in a plan."""
 
 
 def check_log(log: SignalLog, plan: ControllerPlan) -> tuple[Finding, ...]:
@@ -174,8 +174,9 @@ def _transition(log: SignalLog, group: SignalGroup, before: _Phase, after: _Phas
             message = f"group {group.id} goes from green to {after.aspect} without amber"
             yield _finding(log, Rule.AMBER_MISSING, names, at_s, message, 0.0, amber_s)
         return
-    if before.aspect is Aspect.RED and after.aspect in GREEN and group.red_amber_s > TOLERANCE_S:
-        message = f"group {group.id} goes from red to green without red-amber"
+    waits = before.aspect in (Aspect.RED, Aspect.AMBER)
+    if waits and after.aspect in GREEN and group.red_amber_s > TOLERANCE_S:
+        message = f"group {group.id} goes from {before.aspect} to green without red-amber"
         yield _finding(log, Rule.RED_AMBER_TOO_SHORT, names, at_s, message, 0.0, group.red_amber_s)
     elif after.aspect not in FOLLOWS[before.aspect]:
         message = f"group {group.id} goes from {before.aspect} to {after.aspect}"

@@ -9,8 +9,22 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from junctions import JUNCTIONS, log_of, valid_plans
 
-from optimiser.safety import Aspect, AspectChange, Finding, Rule, SignalLog, check_log
-from optimiser.signals import ControllerPlan, GroupKind, GroupLimits, SignalGroup
+from optimiser.safety import Aspect, AspectChange, Finding, Rule, SignalLog, check_log, check_plan
+from optimiser.signals import ControllerPlan, GreenInterval, GroupKind, GroupLimits, Offset, Right, SignalGroup
+
+OF_GREENS = {
+    Rule.MIN_GREEN,
+    Rule.MAX_GREEN,
+    Rule.MAX_RED,
+    Rule.CONFLICTING_GREENS,
+    Rule.INTERGREEN,
+    Rule.PEDESTRIAN_WALK,
+    Rule.PEDESTRIAN_CLEARANCE,
+    Rule.PEDESTRIAN_WAIT,
+}
+"""Rules that plan and log share."""
+
+CANNOT_BE_SHOWN = {Rule.OVERLAPPING_INTERVALS, Rule.AMBER_DOES_NOT_FIT, Rule.RED_AMBER_DOES_NOT_FIT}
 
 GREEN = (Aspect.PROTECTED, Aspect.PERMISSIVE)
 
@@ -133,6 +147,24 @@ def test_conflicting_greens_are_named_with_their_length(plan: ControllerPlan, da
     assert ((pair.first, pair.second), 2.0) in [(f.groups, f.measured) for f in found]
 
 
+@given(valid_plans(), st.data())
+def test_log_of_any_plan_breaks_what_the_plan_breaks(plan: ControllerPlan, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(plan.greens)))
+    start_s, end_s = (float(data.draw(st.integers(0, int(plan.cycle_s) - 1))) for _ in range(2))
+    assume(start_s != end_s)
+    other = GreenInterval(start_s=start_s, end_s=end_s, right=data.draw(st.sampled_from(Right)))
+    greens = {**plan.greens, name: (*plan.greens[name], other) if data.draw(st.booleans()) else (other,)}
+    changed = plan.model_copy(update={"greens": greens, "limits": {name: GroupLimits(max_green_s=30, max_red_s=40)}})
+    planned = check_plan(changed)
+    assume(not CANNOT_BE_SHOWN & {finding.rule for finding in planned})
+    recorded = check_log(log_of(changed, cycles=4), changed)
+    assert of_greens(recorded) == of_greens(planned)
+
+
+def of_greens(found: tuple[Finding, ...]) -> set[tuple[Rule, tuple[str, ...]]]:
+    return {(finding.rule, finding.groups) for finding in found if finding.rule in OF_GREENS}
+
+
 def test_walk_that_is_cut_short_and_crossed_too_soon_is_named() -> None:
     plan = JUNCTIONS["four_arm"]().running
     log = log_of(plan)
@@ -152,11 +184,31 @@ def test_red_amber_left_out_or_cut_short_is_named() -> None:
     assert named(moved(log, early, early.time_s + 0.5), plan, Rule.RED_AMBER_TOO_SHORT)[0].measured == 0.5
 
 
+@pytest.mark.parametrize("red_amber_s", [0.0, 1.0])
+def test_green_right_after_amber_is_named_where_red_amber_belongs_between(red_amber_s: float) -> None:
+    plan = ControllerPlan(
+        junction="J",
+        network_hash="",
+        cycle_s=60,
+        offset=Offset(),
+        groups=(SignalGroup(id="a", red_amber_s=red_amber_s),),
+        greens={"a": (GreenInterval(start_s=0, end_s=20), GreenInterval(start_s=23, end_s=57))},
+    )
+    shown = ((0, Aspect.PROTECTED), (20, Aspect.AMBER), (23, Aspect.PROTECTED), (57, Aspect.AMBER))
+    entries = tuple(AspectChange(cycle + time_s, "a", aspect) for cycle in (0, 60, 120) for time_s, aspect in shown)
+    found = check_log(SignalLog("J", 0, 180, entries), plan)
+    planned = check_plan(plan)
+    if red_amber_s:
+        assert [(f.rule, f.groups, f.measured) for f in found] == [(Rule.RED_AMBER_TOO_SHORT, ("a",), 0.0)]
+        assert [(f.rule, f.groups) for f in planned] == [(Rule.RED_AMBER_DOES_NOT_FIT, ("a",))]
+    else:
+        assert found == planned == ()
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
         (Aspect.RED, Aspect.AMBER),
-        (Aspect.AMBER, Aspect.PROTECTED),
         (Aspect.RED_AMBER, Aspect.RED),
         (Aspect.RED_AMBER, Aspect.AMBER),
         (Aspect.PROTECTED, Aspect.DARK),
