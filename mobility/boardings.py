@@ -1,8 +1,8 @@
 """Taps to the vehicle's trip and the stop where the card was read.
 
 The stop is that of the vehicle's last visit that had begun at the tap (one as-of join on vehicle and time): a tap on
-the way to the next stop belongs to the stop behind, as riders pass the reader late in a full bus. Nobody boards at the
-last stop of a trip; a tap there is for the vehicle's next trip when that begins sooner than the last stop lies behind.
+the way to the next stop belongs to the stop behind, as riders pass the reader late in a full bus. A tap at the last
+stop of a trip is for the vehicle's next trip, if one begins soon; else it stays there, and can be no ride we know of.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class BoardingRules:
 DEFAULT = BoardingRules()
 
 BOARDED = (
-    "transaction_id",
+    "leg_id",
     "vehicle_id",
     "trip_id_performed",
     "line",
@@ -60,7 +60,8 @@ def boardings(taps: pl.DataFrame, visits: pl.DataFrame, rules: BoardingRules = D
     )
     enters = taps.filter(pl.col("fare_action").is_in(BOARDS))
     keyed = _with_key(enters, vehicles, "event_timestamp", 0).sort("key", "transaction_id")
-    stops = visits.filter(~pl.col("is_last_stop")).select(
+    stops = visits.select(
+        "is_last_stop",
         pl.col("trip_id_performed").alias("trip"),
         "vehicle_id",
         "line",
@@ -103,24 +104,28 @@ def _nearer(last: pl.DataFrame, coming: pl.DataFrame, rules: BoardingRules) -> p
     fade = ((pl.col("off_s") - rules.prompt_s) / (rules.lost_s - rules.prompt_s)).clip(0.0, 1.0)
     by_timetable = pl.col("visit_method") == "timetable"
     behind = last.with_columns(
+        pl.col("is_last_stop").alias("ends_here"),
         pl.when(by_timetable)
         .then(pl.lit("timetable"))
         .when(pl.col("off_s") > rules.prompt_s)
         .then(pl.lit("gps_late"))
         .otherwise(pl.lit("gps"))
         .alias("boarding_method"),
-        (pl.col("visit_confidence") * (0.99 - 0.4 * fade)).alias("boarding_confidence"),
+        (pl.col("visit_confidence") * pl.when("is_last_stop").then(0.5).otherwise(0.99 - 0.4 * fade)).alias(
+            "boarding_confidence"
+        ),
     )
     ahead = coming.with_columns(
+        pl.lit(False).alias("ends_here"),
         pl.when(by_timetable).then(pl.lit("timetable")).otherwise(pl.lit("gps_early")).alias("boarding_method"),
         (pl.col("visit_confidence") * 0.9).alias("boarding_confidence"),
     )
     return (
         pl.concat([behind, ahead], how="vertical")
-        .sort("transaction_id", "off_s", "boarding_method")
+        .sort("transaction_id", "ends_here", "off_s", "boarding_method")
         .unique("transaction_id", keep="first", maintain_order=True)
         .select(
-            "transaction_id",
+            pl.col("transaction_id").alias("leg_id"),
             "vehicle_id",
             pl.col("trip").alias("trip_id_performed"),
             "line",
@@ -134,5 +139,5 @@ def _nearer(last: pl.DataFrame, coming: pl.DataFrame, rules: BoardingRules) -> p
             "card_id",
             pl.col("group_size").alias("riders"),
         )
-        .sort("card_id", "boarded_at", "transaction_id", nulls_last=True)
+        .sort("card_id", "boarded_at", "leg_id", nulls_last=True)
     )

@@ -18,6 +18,10 @@ from mobility.sources.tides import RawTable, timestamps
 
 LONGEST_SERVICE_DAY = timedelta(hours=30)
 BOUNDS_MARGIN_DEG = 0.03
+FARE_ACTIONS = (
+    *("Unknown action type", "Purchase", "Enter", "Enter vehicle", "Exit", "Transfer entrance", "Transfer exit", "Add"),
+    *("New", "Capture", "Extend", "Combine", "Void", "Activate", "Adjust", "Other"),
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,10 @@ def ingest_locations(table: RawTable, day: ServiceDay) -> Ingested:
         Rule("location_ping_id is missing", pl.col("location_ping_id").is_null()),
         *_time_rules(day),
         Rule("vehicle_id is missing", pl.col("vehicle_id").is_null()),
-        Rule("latitude or longitude is missing or no number", ~(pl.col("latitude") + pl.col("longitude")).is_finite()),
+        Rule(
+            "latitude or longitude is missing or no number",
+            ~(pl.col("latitude") + pl.col("longitude")).is_finite().fill_null(False),
+        ),
         Rule("position is outside the city's bounds", _outside(day)),
     ]
     once = [
@@ -101,6 +108,7 @@ def ingest_fares(table: RawTable, day: ServiceDay, vehicles: Sequence[str] | Non
         Rule("transaction_id is missing", pl.col("transaction_id").is_null()),
         *_time_rules(day),
         Rule("vehicle_id is missing", pl.col("vehicle_id").is_null()),
+        Rule("fare_action is no word of TIDES", ~pl.col("fare_action").is_in(FARE_ACTIONS)),
         Rule("group_size is not a positive number", pl.col("group_size").is_null() | (pl.col("group_size") < 1)),
     ]
     if vehicles is not None:

@@ -2,7 +2,7 @@
 
 A transfer takes the first bus that comes or the one after: the rider boards within the headway that was really run at
 that stop (Gordon et al. 2013, section 3.3, who hold the wait against the buses that passed), plus `patience_s`. Going
-back on the same line, or to where the journey began, is no transfer.
+back on the same line, or to where the leg began, is no transfer; going on with the same pattern is one.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from mobility.alightings import DETOUR, WALK_SPEED_M_S
 from mobility.schemas import Journey
+from mobility.walking import walk_s
 
 WEAKEST_FIRST = {"none": 0, "probable": 1, "chained_last": 2, "chained": 3}
 
@@ -20,7 +20,7 @@ WEAKEST_FIRST = {"none": 0, "probable": 1, "chained_last": 2, "chained": 3}
 @dataclass(frozen=True)
 class TransferRules:
     """`patience_s` on top of the headway; `unknown_headway_s` where a line passed a stop once; `longest_wait_s`
-    whatever the headway; journeys that end within `back_m` of their origin are none."""
+    whatever the headway; a boarding within `back_m` of the stop the leg began at goes back."""
 
     patience_s: float = 180.0
     unknown_headway_s: float = 900.0
@@ -28,58 +28,69 @@ class TransferRules:
     back_m: float = 300.0
 
 
+DEFAULT = TransferRules()
+
+
+def transfers(
+    legs: pl.DataFrame, visits: pl.DataFrame, stops: pl.DataFrame, rules: TransferRules = DEFAULT
+) -> pl.DataFrame:
+    """The legs that end in a transfer (column leg_id).
+
+    `legs`: leg_id, card_id, vehicle_id, trip_id_performed, line, pattern_id, boarding_stop_id, boarded_at,
+    alighting_stop_id, alighted_at, method; only those with method chained, whose next boarding tells where they
+    ended, can."""
+    place = stops.select("stop_id", "x_m", "y_m")
+    trip = pl.concat_str("vehicle_id", "trip_id_performed", separator="\x1f")
+    following = {
+        "boarding_stop_id": "next_stop",
+        "boarded_at": "next_at",
+        "line": "next_line",
+        "pattern_id": "next_pattern",
+        "trip": "next_trip",
+    }
+    onward = (pl.col("next_line") != pl.col("line")) | (pl.col("next_pattern") == pl.col("pattern_id"))
+    pairs = (
+        legs.drop_nulls("card_id")
+        .with_columns(trip.alias("trip"))
+        .sort("card_id", "boarded_at", "leg_id")
+        .with_columns(pl.col(name).shift(-1).over("card_id").alias(new) for name, new in following.items())
+        .filter((pl.col("method") == "chained") & onward)
+        .join(_named(place, "alighting_stop_id", "out"), on="alighting_stop_id")
+        .join(_named(place, "next_stop", "in"), on="next_stop")
+        .join(_named(place, "boarding_stop_id", "from"), on="boarding_stop_id")
+        .join(headways_run(visits), on=["next_trip", "next_stop"], how="left")
+    )
+    since_s = (pl.col("next_at") - pl.col("alighted_at")).dt.total_milliseconds() / 1000
+    patient_s = pl.col("headway_s").fill_null(rules.unknown_headway_s) + rules.patience_s
+    return (
+        pairs.filter(
+            (since_s - walk_s(_distance("out", "in")) <= patient_s.clip(upper_bound=rules.longest_wait_s))
+            & (_distance("from", "in") > rules.back_m)
+        )
+        .select("leg_id")
+        .sort("leg_id")
+    )
+
+
 def journeys_of_legs(
-    legs: pl.DataFrame, visits: pl.DataFrame, stops: pl.DataFrame, rules: TransferRules | None = None
+    legs: pl.DataFrame, visits: pl.DataFrame, stops: pl.DataFrame, rules: TransferRules = DEFAULT
 ) -> pl.DataFrame:
     """`legs` with journey_id (leg id of the first leg), leg_number and ends_in; sorted by card, time, leg."""
-    chosen = rules or TransferRules()
-    place = stops.select("stop_id", "x_m", "y_m")
-    following = {"boarding_stop_id": "next_stop", "boarded_at": "next_at", "line": "next_line", "trip": "next_trip"}
-    legs = legs.with_columns(pl.concat_str("vehicle_id", "trip_id_performed", separator="\x1f").alias("trip"))
-    shifted = [pl.col(name).shift(-1).over("card_id").alias(new) for name, new in following.items()]
-    seen = (
-        legs.sort("card_id", "boarded_at", "leg_id", nulls_last=True)
-        .with_columns(*shifted, pl.col("boarding_stop_id").shift(0).alias("origin"))
-        .with_columns(
-            pl.when(pl.col("card_id").is_null()).then(None).otherwise(pl.col(new)).alias(new)
-            for new in following.values()
-        )
-        .join(_named(place, "alighting_stop_id", "out"), on="alighting_stop_id", how="left", maintain_order="left")
-        .join(_named(place, "next_stop", "in"), on="next_stop", how="left", maintain_order="left")
-        .join(_named(place, "origin", "from"), on="origin", how="left", maintain_order="left")
-        .join(headways_run(visits), on=["next_trip", "next_stop"], how="left", maintain_order="left")
+    changing = transfers(legs, visits, stops, rules).with_columns(pl.lit("transfer").alias("ends_in"))
+    arrived = pl.when(pl.col("method").is_in(["chained", "chained_last"])).then(pl.lit("destination"))
+    ended = (
+        legs.join(changing, on="leg_id", how="left")
+        .with_columns(pl.coalesce("ends_in", arrived, pl.lit("unknown")))
+        .sort("card_id", "boarded_at", "leg_id", nulls_last=True)
     )
-    walk_m = _distance("out", "in")
-    wait_s = (pl.col("next_at") - pl.col("alighted_at")).dt.total_milliseconds() / 1000 - (
-        walk_m * DETOUR / WALK_SPEED_M_S
-    )
-    patient_s = pl.min_horizontal(
-        pl.col("headway_s").fill_null(chosen.unknown_headway_s) + chosen.patience_s, pl.lit(chosen.longest_wait_s)
-    )
-    transfer = (
-        (pl.col("method") == "chained")
-        & (wait_s <= patient_s)
-        & (pl.col("next_line") != pl.col("line"))
-        & (_distance("from", "in") > chosen.back_m)
-    ).fill_null(False)
-    ended = seen.with_columns(
-        pl.when(transfer)
-        .then(pl.lit("transfer"))
-        .when(pl.col("method").is_in(["chained", "chained_last"]))
-        .then(pl.lit("destination"))
-        .otherwise(pl.lit("unknown"))
-        .alias("ends_in")
-    )
-    goes_on = (pl.col("ends_in") == "transfer").shift(1, fill_value=False) & (
-        pl.col("card_id") == pl.col("card_id").shift(1)
-    ).fill_null(False)
+    goes_on = (pl.col("ends_in") == "transfer").shift(1, fill_value=False)
     return (
         ended.with_columns((~goes_on).cum_sum().alias("journey"))
         .with_columns(
             pl.col("leg_id").first().over("journey").alias("journey_id"),
             pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("journey").alias("leg_number"),
         )
-        .select(*[name for name in legs.columns if name != "trip"], "journey_id", "leg_number", "ends_in")
+        .select(*legs.columns, "journey_id", "leg_number", "ends_in")
     )
 
 

@@ -31,7 +31,7 @@ PERFORMED = {
 class Performed:
     """`pings`: positions with trip_id_performed and pattern_id. `trips`: columns of PERFORMED; `trip_id` is the
     timetable's, null where only the pattern is known. `by_pattern` and `unmatched`: how many runs of a vehicle were
-    given a pattern by their stops, and how many fit none."""
+    given a pattern by their stops, and how many that named a trip fit none."""
 
     pings: pl.DataFrame
     trips: pl.DataFrame
@@ -58,7 +58,9 @@ def assign_trips(pings: pl.DataFrame, timetable: Timetable) -> Performed:
         pl.coalesce("named_trip", pl.concat_str(pl.lit("unnamed:"), "vehicle_id")).alias("trip_id_performed")
     )
     fitted = _patterns_by_stops(unknown, timetable)
-    runs = unknown.select("vehicle_id", "trip_id_performed").unique()
+    # a blank trip between two trips is a layover or a way to the depot, and contradicts no timetable
+    runs = unknown.filter(pl.col("named_trip").is_not_null()).select("vehicle_id", "trip_id_performed").unique()
+    misfits = runs.join(fitted, on=["vehicle_id", "trip_id_performed"], how="anti")
     certain_trips = (
         certain.select("vehicle_id", "trip_id_performed", "trip_id")
         .unique()
@@ -73,7 +75,7 @@ def assign_trips(pings: pl.DataFrame, timetable: Timetable) -> Performed:
         .join(trips.select("vehicle_id", "trip_id_performed", "pattern_id"), on=["vehicle_id", "trip_id_performed"])
         .sort("vehicle_id", "event_timestamp", "location_ping_id")
     )
-    return Performed(kept, trips, fitted.height, runs.height - fitted.height)
+    return Performed(kept, trips, fitted.height, misfits.height)
 
 
 def _by_vehicle_id(timetable: Timetable) -> pl.DataFrame:

@@ -33,6 +33,7 @@ from mobility.schemas import (
 )
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
 from mobility.sources.manifest import Manifest, read_manifest
+from mobility.sources.mapped_csv import read_mapped, read_mapping
 from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_strings, read_tides, timestamps
 from mobility.visits import stop_visits
 
@@ -99,7 +100,7 @@ def build_flows(
     timetable = _timetable(feeds, manifest)
     tell("vehicle positions", 0.1)
     locations, locations_file = _locations(feeds, manifest, timetable)
-    raw_taps = _raw(feeds, "fare_transactions.csv", FARE_TRANSACTIONS, manifest.zone)
+    raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest.zone)
     tell("stop visits", 0.25)
     performed = _performed(locations.accepted, timetable)
     visits = _visits(performed, timetable, raw_taps, day, manifest)
@@ -114,7 +115,7 @@ def build_flows(
     tell("flows", 0.85)
     tables = _tables(legs, ended.shares, visits, day, manifest)
     unplaced = taps.accepted.filter(pl.col("fare_action").is_in(BOARDS)).join(
-        boarded.select("transaction_id"), on="transaction_id", how="anti"
+        boarded.select(pl.col("leg_id").alias("transaction_id")), on="transaction_id", how="anti"
     )
     files = (_count("vehicle_locations.csv", locations), _count("fare_transactions.csv", taps))
     summary = _summary(manifest, files, performed, tables, unplaced.height, expansion)
@@ -173,9 +174,12 @@ def _timetable(feeds: Path, manifest: Manifest) -> Timetable:
     return read_timetable(path, manifest.service_date)
 
 
-def _raw(feeds: Path, name: str, required: tuple[str, ...], zone: str) -> RawTable | None:
-    path = feeds / name
-    return read_tides(path, required, zone) if path.exists() else None
+def _raw(feeds: Path, table: str, required: tuple[str, ...], zone: str) -> RawTable | None:
+    """`table`.csv of the feeds folder: by the mapping `table`.toml beside it, else as TIDES; nothing if not there."""
+    path, mapping = feeds / f"{table}.csv", feeds / f"{table}.toml"
+    if not path.exists():
+        return None
+    return read_mapped(path, read_mapping(mapping), zone) if mapping.exists() else read_tides(path, required, zone)
 
 
 def _service_day(manifest: Manifest) -> ServiceDay:
@@ -183,7 +187,7 @@ def _service_day(manifest: Manifest) -> ServiceDay:
 
 
 def _locations(feeds: Path, manifest: Manifest, timetable: Timetable) -> tuple[Ingested, RawTable | None]:
-    raw = _raw(feeds, "vehicle_locations.csv", VEHICLE_LOCATIONS, manifest.zone)
+    raw = _raw(feeds, "vehicle_locations", VEHICLE_LOCATIONS, manifest.zone)
     if raw is None:
         return nothing_ingested(VehicleLocation), None
     day = _service_day(manifest)
@@ -257,8 +261,7 @@ def _legs(
     ended: Alightings, expansion: Expansion, visits: pl.DataFrame, timetable: Timetable, manifest: Manifest
 ) -> pl.DataFrame:
     weighed = (
-        ended.legs.rename({"transaction_id": "leg_id"})
-        .join(expansion.factors, on="line", how="left", maintain_order="left")
+        ended.legs.join(expansion.factors, on="line", how="left", maintain_order="left")
         .with_columns(
             pl.lit(manifest.agency_id).alias("agency_id"),
             pl.lit(manifest.service_date).alias("service_date"),
