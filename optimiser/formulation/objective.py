@@ -1,0 +1,96 @@
+"""Person delay (persons * s / h) within one junction, and its sum over the network.
+
+Uniform delay of group g, with A_g = sum over its movements of persons_h / (2 C (1 - y)):
+    A_g * sum_j red_gj^2,   red_gj = red + start-up loss - end gain        (Webster 1958; HCM 2010 eq. 18-20)
+which for one green a cycle is Webster's first term; several greens a cycle each add their red. The square is bounded
+from below by tangents, 2 t red - t^2. Overflow: persons per vehicle * 3600 * N (see `queues`). Reserve: flow above
+`reserve_saturation` of capacity costs `reserve_weight` seconds for each person and percent, a mild pull away from
+plans that live on their last second.
+"""
+
+from __future__ import annotations
+
+import pyomo.environ as pyo
+
+from optimiser.formulation.case import JunctionCase, time_in_form
+from optimiser.signals import GroupKind
+
+MOST_FLOW_RATIO = 0.6
+"""Above this share of its lane a movement is oversaturated in any sane plan, and the formula leaves its range."""
+_TANGENT_STEPS = 12
+
+
+def add_person_delay(block: pyo.Block, case: JunctionCase) -> None:
+    """Adds `uniform_delay` per group and the expression `person_delay` (persons * s / h)."""
+    weights = uniform_weights(case)
+    block.red_square = pyo.VarList(domain=pyo.NonNegativeReals)
+    block.red_tangents = pyo.ConstraintList()
+    terms = []
+    block.uniform_delay = {}
+    for group, weight in weights.items():
+        squares = _squares(block, case, group)
+        share = 1.0 - case.coordinated.get(group, 0.0)
+        block.uniform_delay[group] = pyo.quicksum(squares) * weight
+        terms.append(block.uniform_delay[group] * share)
+    for load in case.demand.lanes:
+        for c in load.classes:
+            terms.append(3600 * c.persons_veh * block.overflow[c.id])
+    block.reserve = pyo.VarList(domain=pyo.NonNegativeReals)
+    block.reserve_kept = pyo.ConstraintList()
+    if case.settings.reserve_weight > 0:
+        terms += _reserve_terms(block, case)
+    block.person_delay = pyo.Expression(expr=pyo.quicksum(terms))
+
+
+def uniform_weights(case: JunctionCase) -> dict[str, float]:
+    """A_g per group: persons * s / h for each s^2 of red."""
+    found: dict[str, float] = {}
+    for flow in case.demand.movements:
+        y = min(case.demand.flow_ratio(flow.movement), MOST_FLOW_RATIO)
+        weight = flow.persons_h / (2 * case.cycle_s * (1 - y))
+        found[flow.movement.group] = found.get(flow.movement.group, 0.0) + weight
+    for group, persons_h in case.demand.pedestrians_h.items():
+        found[group] = found.get(group, 0.0) + persons_h / (2 * case.cycle_s)
+    return dict(sorted(found.items()))
+
+
+def lost_s(case: JunctionCase, group: str) -> float:
+    """Start-up loss less end gain of a group's lanes, s."""
+    kinds = {g.id: g.kind for g in case.junction.groups}
+    if kinds.get(group) is GroupKind.PEDESTRIAN:
+        return 0.0
+    lanes = {lane for m in case.junction.movements if m.group == group for lane in m.lanes}
+    found = [lane.start_up_loss_s - lane.end_gain_s for lane in case.junction.lanes if lane.id in lanes]
+    return sum(found) / len(found) if found else 0.0
+
+
+def _squares(block: pyo.Block, case: JunctionCase, group: str) -> list[pyo.Var]:
+    reds: list[list[pyo.Expression]] = []
+    loss_s = lost_s(case, group)
+    for k, form in enumerate(case.forms):
+        for place, red in enumerate(form.reds(group) * form.repeats):
+            if place == len(reds):
+                reds.append([])
+            reds[place].append(time_in_form(block, k, red) + loss_s * block.chosen[k])
+    squares = []
+    for parts in reds:
+        square = block.red_square.add()
+        red = pyo.quicksum(parts)
+        for step in range(_TANGENT_STEPS + 1):
+            t = case.cycle_s * step / _TANGENT_STEPS
+            block.red_tangents.add(square >= 2 * t * red - t * t)
+        squares.append(square)
+    return squares
+
+
+def _reserve_terms(block: pyo.Block, case: JunctionCase) -> list[pyo.Expression]:
+    terms = []
+    settings = case.settings
+    for load in case.demand.lanes:
+        for c in load.classes:
+            short = block.reserve.add()
+            flow = block.class_flow[c.id]
+            needed = (1 / settings.reserve_saturation - 1) * flow
+            block.reserve_kept.add(short >= block.shortfall[c.id] + needed)
+            terms.append(100 * settings.reserve_weight * c.persons_veh * short)
+    return terms

@@ -1,0 +1,38 @@
+"""Which stage sequences and cycles each junction offers to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from optimiser.formulation.limits import broken_by_structure
+from optimiser.settings import ModelSettings
+from optimiser.signals import Junction, Network
+from optimiser.stage_forms import SequenceForm, sequence_form
+
+
+def offered_forms(junction: Junction) -> tuple[SequenceForm, ...]:
+    """Forms of the junction's sequences that no limit rules out whatever the durations; the running order first."""
+    forms = (sequence_form(junction, sequence) for sequence in junction.sequences)
+    return tuple(form for form in forms if not broken_by_structure(junction, form))
+
+
+def running_durations_s(junction: Junction) -> tuple[float, ...]:
+    """Stage durations of the program in use."""
+    cycle_s = junction.running.cycle_s
+    return tuple(
+        (w.end_s - w.start_s) % cycle_s or (cycle_s if w.end_s != w.start_s else 0.0) for w in junction.running.windows
+    )
+
+
+def candidate_cycles_s(network: Network, free: Mapping[str, object], settings: ModelSettings) -> tuple[float, ...]:
+    """Cycles to try: those of the settings, else a grid over what some junction allows, with all running ones."""
+    if settings.cycles_s:
+        return tuple(sorted(set(settings.cycles_s)))
+    junctions = [j for j in network.junctions if j.id in free]
+    if not junctions:
+        return ()
+    low_s, high_s = min(j.min_cycle_s for j in junctions), max(j.max_cycle_s for j in junctions)
+    steps = int((high_s - low_s) // settings.cycle_step_s)
+    grid = {low_s + i * settings.cycle_step_s for i in range(steps + 1)}
+    running = {j.running.cycle_s for j in junctions if j.running.cycle_s.is_integer()}
+    return tuple(sorted(grid | running))

@@ -1,0 +1,163 @@
+"""Pyomo to HiGHS: one matrix, fixed options, a start, and what a status means.
+
+The model goes to HiGHS in memory as one sparse matrix (Pyomo's linear standard form), single-threaded and with a fixed
+seed, so that the same model gives the same answer. HiGHS ends by gap or by nodes; its clock is a last resort which
+`Solution.ended` names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+import highspy
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler, LinearStandardFormInfo
+
+from optimiser.errors import OptimiserError
+
+
+@dataclass(frozen=True)
+class SolveOptions:
+    """When HiGHS ends: relative gap, nodes, and seconds as the last resort. `cutoff`: nothing above it is wanted."""
+
+    mip_gap: float = 0.01
+    node_limit: int = 2000
+    time_limit_s: float = 120.0
+    seed: int = 1
+    cutoff: float | None = None
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What came back. `ended`: optimal, node_limit, time_limit, infeasible, cutoff or cancelled; `objective` is None
+    without an incumbent; `gap` is (objective - bound) / objective. Seconds are for the log alone."""
+
+    ended: str
+    objective: float | None
+    bound: float
+    nodes: int
+    rows: int
+    columns: int
+    build_s: float
+    solve_s: float
+
+    @property
+    def gap(self) -> float:
+        """Relative gap between objective and bound; 1 without an incumbent."""
+        if self.objective is None:
+            return 1.0
+        return max(0.0, (self.objective - self.bound) / max(abs(self.objective), 1e-9))
+
+
+def solve(
+    model: pyo.ConcreteModel,
+    options: SolveOptions,
+    *,
+    warm: bool = False,
+    cancelled: Callable[[], bool] | None = None,
+) -> Solution:
+    """Solves `model` and loads the best solution into its variables; `warm` offers HiGHS their present values.
+
+    Raises OptimiserError where HiGHS finds the model unbounded or fails."""
+    started = perf_counter()
+    form = LinearStandardFormCompiler().write(model, mixed_form=True)
+    highs = highspy.Highs()
+    _set_options(highs, options)
+    highs.passModel(_highs_model(form))
+    if warm:
+        start = highspy.HighsSolution()
+        start.col_value = np.array([0.0 if v.value is None else float(v.value) for v in form.columns])
+        start.value_valid = True
+        highs.setSolution(start)
+    if cancelled is not None:
+        _watch(highs, cancelled)
+    built = perf_counter()
+    highs.run()
+    status = _ended(highs, cancelled)
+    info = highs.getInfo()
+    found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    if status in ("infeasible", "cutoff"):
+        found = False
+    if found:
+        for variable, value in zip(form.columns, highs.getSolution().col_value, strict=True):
+            variable.set_value(value if variable.is_continuous() else round(value), skip_validation=True)
+    integers = any(not v.is_continuous() for v in form.columns)
+    objective = float(info.objective_function_value) if found else None
+    bound = float(info.mip_dual_bound) if integers else (objective if objective is not None else float("inf"))
+    return Solution(
+        ended=status,
+        objective=objective,
+        bound=bound,
+        nodes=max(0, int(info.mip_node_count)),
+        rows=len(form.rows),
+        columns=len(form.columns),
+        build_s=built - started,
+        solve_s=perf_counter() - built,
+    )
+
+
+def _set_options(highs: highspy.Highs, options: SolveOptions) -> None:
+    for name, value in (
+        ("output_flag", False),
+        ("threads", 1),
+        ("parallel", "off"),
+        ("random_seed", options.seed),
+        ("mip_rel_gap", options.mip_gap),
+        ("mip_max_nodes", options.node_limit),
+        ("time_limit", options.time_limit_s),
+    ):
+        highs.setOptionValue(name, value)
+    if options.cutoff is not None:
+        highs.setOptionValue("objective_bound", options.cutoff)
+
+
+def _highs_model(form: LinearStandardFormInfo) -> highspy.HighsLp:
+    """HiGHS's model of Pyomo's mixed standard form, whose rows are marked -1 for >=, 0 for =, 1 for <=."""
+    infinity = highspy.kHighsInf
+    matrix = form.A.tocsc()
+    kinds = np.array([row.bound_type for row in form.rows], dtype=int)
+    rhs = np.asarray(form.rhs, dtype=float)
+    lp = highspy.HighsLp()
+    lp.num_row_, lp.num_col_ = matrix.shape
+    lp.col_cost_ = form.c.toarray()[0]
+    lp.offset_ = float(form.c_offset[0])
+    lp.row_lower_ = np.where(kinds <= 0, rhs, -infinity)
+    lp.row_upper_ = np.where(kinds >= 0, rhs, infinity)
+    lp.col_lower_ = np.array([-infinity if v.lb is None else v.lb for v in form.columns], dtype=float)
+    lp.col_upper_ = np.array([infinity if v.ub is None else v.ub for v in form.columns], dtype=float)
+    lp.integrality_ = [
+        highspy.HighsVarType.kContinuous if v.is_continuous() else highspy.HighsVarType.kInteger for v in form.columns
+    ]
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = matrix.indptr
+    lp.a_matrix_.index_ = matrix.indices
+    lp.a_matrix_.value_ = matrix.data
+    return lp
+
+
+def _watch(highs: highspy.Highs, cancelled: Callable[[], bool]) -> None:
+    def interrupt(event: highspy.HighsCallbackEvent) -> None:
+        if cancelled():
+            event.interrupt()
+
+    highs.cbMipInterrupt.subscribe(interrupt)
+    highs.cbSimplexInterrupt.subscribe(interrupt)
+
+
+def _ended(highs: highspy.Highs, cancelled: Callable[[], bool] | None) -> str:
+    status = highs.getModelStatus()
+    known = {
+        highspy.HighsModelStatus.kOptimal: "optimal",
+        highspy.HighsModelStatus.kSolutionLimit: "node_limit",
+        highspy.HighsModelStatus.kIterationLimit: "node_limit",
+        highspy.HighsModelStatus.kTimeLimit: "time_limit",
+        highspy.HighsModelStatus.kInfeasible: "infeasible",
+        highspy.HighsModelStatus.kObjectiveBound: "cutoff",
+        highspy.HighsModelStatus.kInterrupt: "cancelled",
+    }
+    if status not in known:
+        raise OptimiserError(f"HiGHS could not solve the model: {highs.modelStatusToString(status)}")
+    return known[status]
