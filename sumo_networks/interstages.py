@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optimiser.signals import GreenInterval, Interstage, Junction, Stage, StageSequence
+from optimiser.signals import GreenInterval, Interstage, Junction, Right, Stage, StageSequence
 
 _TINY_S = 1e-6
 
@@ -54,15 +54,30 @@ def _ends_s(change: Interstage, before: Stage) -> dict[str, float]:
     return {group: change.off_s[group] for group in before.greens if group in change.off_s}
 
 
+def _upgrades_s(change: Interstage, before: Stage, after: Stage) -> dict[str, float]:
+    """When each group that stays green changes from permissive to protected."""
+    found = {}
+    for group, right in after.greens.items():
+        if group in change.greens:
+            later = [p.start_s for p in change.greens[group] if p.right is Right.PROTECTED]
+        else:
+            later = [change.on_s.get(group, change.duration_s)] if right is Right.PROTECTED else []
+        if before.greens.get(group) not in (None, Right.PROTECTED) and group not in change.off_s and later:
+            found[group] = min(later)
+    return found
+
+
 def _first_lack(junction: Junction, change: Interstage, before: Stage, after: Stage) -> tuple[float, float] | None:
     """The earliest start that comes too soon, and by how much."""
     starts, ends = _starts_s(change, before, after), _ends_s(change, before)
+    upgrades = _upgrades_s(change, before, after)
+    waiting = {(c.first if c.yields == c.second else c.second, c.yields) for c in junction.conflicts if c.yields}
     lacks: list[tuple[float, float]] = []
     for intergreen in junction.intergreens:
-        if intergreen.clearing in ends and intergreen.entering in starts:
-            gap_s = starts[intergreen.entering] - ends[intergreen.clearing]
-            if 0 <= gap_s < intergreen.seconds - _TINY_S:
-                lacks.append((starts[intergreen.entering], intergreen.seconds - gap_s))
+        pair = intergreen.clearing, intergreen.entering
+        start_s = starts.get(pair[1], upgrades.get(pair[1]) if pair in waiting else None)
+        if pair[0] in ends and start_s is not None and 0 <= start_s - ends[pair[0]] < intergreen.seconds - _TINY_S:
+            lacks.append((start_s, intergreen.seconds - (start_s - ends[pair[0]])))
     for group in junction.groups:
         if group.id in starts and group.id in ends:
             needed_s = change.amber_s.get(group.id, group.amber_s) + group.red_amber_s
@@ -84,17 +99,24 @@ def _with_time(change: Interstage, before: Stage, after: Stage, at_s: float, mor
     on_s = {group: time_s + more_s if time_s >= at_s - _TINY_S else time_s for group, time_s in starts.items()}
     off_s = {g: time_s + more_s if time_s > at_s + _TINY_S else time_s for g, time_s in change.off_s.items()}
     greens = {
-        group: tuple(
-            GreenInterval(
-                start_s=part.start_s + more_s if part.start_s >= at_s - _TINY_S and part.start_s > 0 else part.start_s,
-                end_s=part.end_s + more_s if part.end_s > at_s + _TINY_S else part.end_s,
-                right=part.right,
-                amber_s=part.amber_s,
-            )
-            for part in parts
-        )
+        group: _parts_with_time(parts, at_s, more_s, group in after.greens and abs(at_s - change.duration_s) < _TINY_S)
         for group, parts in change.greens.items()
     }
     return change.model_copy(
         update={"duration_s": change.duration_s + more_s, "on_s": on_s, "off_s": off_s, "greens": greens}
     )
+
+
+def _parts_with_time(
+    parts: tuple[GreenInterval, ...], at_s: float, more_s: float, goes_on: bool
+) -> tuple[GreenInterval, ...]:
+    """Greens of one group with time put in; a green that changes its right there, or `goes_on` with the next stage,
+    is lengthened."""
+    found = []
+    for i, part in enumerate(parts):
+        touches = parts[i + 1].start_s == part.end_s if i + 1 < len(parts) else goes_on
+        later = part.end_s > at_s + _TINY_S or (abs(part.end_s - at_s) < _TINY_S and touches)
+        start_s = part.start_s + more_s if part.start_s > 0 and part.start_s >= at_s - _TINY_S else part.start_s
+        end_s = part.end_s + more_s if later else part.end_s
+        found.append(part.model_copy(update={"start_s": start_s, "end_s": end_s}))
+    return tuple(found)

@@ -51,12 +51,13 @@ class Profile:
         return min(6.0, max(3.0, float(math.ceil(yellow_s - 1e-9))))
 
     def intergreen_s(self, clearing: Clearing, entering_distance_m: float, entering_kind: GroupKind) -> float:
-        """Least whole seconds from end of green of the clearing to start of green of the entering movement."""
+        """Least whole seconds from end of green of the clearing to start of green of the entering movement.
+
+        Pedestrians clear the whole crossing before anyone enters: no entering time is taken off (MUTCD 4E.06)."""
         if self.method == "running":
             return 0.0
         if clearing.kind is GroupKind.PEDESTRIAN:
-            clear_s = clearing.distance_m / self.pedestrian_speed_m_s
-            return float(math.ceil(clear_s - self._entering_s(entering_distance_m, entering_kind) - 1e-9))
+            return float(math.ceil(clearing.distance_m / self.pedestrian_speed_m_s - 1e-9))
         speed_m_s = self._clearing_speed_m_s(clearing)
         way_m = clearing.distance_m + self.vehicle_length_m
         if self.method == "rilsa":
