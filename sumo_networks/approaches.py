@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sumo_networks.recording import RAIL_JUNCTIONS
 from sumo_networks.sumo_xml import elements
 
 _ON_FOOT: Final = frozenset({"pedestrian"})
@@ -63,7 +64,12 @@ def read_approaches(net: Path) -> Approaches:
 
 def _parse(path: Path) -> _Net:
     net = _Net({}, {}, defaultdict(set), defaultdict(set), {}, {})
-    for element in elements(path, "edge", "connection"):
+    rail: set[str] = set()
+    for element in elements(path, "edge", "junction", "connection"):
+        if element.tag == "junction":
+            if element.get("type", "") in RAIL_JUNCTIONS:
+                rail.add(element.get("id", ""))
+            continue
         if element.tag == "edge":
             if element.get("function") in {"internal", "crossing", "walkingarea"}:
                 continue
@@ -78,7 +84,7 @@ def _parse(path: Path) -> _Net:
                 net.nodes[name] = (element.get("from", ""), element.get("to", ""))
             continue
         origin, target, via = element.get("from", ""), element.get("to", ""), element.get("via")
-        controller = element.get("tl")
+        controller = None if element.get("tl", "") in rail else element.get("tl")
         if controller is not None:
             index = max(int(element.get("linkIndex", "0")), int(element.get("linkIndex2", "-1")))
             net.link_counts[controller] = max(net.link_counts.get(controller, 0), index + 1)

@@ -247,7 +247,7 @@ def _delay_at_approaches(run: Run, trips: _Trips, approaches: Approaches) -> dic
 
 
 def _queues(run: Run, approaches: Approaches) -> tuple[LaneQueue, ...]:
-    if run.queues is None:
+    if run.queues is None or not approaches.lanes:
         return ()
     longest_m: dict[str, list[float]] = defaultdict(list)
     try:

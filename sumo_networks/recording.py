@@ -13,6 +13,7 @@ from sumo_networks.errors import ScenarioError
 from sumo_networks.sumo_xml import elements, opened
 
 QUEUE_INTERVAL_S: Final = 60
+RAIL_JUNCTIONS: Final = frozenset({"rail_signal", "rail_crossing"})
 
 _WRITTEN: Final = {
     "e1Detector": "file",
@@ -51,10 +52,10 @@ def _signalled_lanes(net: Path, _changed_ns: int, _size: int) -> SignalledLanes:
     controllers: set[str] = set()
     rail: set[str] = set()
     incoming: set[str] = set()
-    for element in elements(net, "edge", "connection", "tlLogic"):
+    for element in elements(net, "edge", "junction", "connection"):
         if element.tag == "edge" and element.get("function") != "internal":
             lengths.update((lane.get("id", ""), float(lane.get("length", "0"))) for lane in element.iter("lane"))
-        elif element.tag == "tlLogic" and element.get("type", "").startswith("rail"):
+        elif element.tag == "junction" and element.get("type", "") in RAIL_JUNCTIONS:
             rail.add(element.get("id", ""))
         elif element.tag == "connection" and element.get("tl") is not None:
             controllers.add(element.get("tl", ""))

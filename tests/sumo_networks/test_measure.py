@@ -15,6 +15,7 @@ import pytest
 from sumo_networks.approaches import ApproachKey, read_approaches
 from sumo_networks.errors import SimulationError
 from sumo_networks.measure import RunMeasures, measure, measure_trips
+from sumo_networks.recording import signalled_lanes
 from sumo_networks.scenario import Scenario, load_scenario
 from sumo_networks.simulate import Record, Run, simulate
 from sumo_networks.trips import read_demand, within_period
@@ -129,6 +130,18 @@ def test_way_on_to_several_signals_is_ambiguous(tmp_path: Path) -> None:
     net.write_text(net.read_text().replace('tl="R"', 'tl="L"'))
     of_edge = read_approaches(net).of_edge
     assert of_edge["in"] == of_edge["before"] == ApproachKey("L", "")
+
+
+def test_rail_signals_are_no_junctions(tmp_path: Path) -> None:
+    net = tmp_path / "rail.net.xml"
+    net.write_text(
+        '<net><edge id="in" from="a" to="S"><lane id="in_0" length="100"/></edge>'
+        '<edge id="out" from="S" to="b"><lane id="out_0" length="100"/></edge>'
+        '<junction id="S" type="rail_signal"/>'
+        '<connection from="in" to="out" fromLane="0" toLane="0" tl="S" linkIndex="0"/></net>'
+    )
+    assert read_approaches(net).link_counts == {}
+    assert signalled_lanes(net).controllers == ()
 
 
 @pytest.fixture(scope="module")
