@@ -20,8 +20,8 @@ from sumo_networks.errors import NetworkError
 from sumo_networks.simulate import sumo_binary, sumo_environment
 
 SEED: Final = 42
-RIDERS: Final = 800
-WALKERS: Final = 250
+RIDERS: Final = 680
+WALKERS: Final = 120
 
 _NETCONVERT: Final = (
     "--no-turnarounds",

@@ -1,7 +1,7 @@
 """Esil's signal programs: as an engineer sets them by hand for the whole day.
 
-Greens by Webster (1958) from the mean of the morning's flows and the same flows turned round for the evening, one
-common cycle, offsets by the rule of thumb of the alternate system (every junction in step or half a cycle out of it).
+Greens by Webster (1958) from the mean of the morning's flows and the same flows turned round for the evening, in one
+common cycle. All offsets are 0: each junction was set by itself, and nobody has coordinated them since.
 Intergreens: 3 s amber and 2 s all red after vehicles, crossing length at 1.2 m/s after pedestrians. Source of the
 method: F. V. Webster, Traffic signal settings, Road Research Technical Paper 39, 1958.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from sumo_networks.cities.esil.heads import SignalHead
-from sumo_networks.cities.esil.streets import JOINTS, SPEED_MPS, Block, Use, blocks
+from sumo_networks.cities.esil.streets import Block, Use, blocks
 from sumo_networks.cities.esil.traffic import Turn, trips_veh_h, turning_veh_h, ways
 
 CYCLE_S: Final = 90
@@ -113,7 +113,7 @@ def write_programs(heads: dict[str, SignalHead], path: Path) -> None:
     for name, stages in STAGES.items():
         head = heads[name]
         greens = stage_greens_s(name, head, flows)
-        lines.append(f'  <tlLogic id="{name}" type="static" programID="{_PROGRAM}" offset="{offset_s(name)}">')
+        lines.append(f'  <tlLogic id="{name}" type="static" programID="{_PROGRAM}" offset="0">')
         for seconds, state in states(head, stages, greens):
             lines.append(f'    <phase duration="{seconds}" state="{state}"/>')
         lines.append("  </tlLogic>")
@@ -181,13 +181,6 @@ def _lane_ratios(block: Block, turns: str, flows: dict[Turn, float], *, opposed:
         beside = [(flow["r"] + flow["s"]) / max(1, len(through))]
     weight = _OPPOSED_LEFT if opposed else 1.0
     return [value / SATURATION_VEH_H for value in (*beside, weight * flow["l"])]
-
-
-def offset_s(name: str) -> int:
-    """0 or half a cycle: what lies nearer to the drive from the middle of the town at the speed limit."""
-    middle, joint = JOINTS["C2"], JOINTS[name]
-    drive_s = (abs(joint.x - middle.x) + abs(joint.y - middle.y)) / SPEED_MPS[Use.ARTERIAL]
-    return round(drive_s / (CYCLE_S / 2)) % 2 * CYCLE_S // 2
 
 
 def states(head: SignalHead, stages: tuple[StageSetting, ...], greens: list[int]) -> Iterator[tuple[int, str]]:

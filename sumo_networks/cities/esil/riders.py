@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 STOP_FROM_M: Final = 40.0
 STOP_TO_M: Final = 66.0
 DWELL_S: Final = 12
-_NEAR_M: Final = 320.0
+_NEAR_M: Final = 200.0
 
 
 @dataclass(frozen=True)
@@ -152,12 +152,12 @@ def _hops(random: Random) -> tuple[Hop, ...]:
         other
         for other in every
         if other.line.name != course.line.name
-        and any(_apart_m(first.alight, stop) < _NEAR_M / 2 for stop in other.stops[:-1])
+        and any(_apart_m(first.alight, stop) < _NEAR_M for stop in other.stops[:-1])
     ]
     if not onward:
         return (first,)
     other = _pick(random, onward)
-    near = [stop for stop in other.stops[:-1] if _apart_m(first.alight, stop) < _NEAR_M / 2]
+    near = [stop for stop in other.stops[:-1] if _apart_m(first.alight, stop) < _NEAR_M]
     second = _hop(random, other, near)
     return (first, second) if _apart_m(first.board, second.alight) > _NEAR_M else (first,)
 
