@@ -45,7 +45,8 @@ def check_well_formed(path: Path, root: str | None = None) -> None:
 
 
 def elements(path: Path, *tags: str) -> Iterator[ET.Element]:
-    """Each whole element with one of the tags that stands right under the root, in file order; memory stays small.
+    """Each whole element with one of the tags (any where none is given) that stands right under the root, in file
+    order; memory stays small.
 
     Raises ScenarioError where the file is missing or truncated."""
     try:
@@ -59,7 +60,7 @@ def elements(path: Path, *tags: str) -> Iterator[ET.Element]:
                     continue
                 depth -= 1
                 if depth == 1:
-                    if element.tag in tags:
+                    if not tags or element.tag in tags:
                         yield element
                     if root is not None:
                         root.clear()

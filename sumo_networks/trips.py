@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,8 @@ from sumo_networks.recording import resolve_inputs
 from sumo_networks.scenario import Scenario
 from sumo_networks.sumo_xml import elements, opened, time_s
 
-_VEHICLES: Final = ("vehicle", "trip", "flow")
-_PERSONS: Final = ("person", "personFlow", "container", "containerFlow")
+VEHICLES: Final = ("vehicle", "trip", "flow")
+PERSONS: Final = ("person", "personFlow", "container", "containerFlow")
 _NUMBERED: Final = re.compile(r"[._#:-]\d+$")
 
 
@@ -61,8 +62,8 @@ def read_demand(scenario: Scenario) -> Demand:
     Raises ScenarioError where a file is truncated."""
     routes, demand = _Routes(), Demand()
     for file in scenario.additionals + scenario.routes:
-        for element in elements(file, "route", "routeDistribution", *_VEHICLES):
-            if element.tag in _VEHICLES:
+        for element in elements(file, "route", "routeDistribution", *VEHICLES):
+            if element.tag in VEHICLES:
                 _add_vehicle(element, routes, demand)
                 continue
             for route in [element] if element.tag == "route" else list(element.iter("route")):
@@ -124,12 +125,16 @@ def within_period(scenario: Scenario, folder: Path) -> Scenario:
 
 
 def _cut(file: Path, copy: Path, end_s: float) -> Path:
+    return copy_demand(file, copy, lambda element: _due(element, end_s))
+
+
+def copy_demand(file: Path, copy: Path, kept: Callable[[ET.Element], bool]) -> Path:
+    """A copy of a route file with the elements that `kept`, which may change them, is true of; memory stays small."""
     with copy.open("w", encoding="utf-8") as out:
         out.write("<routes>\n")
-        for element in elements(
-            file, "vType", "vTypeDistribution", "route", "routeDistribution", *_VEHICLES, *_PERSONS
-        ):
-            if _due(element, end_s):
+        for element in elements(file):
+            if element.tag not in VEHICLES + PERSONS or kept(element):
+                resolve_inputs(element, file.parent)
                 out.write(ET.tostring(element, encoding="unicode").strip() + "\n")
         out.write("</routes>\n")
     return copy
@@ -137,12 +142,12 @@ def _cut(file: Path, copy: Path, end_s: float) -> Path:
 
 def _cut_additional(file: Path, copy: Path, end_s: float) -> Path:
     """The file itself where it holds no demand, else a copy without what departs at the end or later."""
-    if next(elements(file, *_VEHICLES, *_PERSONS), None) is None:
+    if next(elements(file, *VEHICLES, *PERSONS), None) is None:
         return file
     with opened(file) as stream:
         root = ET.parse(stream).getroot()
     for element in list(root):
-        if element.tag in _VEHICLES + _PERSONS and not _due(element, end_s):
+        if element.tag in VEHICLES + PERSONS and not _due(element, end_s):
             root.remove(element)
     resolve_inputs(root, file.parent)
     ET.ElementTree(root).write(copy, encoding="utf-8", xml_declaration=True)

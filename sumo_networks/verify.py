@@ -16,6 +16,7 @@ from sumo_networks.measure import RunMeasures, measure
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job, Run, simulate_many
 from sumo_networks.sumo_xml import check_well_formed, elements
+from sumo_networks.timetable import keep_timetable
 from sumo_networks.trips import Demand, read_demand, within_period
 from sumo_networks.verdict import SEEDS_NOTE, Comparison, Place, RecordedFinding, Side, Verdict
 
@@ -161,13 +162,17 @@ def verify(
         repaired=_Series("repaired", Side.REPAIRED, scenario, repaired, common) if repaired is not None else None,
         cleared=_pair("cleared", until, plan, extra, end_s=scenario.end_s + MOST_RUN_ON_S) if until else None,
         varied=tuple(
-            _pair(f"demand_{scale:g}", scenario, plan, extra, scale=scale)
+            _pair(f"demand_{scale:g}", _at_scale(scenario, demand, scale, folder), plan, extra, scale=scale)
             for scale in dict.fromkeys(robustness)
             if scale != 1.0
         ),
     )
     records = _run_all(design, folder, demand, approaches, check, workers, progress, keep_runs)
     return _verdict(records, design, limits or RegressionLimits(), plan_id, network_hash)
+
+
+def _at_scale(scenario: Scenario, demand: Demand, scale: float, folder: Path) -> Scenario:
+    return keep_timetable(scenario, demand, scale, folder / f"demand_{scale:g}_timetable")
 
 
 def _pair(

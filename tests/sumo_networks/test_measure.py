@@ -18,6 +18,8 @@ from sumo_networks.measure import RunMeasures, measure, measure_trips
 from sumo_networks.recording import signalled_lanes
 from sumo_networks.scenario import Scenario, load_scenario
 from sumo_networks.simulate import Record, Run, simulate
+from sumo_networks.sumo_xml import elements
+from sumo_networks.timetable import keep_timetable
 from sumo_networks.trips import read_demand, within_period
 
 TRIPS = """<tripinfos>
@@ -214,6 +216,47 @@ def test_flows_are_cut_at_the_end_in_proportion(grid_scenario: Scenario, tmp_pat
     assert 'number="50"' in text and 'end="600"' in text
     assert "late" not in text and '"out"' not in text
     assert all(name in text for name in ('"in"', '"now"', '"t"'))
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.1, 2.0])
+def test_more_demand_brings_more_cars_but_the_same_buses(
+    grid_scenario: Scenario, tmp_path: Path, factor: float
+) -> None:
+    demand = read_demand(grid_scenario)
+    scenario = keep_timetable(grid_scenario, demand, factor, tmp_path / "demand")
+    run = simulate(scenario, 1, tmp_path / "run", scale=factor, end_s=300, record=Record.TRIPS)
+    names = [trip.get("id", "") for trip in elements(run.tripinfo, "tripinfo")]
+    assert sorted(name for name in names if demand.line(name)) == [
+        "bus_7.0",
+        "bus_7.1",
+        "bus_7.2",
+        "bus_by_route.0",
+        "bus_by_route.1",
+        "express_1",
+    ]
+    cars = len([name for name in names if name.startswith("main.")])
+    assert cars == pytest.approx(300 * 700 / 3600 * factor, rel=0.1)
+
+
+def test_types_in_a_distribution_keep_their_timetable_too(grid_scenario: Scenario, tmp_path: Path) -> None:
+    types = tmp_path / "types.add.xml"
+    types.write_text(
+        '<additional><vType id="long" vClass="bus" length="18"/>'
+        '<vTypeDistribution id="fleet"><vType id="short" vClass="bus" scale="2"/></vTypeDistribution>'
+        '<vTypeDistribution id="mixed" vTypes="long"/></additional>'
+    )
+    routes = tmp_path / "fleet.rou.xml"
+    stop = '<stop busStop="stop_b" duration="5"/>'
+    routes.write_text(
+        '<routes><route id="r" edges="A_B B_east"/>'
+        f'<vehicle id="a" type="fleet" depart="0" route="r">{stop}</vehicle>'
+        f'<vehicle id="b" type="mixed" depart="1" route="r">{stop}</vehicle>'
+        f'<vehicle id="c" depart="2" route="r">{stop}</vehicle></routes>'
+    )
+    scenario = replace(grid_scenario, routes=(routes,), additionals=(*grid_scenario.additionals, types))
+    kept = keep_timetable(scenario, read_demand(scenario), 2.0, tmp_path / "kept")
+    run = simulate(kept, 1, tmp_path / "run", scale=2.0, end_s=60, record=Record.TRIPS)
+    assert sorted(trip.get("id", "") for trip in elements(run.tripinfo, "tripinfo")) == ["a", "a.1", "b", "c"]
 
 
 def test_demand_in_an_additional_file_is_cut_too(grid_scenario: Scenario, tmp_path: Path) -> None:
