@@ -128,7 +128,7 @@ def simulate(
     """One run of the scenario from its begin to `end_s` (its own end where None), written into `folder`.
 
     `plan` is an additional file with tlLogics, loaded after the scenario's own; `additionals` are loaded last. `scale`
-    multiplies the demand of vehicles as SUMO's --scale does (persons stay). Nothing teleports for waiting.
+    multiplies the demand as SUMO's --scale does: vehicles and persons are left out or doubled. Nothing teleports.
     Raises SimulationError with SUMO's own error line, ScenarioError where an additional file is broken."""
     job = Job(scenario, seed, folder, plan, scale, end_s, additionals, record)
     return _run(job, _Processes())
