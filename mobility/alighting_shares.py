@@ -21,10 +21,10 @@ class SharesRules:
     way, in units of the mean return flow; `zone_m`: stops this near are one place; `short_ride_m`: half of those who
     could ride this far walk instead."""
 
-    prior_rides: float = 8.0
-    base: float = 1.0
+    prior_rides: float = 30.0
+    base: float = 4.0
     zone_m: float = 300.0
-    short_ride_m: float = 250.0
+    short_ride_m: float = 400.0
 
 
 def alighting_shares(

@@ -1,9 +1,11 @@
 """Where a rider who only taps on gets off: chaining a card's taps, and for what is left the shares of the line.
 
 Chaining (Barry et al. 2002; Munizaga & Palma 2012, section 3.2): a rider leaves the bus at the stop of the trip ridden,
-after the boarding stop and reached in time, from which the next boarding of the same card takes the least generalised
-time: ride plus weighted walk. The day's last ride ends near its first boarding, if the rider was somewhere in between:
-a ride that only continues a transfer does not lead back to where the journey began.
+after the boarding stop and reached in time, from which the next boarding of the same card is least far in generalised
+time. Where two stops are much the same, both stay possible: a logit over their times (Ben-Akiva & Lerman 1985, chapter
+5) gives each its probability, the likeliest is named and its probability is part of its confidence.
+The day's last ride ends near its first boarding, if the rider was somewhere in between: a ride that only continues a
+transfer does not lead back to where the journey began.
 """
 
 from __future__ import annotations
@@ -16,19 +18,24 @@ from mobility.alighting_shares import SharesRules, alighting_shares
 from mobility.journeys import transfers
 from mobility.walking import walk_s
 
-WALK_WEIGHT = 2.0
+# Riders get off where they want to be: time aboard only decides between stops equally far, or one passed twice.
+RIDE_WEIGHT = 0.02
 
 
 @dataclass(frozen=True)
 class ChainingRules:
     """`walk_limit_m`: straight line from the stop left to the next boarding; `slack_s`: so much later the bus may reach
     the stop than the walk leaves time for, as clocks differ. `next_trust`, `last_trust`: confidence of an alighting
-    right at the next boarding, or at the day's first one, which falls by half towards the walk limit."""
+    right at the next boarding, or at the day's first one, which falls by three tenths towards the walk limit.
+    `logit_s`: of two stops one of which is so much further, riders choose the nearer e times as often; options under
+    `least_share` are dropped."""
 
     walk_limit_m: float = 750.0
     slack_s: float = 60.0
     next_trust: float = 0.95
-    last_trust: float = 0.85
+    last_trust: float = 0.9
+    logit_s: float = 20.0
+    least_share: float = 0.02
 
 
 DEFAULT = ChainingRules()
@@ -36,10 +43,22 @@ DEFAULT = ChainingRules()
 
 @dataclass(frozen=True)
 class Alightings:
-    """`legs`: boardings with the alighting columns of JourneyLeg. `shares`: see alighting_shares."""
+    """`legs`: boardings with the alighting columns of JourneyLeg. `options`: leg_id, alighting_stop_sequence,
+    alighting_stop_id, probability: where chained legs may end, summing to 1 for each leg. `shares`: where the others
+    may, see alighting_shares."""
 
     legs: pl.DataFrame
+    options: pl.DataFrame
     shares: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Chained:
+    """`legs`: leg_id, alighting_stop_sequence, alighting_stop_id, method, confidence of the legs that other taps tell
+    of. `options`: see Alightings."""
+
+    legs: pl.DataFrame
+    options: pl.DataFrame
 
 
 def alightings(
@@ -51,7 +70,8 @@ def alightings(
     sharing: SharesRules | None = None,
 ) -> Alightings:
     """Alighting of every boarding. `boarded`: boardings(); `visits`: StopVisit; `pattern_stops`, `stops`: Timetable."""
-    chained = chained_alightings(boarded, visits, stops, chaining)
+    chain = chained_alightings(boarded, visits, stops, chaining)
+    chained = chain.legs
     arrived = chained.join(_changing(boarded, chained, visits, stops), on="leg_id", how="anti")
     shares = alighting_shares(boarded, arrived, pattern_stops, stops, sharing or SharesRules())
     likeliest = (
@@ -83,13 +103,13 @@ def alightings(
         .join(arrivals, on=["vehicle_id", "trip_id_performed", "alighting_stop_sequence"], how="left")
         .sort("card_id", "boarded_at", "leg_id", nulls_last=True)
     )
-    return Alightings(legs, shares)
+    return Alightings(legs, chain.options, shares)
 
 
 def chained_alightings(
     boarded: pl.DataFrame, visits: pl.DataFrame, stops: pl.DataFrame, rules: ChainingRules = DEFAULT
-) -> pl.DataFrame:
-    """Alightings the card's other taps tell: leg_id, alighting_stop_sequence, alighting_stop_id, method, confidence."""
+) -> Chained:
+    """Alightings the card's other taps tell. `boarded`: boardings(); `visits`: StopVisit; `stops`: Timetable."""
     stop, time = pl.col("boarding_stop_id"), pl.col("boarded_at")
     chain = (
         boarded.filter(pl.col("card_id").is_not_null())
@@ -100,12 +120,13 @@ def chained_alightings(
             stop.first().over("card_id").alias("first_stop"),
         )
     )
-    following = _best_stop(
+    next_options = _options(
         chain.filter(pl.col("next_stop").is_not_null()).with_columns(pl.col("next_stop").alias("toward")),
         visits,
         stops,
         rules,
-    ).with_columns(pl.lit("chained").alias("method"), (pl.col("nearness") * rules.next_trust).alias("confidence"))
+    )
+    following = _likeliest(next_options, "chained", rules.next_trust)
     known = chain.join(
         following.select("leg_id", "alighting_stop_id", "alighted_at", "method"), on="leg_id", how="left"
     )
@@ -115,20 +136,19 @@ def chained_alightings(
         .select("card_id")
         .unique()
     )
-    home = _best_stop(
+    home_options = _options(
         chain.filter(pl.col("next_stop").is_null())
         .join(stayed, on="card_id", how="semi")
         .with_columns(pl.col("first_stop").alias("toward")),
         visits,
         stops,
         rules,
-    ).with_columns(pl.lit("chained_last").alias("method"), (pl.col("nearness") * rules.last_trust).alias("confidence"))
-    return pl.concat([following, home]).select(
-        "leg_id",
-        "alighting_stop_sequence",
-        "alighting_stop_id",
-        "method",
-        (pl.col("confidence") * pl.col("boarding_confidence")).alias("confidence"),
+    )
+    legs = pl.concat([following, _likeliest(home_options, "chained_last", rules.last_trust)])
+    options = pl.concat([next_options, home_options])
+    return Chained(
+        legs.select("leg_id", "alighting_stop_sequence", "alighting_stop_id", "method", "confidence"),
+        options.select("leg_id", "alighting_stop_sequence", "alighting_stop_id", "probability"),
     )
 
 
@@ -147,15 +167,15 @@ def _changing(boarded: pl.DataFrame, chained: pl.DataFrame, visits: pl.DataFrame
     return transfers(known, visits, stops)
 
 
-def _best_stop(chain: pl.DataFrame, visits: pl.DataFrame, stops: pl.DataFrame, rules: ChainingRules) -> pl.DataFrame:
-    """Stop ahead of each leg from which `toward` takes the least generalised time, among those near and in time.
+def _options(chain: pl.DataFrame, visits: pl.DataFrame, stops: pl.DataFrame, rules: ChainingRules) -> pl.DataFrame:
+    """Stops ahead of each leg near `toward` and reached in time, with their probabilities, likeliest first in each leg.
 
-    Returns leg_id, boarding_confidence, alighting_stop_sequence, alighting_stop_id, alighted_at, nearness (1 at the
-    stop `toward`, 0.5 at the walk limit)."""
+    Returns leg_id, boarding_confidence, alighting_stop_sequence, alighting_stop_id, alighted_at, probability, nearness
+    (1 at the stop `toward`, 0.7 at the walk limit)."""
     place = stops.select("stop_id", "x_m", "y_m")
     ahead = visits.select("vehicle_id", "trip_id_performed", "trip_stop_sequence", "stop_id", "arrival")
     distance_m = ((pl.col("x_m") - pl.col("x_m_toward")) ** 2 + (pl.col("y_m") - pl.col("y_m_toward")) ** 2).sqrt()
-    options = (
+    near = (
         chain.join(place.rename({"stop_id": "toward"}), on="toward")
         .rename({"x_m": "x_m_toward", "y_m": "y_m_toward"})
         .join(ahead.join(place, on="stop_id"), on=["vehicle_id", "trip_id_performed"])
@@ -167,17 +187,28 @@ def _best_stop(chain: pl.DataFrame, visits: pl.DataFrame, stops: pl.DataFrame, r
     left_s = (pl.col("next_at") - pl.col("arrival")).dt.total_milliseconds() / 1000
     ride_s = (pl.col("arrival") - pl.col("boarded_at")).dt.total_milliseconds() / 1000
     in_time = (pl.col("walk_s") - rules.slack_s <= left_s).fill_null(True)
+    excess_s = pl.col("generalised_s") - pl.col("generalised_s").min().over("leg_id")
     return (
-        options.filter(in_time)
-        .with_columns((ride_s + WALK_WEIGHT * pl.col("walk_s")).alias("generalised_s"))
+        near.filter(in_time)
+        .with_columns((RIDE_WEIGHT * ride_s + pl.col("walk_s")).alias("generalised_s"))
+        .with_columns((-excess_s / rules.logit_s).exp().alias("odds"))
+        .filter(pl.col("odds") >= rules.least_share * pl.col("odds").sum().over("leg_id"))
         .sort("leg_id", "generalised_s", "trip_stop_sequence")
-        .unique("leg_id", keep="first", maintain_order=True)
         .select(
             "leg_id",
             "boarding_confidence",
             pl.col("trip_stop_sequence").alias("alighting_stop_sequence"),
             pl.col("stop_id").alias("alighting_stop_id"),
             pl.col("arrival").alias("alighted_at"),
-            (1.0 - 0.5 * pl.col("distance_m") / rules.walk_limit_m).alias("nearness"),
+            (pl.col("odds") / pl.col("odds").sum().over("leg_id")).alias("probability"),
+            (1.0 - 0.3 * pl.col("distance_m") / rules.walk_limit_m).alias("nearness"),
         )
+    )
+
+
+def _likeliest(options: pl.DataFrame, method: str, trust: float) -> pl.DataFrame:
+    """The first option of each leg, with the method and the confidence it gives."""
+    sure = pl.col("probability") * pl.col("nearness") * pl.col("boarding_confidence") * trust
+    return options.unique("leg_id", keep="first", maintain_order=True).with_columns(
+        pl.lit(method).alias("method"), sure.alias("confidence")
     )

@@ -1,7 +1,8 @@
 """Passenger flows from legs: OD, boardings by stop and quarter-hour, loads of every bus and of every line.
 
-A leg whose alighting is only probable counts as what is expected: its passengers leave at each stop ahead by the shares
-of `alightings.alighting_shares`. Sums are rounded to 1e-6 passengers, so their order never shows.
+In loads a leg counts as what is expected: its passengers leave at each stop it may have ended at, by the probabilities
+of `Alightings.options` where the card's taps tell of it, by `Alightings.shares` where nothing does. Sums are rounded to
+1e-6 passengers, so their order never shows.
 """
 
 from __future__ import annotations
@@ -90,8 +91,10 @@ def od_flows(legs: pl.DataFrame, journeys: pl.DataFrame, shares: pl.DataFrame, m
     )
 
 
-def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
-    """Load of every bus after every stop it visited (columns of LinkLoad), sorted by line, trip, stop."""
+def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, options: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
+    """Load of every bus after every stop it visited (columns of LinkLoad), sorted by line, trip, stop.
+
+    `legs`: JourneyLeg; `visits`: StopVisit; `options`, `shares`: Alightings."""
     stop = [*TRIP, "trip_stop_sequence"]
     on = (
         legs.rename({"boarding_stop_sequence": "trip_stop_sequence"})
@@ -103,7 +106,7 @@ def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, shares: pl.DataFrame) -
         )
     )
     off = (
-        expected_alightings(legs, shares)
+        expected_alightings(legs, options, shares)
         .rename({"alighting_stop_sequence": "trip_stop_sequence"})
         .group_by(stop)
         .agg(pl.col("alightings_pax").sum())
@@ -152,10 +155,11 @@ def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, shares: pl.DataFrame) -
     ).sort("line", "trip_id", "vehicle_id", "stop_sequence")
 
 
-def expected_alightings(legs: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
+def expected_alightings(legs: pl.DataFrame, options: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
     """Passengers leaving, one row a source: vehicle_id, trip_id_performed, alighting_stop_sequence, alightings_pax."""
     columns = [*TRIP, "alighting_stop_sequence", "alightings_pax"]
-    sure = legs.filter(pl.col("method").is_in(SURE)).with_columns(pl.col("pax").alias("alightings_pax"))
+    sure = legs.select("leg_id", *TRIP, "pax").join(options, on="leg_id")
+    sure = sure.with_columns((pl.col("pax") * pl.col("probability")).alias("alightings_pax"))
     spread = (
         legs.filter(pl.col("method") == "probable")
         .group_by(*TRIP, "pattern_id", "boarding_stop_sequence")

@@ -113,7 +113,7 @@ def build_flows(
     expansion = _expansion(feeds, ended.legs, day, manifest)
     legs = _legs(ended, expansion, visits, timetable, manifest)
     tell("flows", 0.85)
-    tables = _tables(legs, ended.shares, visits, day, manifest)
+    tables = _tables(legs, ended, visits, day, manifest)
     unplaced = taps.accepted.filter(pl.col("fare_action").is_in(BOARDS)).join(
         boarded.select(pl.col("leg_id").alias("transaction_id")), on="transaction_id", how="anti"
     )
@@ -272,14 +272,14 @@ def _legs(
     return journeys_of_legs(weighed, visits, timetable.stops).select(JourneyLeg.column_names())
 
 
-def _tables(legs: pl.DataFrame, shares: pl.DataFrame, visits: pl.DataFrame, day: _Day, manifest: Manifest) -> _Tables:
+def _tables(legs: pl.DataFrame, ended: Alightings, visits: pl.DataFrame, day: _Day, manifest: Manifest) -> _Tables:
     midnight = manifest.midnight()
     whole = journeys(legs)
-    loads = flows.link_loads(legs, visits, shares)
+    loads = flows.link_loads(legs, visits, ended.options, ended.shares)
     return _Tables(
         legs,
         whole,
-        flows.od_flows(legs, whole, shares, midnight),
+        flows.od_flows(legs, whole, ended.shares, midnight),
         flows.boardings_by_stop(legs),
         loads,
         flows.line_loads(loads, midnight, manifest.begin_s, manifest.end_s),
