@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from optimiser.signals import Conflict, GroupKind, Intergreen, Right, SignalGroup
+from optimiser.signals import Conflict, GroupKind, Intergreen, SignalGroup
 from optimiser.timeline import Timeline
 from sumo_networks.conflicts import LinkConflicts
+from sumo_networks.gaps import conflict_gaps
 from sumo_networks.geometry import ConflictDistances, conflict_distances, way_of
 from sumo_networks.net_file import NetFile
 from sumo_networks.profiles import Clearing, Profile, Turn
@@ -75,30 +76,23 @@ def running_intergreens(
 
     The smallest gap over the cycle. For vehicles the time within stages does not count, nor what comes after the first
     start of any group that conflicts with the clearing one: that is order of stages, not clearance. Pedestrians often
-    clear while vehicles beside them still run, so all of their gap counts, up to the time a slow walker needs. Where a
-    group gives way to the clearing one, the change from permissive to protected green is a start too."""
-    foes: dict[str, dict[str, bool]] = {group.id: {} for group in groups}
-    for conflict in conflicts:
-        foes[conflict.first][conflict.second] = conflict.yields == conflict.second
-        foes[conflict.second][conflict.first] = conflict.yields == conflict.first
+    clear while vehicles beside them still run, so all of their gap counts, up to the time a slow walker needs."""
+    by_id = {group.id: group for group in groups}
+    gaps = conflict_gaps(timeline, conflicts)
+    first_s: dict[tuple[str, float], float] = {}
+    for gap in gaps:
+        key = gap.clearing, gap.end_s
+        first_s[key] = min(gap.seconds, first_s.get(key, gap.seconds))
     found: dict[Pair, float] = {}
-    for group in groups:
-        clearing, others = group.id, foes[group.id]
-        ends = _ends(timeline, clearing)
-        starts = {other: _starts(timeline, other, gives_way) for other, gives_way in others.items()}
-        for entering in others:
-            if not ends or not starts[entering]:
-                continue
-            gaps = []
-            for end_s in ends:
-                own_s = _next(starts[entering], end_s, timeline.cycle_s)
-                if group.kind is GroupKind.PEDESTRIAN:
-                    gaps.append(min(own_s, float(math.ceil(group.clearing_distance_m / SLOW_WALK_M_S))))
-                    continue
-                first_s = min(_next(times, end_s, timeline.cycle_s) for times in starts.values() if times)
-                at_least_s = min(group.amber_s, _outside_stages(timeline, end_s, own_s))
-                gaps.append(max(at_least_s, _outside_stages(timeline, end_s, min(own_s, first_s))))
-            found[clearing, entering] = min(gaps)
+    for gap in gaps:
+        group = by_id[gap.clearing]
+        if group.kind is GroupKind.PEDESTRIAN:
+            granted_s = min(gap.seconds, float(math.ceil(group.clearing_distance_m / SLOW_WALK_M_S)))
+        else:
+            at_least_s = min(group.amber_s, _outside_stages(timeline, gap.end_s, gap.seconds))
+            granted_s = max(at_least_s, _outside_stages(timeline, gap.end_s, first_s[gap.clearing, gap.end_s]))
+        pair = gap.clearing, gap.entering
+        found[pair] = min(granted_s, found.get(pair, granted_s))
     return dict(sorted(found.items()))
 
 
@@ -109,37 +103,6 @@ def intergreen_matrix(*matrices: Mapping[Pair, float]) -> tuple[Intergreen, ...]
         Intergreen(clearing=pair[0], entering=pair[1], seconds=max(matrix.get(pair, 0.0) for matrix in matrices))
         for pair in pairs
     )
-
-
-def _lasts(timeline: Timeline, group: str) -> bool:
-    greens = timeline.greens[group]
-    return sum((green.end_s - green.start_s) % timeline.cycle_s or timeline.cycle_s for green in greens) >= (
-        timeline.cycle_s - 1e-6
-    )
-
-
-def _ends(timeline: Timeline, group: str) -> list[float]:
-    """Ends of green; a change of right is none."""
-    greens = timeline.greens[group]
-    begins = {green.start_s % timeline.cycle_s for green in greens}
-    stops = {green.end_s % timeline.cycle_s for green in greens}
-    return [] if _lasts(timeline, group) else sorted(stops - begins)
-
-
-def _starts(timeline: Timeline, group: str, gives_way: bool) -> list[float]:
-    """Starts of green; with `gives_way` also the changes to protected green."""
-    greens = timeline.greens[group]
-    stops = {green.end_s % timeline.cycle_s: green.right for green in greens}
-    found = set()
-    for green in greens:
-        before = stops.get(green.start_s % timeline.cycle_s)
-        if before is None or (gives_way and before is not green.right and green.right is Right.PROTECTED):
-            found.add(green.start_s % timeline.cycle_s)
-    return [] if len(greens) == 1 and _lasts(timeline, group) else sorted(found)
-
-
-def _next(times_s: Sequence[float], after_s: float, cycle_s: float) -> float:
-    return min((time_s - after_s) % cycle_s for time_s in times_s)
 
 
 def _outside_stages(timeline: Timeline, start_s: float, length_s: float) -> float:

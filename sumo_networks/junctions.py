@@ -16,7 +16,8 @@ from sumo_networks.interstages import stretched_sequence
 from sumo_networks.net_file import NetFile, ProgramPhase, SumoProgram
 from sumo_networks.phases import StagedProgram, staged_program
 from sumo_networks.profiles import Profile
-from sumo_networks.stage_limits import limited_stages, pedestrian_service
+from sumo_networks.repaired import repaired_plan
+from sumo_networks.stage_limits import limited_stages, longest_red_s, pedestrian_service
 from sumo_networks.turns import junction_turns
 
 MAX_CYCLE_S = 150.0
@@ -129,10 +130,21 @@ def _with_running_plan(junction: Junction, read: _Read, setting: Setting) -> Jun
     staged = read.staged
     start_s = (read.program.offset_s + staged.start_s) % staged.cycle_s
     plan = controller_plan(junction, staged.sequence, staged.durations_s, start_s)
-    sequence = staged.sequence
-    if setting.profile.method != "running":
-        sequence = stretched_sequence(junction, sequence)
-    return junction.model_copy(update={"running": plan, "sequences": (sequence,)})
+    junction = junction.model_copy(update={"running": plan})
+    if setting.profile.method == "running":
+        return junction
+    sequence = stretched_sequence(junction, staged.sequence)
+    junction = junction.model_copy(update={"sequences": (sequence,)})
+    mended = repaired_plan(junction)
+    pedestrians = tuple(
+        rule.model_copy(
+            update={"max_wait_s": max(rule.max_wait_s, longest_red_s(mended.greens[rule.group], mended.cycle_s))}
+        )
+        for rule in junction.pedestrians
+    )
+    return junction.model_copy(
+        update={"pedestrians": pedestrians, "running": plan.model_copy(update={"pedestrians": pedestrians})}
+    )
 
 
 def _binding(net: NetFile, loaded: Sequence[SumoProgram], read: _Read) -> Binding:

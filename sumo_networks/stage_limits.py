@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from optimiser.signals import GroupKind, Pedestrians, SignalGroup, Stage
+from optimiser.signals import GreenInterval, GroupKind, Pedestrians, SignalGroup, Stage
 from optimiser.timeline import Timeline
 from sumo_networks.profiles import Profile
 
@@ -73,18 +73,19 @@ def pedestrian_service(
         if profile.method == "running":
             granted = [seconds for pair, seconds in running_s.items() if pair[0] == group.id]
             clearance_s = min([clearance_s, *granted])
-        longest_red_s = max(_reds_s(greens, timeline.cycle_s))
         found.append(
             Pedestrians(
                 group=group.id,
                 walk_s=group.min_green_s,
                 clearance_s=round(clearance_s, 2),
-                max_wait_s=max(MAX_WAIT_S, longest_red_s),
+                max_wait_s=max(MAX_WAIT_S, longest_red_s(timeline.greens[group.id], timeline.cycle_s)),
             )
         )
     return tuple(found)
 
 
-def _reds_s(greens: Sequence[tuple[float, float]], cycle_s: float) -> list[float]:
-    following = [*greens[1:], (greens[0][0] + cycle_s, 0.0)]
-    return [after[0] - sum(green) for green, after in zip(greens, following, strict=True)]
+def longest_red_s(greens: Sequence[GreenInterval], cycle_s: float) -> float:
+    """The longest time without green of a group that is green at times; greens in the order of their starts."""
+    following = [*greens[1:], greens[0]]
+    reds = [(after.start_s - green.end_s) % cycle_s for green, after in zip(greens, following, strict=True)]
+    return max(reds)

@@ -22,7 +22,7 @@ from net_builders import (
     write_program,
 )
 
-from optimiser.safety import check_plan
+from optimiser.safety import check_against, check_plan
 from optimiser.signals import GroupKind, Right
 from optimiser.timeline import expand, sequence_start_s
 from sumo_networks.bindings import CityModel
@@ -32,6 +32,7 @@ from sumo_networks.profiles import profile_named
 from sumo_networks.programs_in_use import loaded_programs
 from sumo_networks.read import read_network
 from sumo_networks.recorded_states import recorded_states
+from sumo_networks.repaired import repaired_network_plan, repaired_plan
 from sumo_networks.signal_states import signal_states
 
 ESIL = Path(__file__).resolve().parents[2] / "sumo_networks" / "cities" / "esil"
@@ -85,27 +86,18 @@ def test_the_running_plan_shows_the_program_in_use_second_by_second(real_data: P
         assert program_letters(states, sequence_start_s(junction.running)) == expected
 
 
-@pytest.mark.parametrize("profile", ["rilsa", "mutcd", "cis"])
-def test_interstages_of_a_national_profile_hold_its_intergreens_within_themselves(
-    real_data: Path, profile: str
-) -> None:
-    for name in ("cologne1", "cologne3", "ingolstadt1", "ingolstadt7"):
-        for junction in model_of(real_data, name, profile).network.junctions:
-            windows = junction.running.windows
-            durations = tuple(
-                max(window.end_s - window.start_s, stage.min_s)
-                for window, stage in zip(windows, junction.stages, strict=True)
-            )
-            timeline = expand(junction, junction.sequences[0], durations)
-            stretched = junction.running.model_copy(
-                update={
-                    "cycle_s": timeline.cycle_s,
-                    "greens": timeline.greens,
-                    "windows": timeline.windows,
-                    "interstages": junction.sequences[0].interstages,
-                }
-            )
-            assert check_plan(stretched) == ()
+@pytest.mark.parametrize("profile", ["shipped", "rilsa", "mutcd", "cis"])
+@pytest.mark.parametrize("name", ["bologna_acosta_persontrips", "ingolstadt7"])
+def test_the_shipped_programs_repaired_keep_every_rule_of_the_profile(real_data: Path, name: str, profile: str) -> None:
+    network = model_of(real_data, name, profile).network
+    for junction in network.junctions:
+        plan = repaired_plan(junction)
+        assert check_plan(plan) == ()
+        assert check_against(plan, junction) == ()
+        assert plan.cycle_s >= junction.running.cycle_s
+        assert (plan == junction.running) == (check_plan(junction.running) == ())
+    whole = repaired_network_plan(network, profile)
+    assert [plan.junction for plan in whole.controllers] == [junction.id for junction in network.junctions]
 
 
 def test_a_profile_never_asks_for_less_than_runs(real_data: Path) -> None:
