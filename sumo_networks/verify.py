@@ -97,11 +97,15 @@ def _badness(finding: Finding) -> tuple[float, float, str]:
 
 
 def check_plan_fits(plan: Path, approaches: Approaches) -> None:
-    """Raise PlanMismatchError where the additional file names a controller that the net does not have, has no program
-    in it, or a state with fewer signals than the controller; ScenarioError where it is missing or truncated."""
+    """Raise PlanMismatchError where the additional file names a controller that the net does not have, holds a state
+    with fewer signals than the controller, or holds other things than programs alone; ScenarioError where it is
+    missing or truncated. An empty additional file fits: it keeps all programs as they are."""
     check_well_formed(plan)
-    programs = 0
-    for program in elements(plan, "tlLogic"):
+    others = programs = 0
+    for program in elements(plan):
+        if program.tag != "tlLogic":
+            others += 1
+            continue
         programs += 1
         controller = program.get("id", "")
         links = approaches.link_counts.get(controller)
@@ -116,7 +120,7 @@ def check_plan_fits(plan: Path, approaches: Approaches) -> None:
                     f"{plan}: a state of controller {controller!r} has {len(state)} signals and the network {links}; "
                     "make a plan for this network"
                 )
-    if not programs:
+    if others and not programs:
         raise PlanMismatchError(f"{plan}: no tlLogic in it; write the plan as an additional file with programs")
 
 

@@ -186,7 +186,7 @@ def test_findings_count_only_where_the_shipped_program_has_none_like_it(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("<additional/>", "no tlLogic in it"),
+        ('<routes><vType id="car"/></routes>', "no tlLogic in it"),
         ('<additional><tlLogic id="Z"><phase state="G" duration="9"/></tlLogic></additional>', "controller 'Z' is not"),
         ('<additional><tlLogic id="A"><phase state="G" duration="9"/></tlLogic></additional>', "has 1 signals and"),
     ],
@@ -198,6 +198,13 @@ def test_a_plan_for_another_network_is_refused(grid_scenario: Scenario, tmp_path
         _verify(grid_scenario, plan, tmp_path / "runs")
     assert told in str(caught.value)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_plan_that_keeps_all_programs_is_no_gain(grid_scenario: Scenario, tmp_path: Path) -> None:
+    plan = tmp_path / "empty.add.xml"
+    plan.write_text("<additional/>")
+    found = _verify(grid_scenario, plan, tmp_path, seeds=[1, 2])
+    assert found.reasons[0].startswith("No sure gain")
 
 
 def test_a_truncated_plan_is_refused(grid_scenario: Scenario, grid_plan: Path, tmp_path: Path) -> None:
