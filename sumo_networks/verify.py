@@ -98,7 +98,7 @@ def _badness(finding: Finding) -> tuple[float, float, str]:
 
 def check_plan_fits(plan: Path, approaches: Approaches) -> None:
     """Raise PlanMismatchError where the additional file names a controller that the net does not have, holds a state
-    with fewer signals than the controller, or holds other things than programs alone; ScenarioError where it is
+    with fewer signals than the controller, or holds something but no program; ScenarioError where it is
     missing or truncated. An empty additional file fits: it keeps all programs as they are."""
     check_well_formed(plan)
     others = programs = 0
