@@ -24,7 +24,7 @@ from sumo_networks.moves import Freedom, Move, Pressure, draw_move
 from sumo_networks.programs import write_programs
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job, Record, Run, simulate_many
-from sumo_networks.timings import Timing, network_plan, running_timings, timing_of
+from sumo_networks.timings import Timing, network_plan, plan_of, running_timings, timing_of
 from sumo_networks.trips import Demand, read_demand
 
 FIRST_SEED: Final = 1000
@@ -169,9 +169,11 @@ def polish(
     seeds = budget.seed_numbers()
     for seed, found in zip(seeds, race.run([(None, seed) for seed in seeds]), strict=True):
         race.shipped[seed] = found
-    solutions = {"running": running_timings(model.network)}
+    running = running_timings(model.network)
+    solutions: dict[str, Timings] = {"running": running}
     for name, plan in starts.items():
-        solutions[name] = solutions["running"] | {c.junction: timing_of(c) for c in plan.controllers if c.windows}
+        solutions[name] = running | {c.junction: timing_of(c) for c in plan.controllers if c.windows}
+    solutions = _permitted(model, solutions, freedom)
     start, best = _best_start(race, solutions, seeds)
     others = tuple(solutions[name] for name in sorted(solutions) if name != start)
     best, steps = _search(race, best, others, freedom, rng, seeds)
@@ -183,6 +185,16 @@ def polish(
         runs=race.spent,
         seeds=seeds,
     )
+
+
+def _permitted(model: CityModel, solutions: Mapping[str, Timings], freedom: Freedom) -> dict[str, Timings]:
+    """Solutions that may be run at every junction that is not locked; the running one where no other may."""
+    permitted = {
+        name: timings
+        for name, timings in solutions.items()
+        if all(freedom.safe(plan_of(model.network.junction(junction), timing)) for junction, timing in timings.items())
+    }
+    return permitted or {"running": solutions["running"]}
 
 
 def _best_start(race: _Race, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> tuple[str, _Incumbent]:

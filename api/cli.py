@@ -1,0 +1,215 @@
+"""The command line: `jasyl …`. Every error of ours ends in one line and exit code 1."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.card_key import card_key
+from api.errors import ApiError
+from api.run import RunOptions, RunResult, optimise_scenario, run_line, verify_plan
+from api.service_commands import service
+from api.terminal import console, print_error, print_verdict, step_bars
+from mobility.errors import MobilityError
+from mobility.pipeline import build_flows
+from optimiser.errors import OptimiserError
+from optimiser.rules import PolishRules, Rules, load_rules
+from optimiser.safety import check_network_against, check_network_plan
+from sumo_networks.errors import NetworkError
+from sumo_networks.profiles import PROFILES, profile_named
+from sumo_networks.programs import read_plan
+from sumo_networks.read import read_network
+from sumo_networks.record import record_feeds
+from sumo_networks.scenario import load_scenario
+
+REFUSED = 3
+DEMO_POLISH_RUNS = 70
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Fare taps, GPS and a timetable into passenger flows, signal plans proved in SUMO, served signed.",
+)
+app.add_typer(service)
+
+ScenarioPath = Annotated[Path, typer.Argument(help="Folder with scenario.toml, or any .sumocfg.", show_default=False)]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results; made where it is not there.")]
+Begin = Annotated[float | None, typer.Option(help="Start of the period, SUMO seconds.", show_default="the scenario's")]
+End = Annotated[float | None, typer.Option(help="End of the period.", show_default="the scenario's, or begin + 3600")]
+RulesFile = Annotated[Path | None, typer.Option("--rules", help="rules.toml, the engineer's word.", show_default=False)]
+Seeds = Annotated[str, typer.Option(help="Seeds of the verdict, comma-separated; under 1000.")]
+PolishRuns = Annotated[int | None, typer.Option(help="SUMO runs the search may take.", show_default="the rules', 200")]
+Workers = Annotated[int, typer.Option(help="Simulations at once.", show_default="one a core")]
+
+CORES = os.cpu_count() or 1
+
+
+@app.command(epilog="Example: jasyl demo --out demo")
+def demo(out: OutFolder = Path("demo"), workers: Workers = CORES) -> None:
+    """Retime the sample city: record its feeds, make a plan, prove it, write the report."""
+    with as_file(files("sumo_networks.cities") / "esil") as city:
+        options = RunOptions(rules=Rules(polish=PolishRules(runs=DEMO_POLISH_RUNS, seeds=2)), workers=workers)
+        result = _run(city, out, options)
+    console.print(f"Go on with:  jasyl run SCENARIO --out {shlex.quote(str(out))}   (your folder, or any .sumocfg)")
+    raise typer.Exit(0 if result.verdict.accepted else REFUSED)
+
+
+@app.command(epilog="Example: jasyl run city/run.sumocfg --out out --seeds 1,2,3,4,5")
+def run(
+    scenario: ScenarioPath,
+    out: OutFolder,
+    seeds: Seeds = "1,2,3,4,5",
+    begin: Begin = None,
+    end: End = None,
+    rules: RulesFile = None,
+    polish_runs: PolishRuns = None,
+    workers: Workers = CORES,
+) -> None:
+    """The main job: feeds, flows, network, plan, verdict, report. Where no plan is better, the shipped one stays."""
+    options = RunOptions(
+        seeds=_seeds(seeds), begin_s=begin, end_s=end, rules=_rules(rules, polish_runs), workers=workers
+    )
+    _run(scenario, out, options)
+
+
+@app.command("record-feeds", epilog="Example: jasyl record-feeds city/run.sumocfg --out feeds --seed 7")
+def record_feeds_command(
+    scenario: ScenarioPath,
+    out: OutFolder,
+    seed: Annotated[int, typer.Option(help="Seed of the run, of who pays cash and of GPS errors.")] = 1,
+    cash_share: Annotated[float, typer.Option(help="Share of riders who pay cash, without a tap.")] = 0.15,
+    begin: Begin = None,
+    end: End = None,
+) -> None:
+    """Run a scenario as it is and write what a city's systems would have recorded; the truth apart in truth/."""
+    with step_bars() as bars:
+        feeds = record_feeds(
+            load_scenario(scenario, begin, end),
+            out,
+            seed,
+            cash_share=cash_share,
+            progress=lambda _, share: bars("record feeds", share),
+        )
+    console.print(f"{feeds.buses} buses, {feeds.rides} rides, {feeds.taps} taps, {feeds.pings} positions in {out}")
+
+
+@app.command(epilog="Example: jasyl flows feeds --out flows")
+def flows(
+    feeds: Annotated[Path, typer.Argument(help="Feeds folder, as record-feeds writes it.", show_default=False)],
+    out: OutFolder,
+    card_key_file: Annotated[
+        Path | None, typer.Option(help="File with the key of card pseudonyms; made where it is not there.")
+    ] = None,
+) -> None:
+    """Taps, positions and timetable into boardings, journeys, OD and loads."""
+    with step_bars() as bars:
+        summary = build_flows(feeds, out, key=card_key(card_key_file), progress=lambda _, share: bars("flows", share))
+    for warning in summary.warnings:
+        console.print(f"[yellow]note[/]: {warning}")
+    console.print(f"flows in {out}; what became of every row: {out / 'summary.json'}")
+
+
+@app.command(epilog="Example: jasyl optimise city/run.sumocfg --out plan --rules rules.toml")
+def optimise(
+    scenario: ScenarioPath,
+    out: OutFolder,
+    feeds: Annotated[Path | None, typer.Option(help="Feeds folder with detectors.csv; recorded where absent.")] = None,
+    flows: Annotated[Path | None, typer.Option(help="Flows folder; made from the feeds where absent.")] = None,
+    rules: RulesFile = None,
+    begin: Begin = None,
+    end: End = None,
+    polish_runs: PolishRuns = None,
+    workers: Workers = CORES,
+) -> None:
+    """A plan for the scenario's signals: the MILP, then the search in SUMO. Writes plan.json and plan.add.xml."""
+    options = RunOptions(begin_s=begin, end_s=end, rules=_rules(rules, polish_runs), workers=workers)
+    with step_bars() as bars:
+        polished = optimise_scenario(scenario, out, options, feeds, flows, bars)
+    console.print(
+        f"plan {polished.plan.id} in {out / 'plan.json'}: {polished.score - 1:+.1%} on the search's own seeds"
+    )
+    console.print(f"Prove it:  jasyl verify {scenario} --plan {out / 'plan.json'} --out {out}")
+
+
+@app.command(epilog="Example: jasyl verify city/run.sumocfg --plan plan.json --out verdict --seeds 11,12,13")
+def verify(
+    scenario: ScenarioPath,
+    plan: Annotated[Path, typer.Option(help="plan.json, or an additional file with programs.", show_default=False)],
+    out: OutFolder,
+    seeds: Seeds = "1,2,3,4,5",
+    rules: RulesFile = None,
+    begin: Begin = None,
+    end: End = None,
+    workers: Workers = CORES,
+) -> None:
+    """Plan against shipped programs on common seeds. Exit code 3 where the plan is refused."""
+    options = RunOptions(seeds=_seeds(seeds), begin_s=begin, end_s=end, rules=_rules(rules, None), workers=workers)
+    with step_bars() as bars:
+        verdict = verify_plan(scenario, plan, out, options, bars)
+    print_verdict(verdict)
+    raise typer.Exit(0 if verdict.accepted else REFUSED)
+
+
+@app.command("check-plan", epilog="Example: jasyl check-plan plan.json --net city.net.xml")
+def check_plan(
+    plan: Annotated[Path, typer.Argument(help="plan.json, or an additional file with programs.", show_default=False)],
+    net: Annotated[Path, typer.Option(help="The .net.xml the plan is for.", show_default=False)],
+    programs: Annotated[
+        list[Path] | None, typer.Option(help="Additional files with the programs now in use.", show_default=False)
+    ] = None,
+    profile: Annotated[str, typer.Option(help=f"Rules to keep: {', '.join(sorted(PROFILES))}.")] = "shipped",
+) -> None:
+    """Say of a plan every safety rule it breaks. Exit code 3 where it breaks any."""
+    model = read_network(net, tuple(programs or ()), profile_named(profile))
+    read = read_plan(plan, model)
+    found = (*check_network_plan(read), *check_network_against(read, model.network))
+    for finding in found:
+        console.print(f"{finding.junction}: {finding.rule.value}: {finding.message}", soft_wrap=True)
+    console.print(f"{len(found)} findings" if found else "no findings: the plan keeps every rule")
+    raise typer.Exit(REFUSED if found else 0)
+
+
+def main() -> None:
+    """Entry point of the `jasyl` command."""
+    try:
+        app()
+    except (MobilityError, OptimiserError, NetworkError, ApiError) as error:
+        print_error(str(error))
+        raise SystemExit(1) from None
+    except OSError as error:
+        print_error(f"{error.filename or 'file'}: {error.strerror or error}; check the path and the rights on it")
+        raise SystemExit(1) from None
+
+
+def _run(scenario: Path, out: Path, options: RunOptions) -> RunResult:
+    with step_bars() as bars:
+        result = run_line(scenario, out, options, bars)
+    print_verdict(result.verdict)
+    console.print(f"plan {result.folder / 'plan.json'}, in SUMO: add {result.folder / 'plan.add.xml'}")
+    console.print(f"report {result.report}")
+    return result
+
+
+def _rules(path: Path | None, polish_runs: int | None) -> Rules:
+    rules = load_rules(path) if path is not None else Rules()
+    if polish_runs is None:
+        return rules
+    return rules.model_copy(update={"polish": rules.polish.model_copy(update={"runs": polish_runs})})
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        seeds = tuple(dict.fromkeys(int(part) for part in text.split(",") if part.strip()))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: give whole numbers, as in 1,2,3", param_hint="--seeds") from None
+    if not seeds or min(seeds) < 0 or max(seeds) >= 1000:
+        raise typer.BadParameter(
+            "seeds are 0 to 999; those from 1000 up belong to the search for the plan", param_hint="--seeds"
+        )
+    return seeds

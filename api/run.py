@@ -1,0 +1,389 @@
+"""The main job: a scenario in, a proved plan out. Composes the rooms in the order of the data, writes every result."""
+
+from __future__ import annotations
+
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from api.errors import UnsafePlanError
+from api.report import write_report
+from mobility.pipeline import build_flows
+from optimiser.coordination import optimise
+from optimiser.demand import Demand
+from optimiser.evaluation import evaluate
+from optimiser.result import OptimisationResult
+from optimiser.rules import Rules
+from optimiser.safety import Finding, check_log, check_network_against, check_network_plan, check_plan
+from optimiser.settings import ModelSettings
+from optimiser.signals import ControllerPlan, Network, NetworkPlan, canonical_json
+from sumo_networks.bindings import CityModel
+from sumo_networks.calibrate import calibrate
+from sumo_networks.compare import RegressionLimits
+from sumo_networks.demand import MeasuredDemand, build_demand
+from sumo_networks.moves import Freedom
+from sumo_networks.polish import Budget, Polished, polish
+from sumo_networks.profiles import profile_named
+from sumo_networks.programs import read_plan, write_programs
+from sumo_networks.read import read_network
+from sumo_networks.record import record_feeds
+from sumo_networks.recorded_states import signal_logs
+from sumo_networks.scenario import Scenario, load_scenario
+from sumo_networks.simulate import Run
+from sumo_networks.verdict import Side, Verdict
+from sumo_networks.verify import verify
+
+PROFILE: Final = "shipped"
+FEEDS_SEED: Final = 2000
+SIMULATED_CARDS_KEY: Final = b"cards of simulated people need no secret"
+VERSIONS_OF: Final = ("jasyl", "eclipse-sumo", "pyomo", "highspy", "polars")
+
+Progress = Callable[[str, float], None]
+"""Told the step under way and the share of it that is done."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a person may choose of a run. `seeds` are the verdict's; the search uses others."""
+
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+    begin_s: float | None = None
+    end_s: float | None = None
+    rules: Rules = field(default_factory=Rules)
+    workers: int = 1
+    robustness: tuple[float, ...] = (0.9, 1.1)
+    cleared: bool = True
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where a run left its results, and what they say."""
+
+    folder: Path
+    plan: NetworkPlan
+    verdict: Verdict
+    report: Path
+
+
+@dataclass
+class StepClock:
+    """Seconds each step took, told while it runs."""
+
+    progress: Progress | None
+    seconds: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def step(self, name: str) -> Callable[[float], None]:
+        """Begin a step; the returned function is told the share done."""
+        self.started = time.monotonic()
+        begun = self.started
+
+        def tell(share: float) -> None:
+            self.seconds[name] = round(time.monotonic() - begun, 1)
+            if self.progress is not None:
+                self.progress(name, share)
+
+        tell(0.0)
+        return tell
+
+
+def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Progress | None = None) -> RunResult:
+    """Taps, positions and counts of the scenario into flows, these into a plan, the plan into a verdict.
+
+    Leaves in `out`: feeds/, flows/, demand.json, plan.json, plan.add.xml, verdict.json, run.json, report.html.
+    The same arguments give the same plan.json and verdict.json, byte for byte.
+    Raises the errors of the rooms, each a sentence for a person."""
+    clock = StepClock(progress)
+    scenario = load_scenario(scenario_path, options.begin_s, options.end_s)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="jasyl-run-") as name:
+        work = Path(name)
+        model, demand = observe(scenario, out, work, options, clock)
+        result = optimise_step(model.network, demand.demand, options.rules, clock)
+        polished = polish_step(scenario, model, result, options, work, clock)
+        write_plan(polished.plan, model, out)
+        verdict = verify_step(scenario, model, polished.plan, out / "plan.add.xml", options, work, clock)
+    (out / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
+    _write_run(out / "run.json", scenario, options, result, polished, clock)
+    tell = clock.step("report")
+    settings = model_settings(options.rules)
+    report = write_report(
+        out / "report.html",
+        scenario,
+        model,
+        polished.plan,
+        verdict,
+        result.running,
+        evaluate(model.network, demand.demand, polished.plan, settings),
+        tuple(fault.message for fault in demand.faults),
+    )
+    tell(1.0)
+    return RunResult(out, polished.plan, verdict, report)
+
+
+def optimise_scenario(
+    scenario_path: Path,
+    out: Path,
+    options: RunOptions,
+    feeds: Path | None,
+    flows: Path | None,
+    progress: Progress | None = None,
+) -> Polished:
+    """A plan from the scenario's feeds and flows, made first where none are given: plan.json and plan.add.xml in `out`.
+
+    Raises the errors of the rooms."""
+    clock = StepClock(progress)
+    scenario = load_scenario(scenario_path, options.begin_s, options.end_s)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="jasyl-optimise-") as name:
+        work = Path(name)
+        model, demand = observe(scenario, out, work, options, clock, feeds, flows)
+        result = optimise_step(model.network, demand.demand, options.rules, clock)
+        polished = polish_step(scenario, model, result, options, work, clock)
+    write_plan(polished.plan, model, out)
+    _write_run(out / "run.json", scenario, options, result, polished, clock)
+    return polished
+
+
+def verify_plan(
+    scenario_path: Path, plan_path: Path, out: Path, options: RunOptions, progress: Progress | None = None
+) -> Verdict:
+    """Verdict on a plan file, written to verdict.json in `out`.
+
+    Raises PlanMismatchError where the plan is for another network, UnsafePlanError where it breaks a safety rule that
+    the running plan keeps (it is then not even simulated), and the errors of the rooms."""
+    clock = StepClock(progress)
+    scenario = load_scenario(scenario_path, options.begin_s, options.end_s)
+    model = read_city(scenario, options.rules)
+    plan = read_plan(plan_path, model)
+    refuse_unsafe(plan, model.network, plan_path)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="jasyl-verify-") as name:
+        work = Path(name)
+        programs = work / "plan.add.xml"
+        write_programs(plan, model.bindings, programs)
+        verdict = verify_step(scenario, model, plan, programs, options, work, clock)
+    (out / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
+    return verdict
+
+
+def refuse_unsafe(plan: NetworkPlan, network: Network, source: Path) -> None:
+    """Raise UnsafePlanError where a controller's plan breaks a rule that the junction's running plan does not break."""
+    known = {junction.id: _broken(junction.running) for junction in network.junctions}
+    found = [
+        finding
+        for finding in (*check_network_plan(plan), *check_network_against(plan, network))
+        if (finding.rule.value, finding.groups) not in known.get(finding.junction, frozenset())
+    ]
+    if found:
+        first = found[0]
+        raise UnsafePlanError(
+            f"{source}: unsafe, {len(found)} findings, first at junction {first.junction}: {first.message}", found
+        )
+
+
+def observe(
+    scenario: Scenario,
+    out: Path,
+    work: Path,
+    options: RunOptions,
+    clock: StepClock,
+    feeds: Path | None = None,
+    flows: Path | None = None,
+) -> tuple[CityModel, MeasuredDemand]:
+    """Feeds, flows, the network with calibrated lanes and the rules in it, and the demand at its stop lines."""
+    if feeds is None:
+        tell = clock.step("record feeds")
+        feeds = record_feeds(scenario, out / "feeds", FEEDS_SEED, progress=lambda _, share: tell(share)).folder
+    if flows is None:
+        tell = clock.step("flows")
+        flows = out / "flows"
+        build_flows(feeds, flows, key=SIMULATED_CARDS_KEY, progress=lambda _, share: tell(share))
+        tell(1.0)
+    tell = clock.step("network and demand")
+    model = read_city(scenario, options.rules)
+    model = calibrate(scenario, model, work / "calibration", FEEDS_SEED).model
+    tell(0.7)
+    demand = build_demand(scenario, model, feeds, flows)
+    (out / "demand.json").write_text(canonical_json(demand.demand) + "\n", encoding="utf-8")
+    tell(1.0)
+    return model, demand
+
+
+def read_city(scenario: Scenario, rules: Rules) -> CityModel:
+    """The scenario's network with the engineer's rules put into its junctions. Raises NetworkError, RulesError."""
+    model = read_network(scenario.net, scenario.additionals, profile_named(rules.profile or PROFILE), scenario.zone)
+    return replace(model, network=rules.apply(model.network))
+
+
+def optimise_step(network: Network, demand: Demand, rules: Rules, clock: StepClock) -> OptimisationResult:
+    """The MILP over the whole network."""
+    tell = clock.step("optimise")
+    result = optimise(
+        network,
+        demand,
+        model_settings(rules),
+        profile=rules.profile or PROFILE,
+        progress=lambda done, total, _: tell(done / max(1, total)),
+    )
+    tell(1.0)
+    return result
+
+
+def model_settings(rules: Rules) -> ModelSettings:
+    """The model's settings under the engineer's rules."""
+    return ModelSettings(
+        cycles_s=rules.cycles_s,
+        vehicle_weight=rules.weights.vehicle,
+        bus_weight=rules.weights.bus,
+        pedestrian_weight=rules.weights.pedestrian,
+        coordinate=rules.coordinated,
+    )
+
+
+def polish_step(
+    scenario: Scenario,
+    model: CityModel,
+    result: OptimisationResult,
+    options: RunOptions,
+    work: Path,
+    clock: StepClock,
+) -> Polished:
+    """Simulated candidates around the plans of the MILP."""
+    tell = clock.step("polish in SUMO")
+    budget = Budget(runs=options.rules.polish.runs, seeds=options.rules.polish.seeds)
+    return polish(
+        scenario,
+        model,
+        {f"milp {number}": candidate.plan for number, candidate in enumerate(result.candidates)},
+        freedom_of(model.network, options.rules),
+        budget,
+        np.random.default_rng(FEEDS_SEED),
+        work / "polish",
+        workers=options.workers,
+        progress=lambda done, total: tell(done / max(1, total)),
+    )
+
+
+def freedom_of(network: Network, rules: Rules) -> Freedom:
+    """What the search may change: no rule of the engineer, and nothing that the running plan does not break already."""
+    known = {junction.id: _broken(junction.running) for junction in network.junctions}
+    cycles_s = rules.cycles_s
+
+    def safe(plan: ControllerPlan) -> bool:
+        return (not cycles_s or plan.cycle_s in cycles_s) and _broken(plan) <= known[plan.junction]
+
+    return Freedom(
+        safe=safe,
+        fixed_junctions=frozenset(junction.id for junction in network.junctions if junction.locked),
+        fixed_stages=frozenset(
+            (name, stage) for name, junction in rules.junctions.items() for stage in junction.locked_stages
+        ),
+        fixed_cycle=frozenset(junction.id for junction in network.junctions) if rules.cycle_s else frozenset(),
+    )
+
+
+def _broken(plan: ControllerPlan) -> frozenset[tuple[str, tuple[str, ...]]]:
+    return frozenset((finding.rule.value, finding.groups) for finding in check_plan(plan))
+
+
+def write_plan(plan: NetworkPlan, model: CityModel, out: Path) -> Path:
+    """plan.json and plan.add.xml in `out`; returns the additional file."""
+    (out / "plan.json").write_text(canonical_json(plan) + "\n", encoding="utf-8")
+    write_programs(plan, model.bindings, out / "plan.add.xml")
+    return out / "plan.add.xml"
+
+
+def verify_step(
+    scenario: Scenario,
+    model: CityModel,
+    plan: NetworkPlan,
+    programs: Path,
+    options: RunOptions,
+    work: Path,
+    clock: StepClock,
+) -> Verdict:
+    """The plan against the shipped programs on the verdict's seeds, every recorded signal state checked."""
+    tell = clock.step("verify in SUMO")
+    rules = options.rules
+    planned = {controller.junction: controller for controller in plan.controllers}
+
+    def check(side: Side, run: Run) -> list[Finding]:
+        if run.tls_states is None:
+            return []
+        found: list[Finding] = []
+        for name, log in signal_logs(run.tls_states, model.bindings).items():
+            running = model.network.junction(name).running
+            found += check_log(log, planned.get(name, running) if side is Side.CANDIDATE else running)
+        return found
+
+    return verify(
+        scenario,
+        programs,
+        plan_id=plan.id,
+        network_hash=plan.network_hash,
+        seeds=options.seeds,
+        folder=work / "verify",
+        check=check,
+        limits=RegressionLimits(
+            default_s=rules.verdict.regression_limit_s,
+            junctions=rules.junction_regression_limits_s(),
+            lines=rules.line_regression_limits_s(),
+        ),
+        workers=options.workers,
+        progress=lambda done, total: tell(done / max(1, total)),
+        robustness=options.robustness,
+        cleared=options.cleared,
+    )
+
+
+def _write_run(
+    path: Path,
+    scenario: Scenario,
+    options: RunOptions,
+    result: OptimisationResult,
+    polished: Polished,
+    clock: StepClock,
+) -> None:
+    """run.json: what differs from run to run (times, versions) and how plan and verdict came about."""
+    content = {
+        "scenario": scenario.name,
+        "begin_s": scenario.begin_s,
+        "end_s": scenario.end_s,
+        "zone": scenario.zone,
+        "service_date": scenario.service_date,
+        "seeds": options.seeds,
+        "rules": options.rules.model_dump(mode="json"),
+        "seconds": clock.seconds,
+        "versions": {name: version(name) for name in VERSIONS_OF} | {"python": platform.python_version()},
+        "optimiser": {
+            "formulation": result.formulation,
+            "status": result.status,
+            "objective": result.objective,
+            "bound": result.bound,
+            "gap": result.gap,
+            "nodes": result.nodes,
+            "cycles_s": result.cycles_s,
+            "running_objective": result.running.objective,
+            "notes": result.notes,
+            "build_s": round(result.build_s, 2),
+            "solve_s": round(result.solve_s, 2),
+            "solves": [asdict(entry) for entry in result.log],
+        },
+        "polish": {
+            "start": polished.start,
+            "score": polished.score,
+            "runs": polished.runs,
+            "seeds": polished.seeds,
+            "steps": [asdict(step) for step in polished.steps],
+        },
+    }
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

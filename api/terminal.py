@@ -1,0 +1,89 @@
+"""What a person sees in the terminal: progress bars, the short table of a verdict, one line for an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from sumo_networks.verdict import Estimate, Verdict
+
+ROWS: Final = (
+    ("Person delay", "s", "person_delay_s", 1),
+    ("Bus delay", "s", "bus_delay_s", 1),
+    ("Vehicle delay", "s", "vehicle_delay_s", 1),
+    ("Pedestrian delay", "s", "pedestrian_delay_s", 1),
+    ("Stops", "per vehicle", "stops_per_veh", 2),
+    ("CO₂", "g per vehicle-km", "co2_g_per_veh_km", 0),
+)
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+class StepBars:
+    """One progress bar a step, in the order in which the steps begin."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, step: str, share: float) -> None:
+        """Tell that `share` (0 to 1) of a step is done."""
+        if step not in self._tasks:
+            self._tasks[step] = self._progress.add_task(step, total=1.0)
+        self._progress.update(self._tasks[step], completed=min(1.0, share))
+
+
+@contextmanager
+def step_bars() -> Iterator[StepBars]:
+    """Progress bars on the screen while the block runs; finished ones stay."""
+    columns = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=errors) as progress:
+        yield StepBars(progress)
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """The table of a verdict and whether the plan is accepted, with the reasons."""
+    table = Table(title=f"{len(verdict.seeds)} seeds, means")
+    for name in ("", "before", "after", "difference", "95 % interval"):
+        table.add_column(name, justify="left" if not name else "right")
+    for label, unit, name, decimals in ROWS:
+        before, after = getattr(verdict.baseline, name), getattr(verdict.candidate, name)
+        difference: Estimate | None = getattr(verdict.difference, name)
+        if before is None or after is None or difference is None:
+            continue
+        relative: Estimate | None = getattr(verdict.relative, name)
+        share = f" ({relative.mean:+.1%})" if relative is not None else ""
+        table.add_row(
+            f"{label} ({unit})",
+            f"{before:.{decimals}f}",
+            f"{after:.{decimals}f}",
+            f"{difference.mean:+.{decimals}f}{share}",
+            _interval(difference, decimals),
+        )
+    console.print(table)
+    if verdict.accepted:
+        console.print("[green]accepted[/]: " + " ".join(verdict.reasons))
+    else:
+        console.print("[yellow]refused, the shipped programs stay[/]: " + " ".join(verdict.reasons))
+
+
+def print_error(message: str) -> None:
+    """One line on standard error."""
+    errors.print(f"[red]error[/]: {message}", soft_wrap=True)
+
+
+def _interval(estimate: Estimate, decimals: int) -> str:
+    if estimate.low is None or estimate.high is None:
+        return "one seed: none"
+    return f"{estimate.low:+.{decimals}f} to {estimate.high:+.{decimals}f}"
