@@ -1,0 +1,106 @@
+"""Where riders leave: told by their next tap, or expected from what others do."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rides_by_hand import STOPS, pattern_stops, stops, taps, trip
+
+from mobility.alighting_shares import SharesRules, alighting_shares
+from mobility.alightings import Alightings, ChainingRules, alightings
+from mobility.boardings import boardings
+
+VISITS = pl.concat([trip("a", "east", 0), trip("b", "west", 60), trip("c", "east", 120), trip("d", "west", 180)])
+
+
+def ended(*rows: tuple[str, str, str, float], rules: ChainingRules | None = None) -> Alightings:
+    boarded = boardings(taps(*rows), VISITS)
+    return alightings(boarded, VISITS, pattern_stops(), stops(), rules or ChainingRules())
+
+
+def test_a_rider_leaves_across_the_street_from_the_next_boarding_and_comes_home() -> None:
+    legs = ended(("t1", "card", "a", 2.1), ("t2", "card", "b", 62.1)).legs
+    assert legs["boarding_stop_id"].to_list() == ["east2", "west2"]
+    assert legs["alighting_stop_id"].to_list() == ["east5", "west5"]
+    assert legs["method"].to_list() == ["chained", "chained_last"]
+    assert legs["confidence"].min() > 0.8
+
+
+def test_the_alighting_is_never_before_the_boarding() -> None:
+    # the next boarding lies behind the first: no stop ahead is within the walk limit
+    legs = ended(("t1", "card", "a", 8.1), ("t2", "card", "c", 120.1), rules=ChainingRules(walk_limit_m=500)).legs
+    assert legs["method"].to_list()[0] == "probable"
+    assert legs["alighting_stop_sequence"].to_list()[0] > 5
+
+
+def test_a_bus_that_comes_too_late_for_the_next_tap_is_not_left_there() -> None:
+    early = ended(("t1", "card", "a", 0.1), ("t2", "card", "e", 3.0))
+    assert early.legs.height == 1
+    visits = pl.concat([VISITS, trip("e", "west", 1)])
+    boarded = boardings(taps(("t1", "card", "a", 0.1), ("t2", "card", "e", 1.1)), visits)
+    legs = alightings(boarded, visits, pattern_stops(), stops()).legs
+    # the bus reaches east6, across from west1, nine minutes after the next tap
+    assert legs["method"].to_list()[0] == "probable"
+
+
+def test_a_transfer_alone_does_not_lead_home() -> None:
+    visits = pl.concat([trip("a", "east", 0), trip("x", "west", 7, line="2"), trip("y", "west", 4, line="2")])
+    boarded = boardings(taps(("t1", "card", "a", 0.1), ("t2", "card", "x", 11.1)), visits)
+    legs = alightings(boarded, visits, pattern_stops(), stops()).legs
+    assert legs["alighting_stop_id"].to_list()[0] == "east4"
+    assert legs["method"].to_list() == ["chained", "chained_last"] or legs["method"].to_list() == [
+        "chained",
+        "probable",
+    ]
+
+
+def test_two_stops_equally_near_share_the_probability() -> None:
+    between = stops().with_columns(
+        pl.when(pl.col("stop_id") == "west3").then(2.5 * 400.0).otherwise(pl.col("x_m")).alias("x_m")
+    )
+    boarded = boardings(taps(("t1", "card", "a", 0.1), ("t2", "card", "b", 64.1)), VISITS)
+    options = alightings(boarded, VISITS, pattern_stops(), between).options.filter(pl.col("leg_id") == "t1")
+    assert options["alighting_stop_id"].to_list()[:2] == ["east3", "east4"]
+    assert options["probability"].to_list()[:2] == pytest.approx([0.5, 0.5], abs=0.05)
+    assert options["probability"].sum() == pytest.approx(1.0)
+
+
+def test_a_tap_without_card_is_not_chained_with_another() -> None:
+    legs = ended(("t1", "", "a", 2.1), ("t2", "", "b", 62.1)).legs
+    assert legs["method"].to_list() == ["probable", "probable"]
+
+
+def test_single_taps_follow_the_chained_rides_of_their_stop() -> None:
+    there = [(f"o{n}", f"c{n}", "a", 2.1) for n in range(60)]
+    back = [(f"r{n}", f"c{n}", "b", 62.1) for n in range(60)]
+    result = ended(*there, *back, ("single", "z", "a", 2.1))
+    shares = result.shares.filter((pl.col("pattern_id") == "east") & (pl.col("boarding_stop_sequence") == 2))
+    assert shares.sort("share")["stop_id"][-1] == "east5"
+    assert result.legs.filter(pl.col("leg_id") == "single")["alighting_stop_id"].to_list() == ["east5"]
+
+
+def test_boarding_at_the_last_stop_leads_nowhere() -> None:
+    legs = ended(("t1", "card", "d", 190.1)).legs
+    assert legs["method"].to_list() == ["none"]
+    assert legs["alighting_stop_id"].to_list() == [None]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    minutes=st.lists(st.floats(0, 10), max_size=12),
+    rules=st.builds(SharesRules, prior_rides=st.floats(0.1, 100), base=st.floats(0.01, 10)),
+)
+def test_shares_are_a_distribution_over_the_stops_ahead(minutes: list[float], rules: SharesRules) -> None:
+    rows = [(f"t{n}", f"c{n}", "a", minute) for n, minute in enumerate(minutes)]
+    boarded = boardings(taps(*rows), VISITS)
+    chained = pl.DataFrame(schema={"leg_id": pl.String, "alighting_stop_sequence": pl.Int64})
+    shares = alighting_shares(boarded, chained, pattern_stops(), stops(), rules)
+    sums = shares.group_by("pattern_id", "boarding_stop_sequence").agg(
+        pl.col("share").sum(), pl.col("share").min().alias("least")
+    )
+    assert sums.height == 2 * (STOPS - 1)
+    assert sums["share"].to_list() == pytest.approx([1.0] * sums.height)
+    assert sums["least"].min() > 0
+    assert (shares["alighting_stop_sequence"] > shares["boarding_stop_sequence"]).all()

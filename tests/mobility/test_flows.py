@@ -1,0 +1,87 @@
+"""What goes on must come off or still be aboard: flows add up, whatever the taps."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rides_by_hand import DAY, START, pattern_stops, stops, taps, trip
+
+from mobility import flows
+from mobility.alightings import Alightings, alightings
+from mobility.boardings import boardings
+from mobility.journeys import journeys, journeys_of_legs
+from mobility.schemas import Boarding, LineLoad, LinkLoad, OdFlow
+
+VISITS = pl.concat([trip("a", "east", 0), trip("b", "west", 60), trip("c", "east", 15), trip("d", "west", 75)])
+MIDNIGHT = START - timedelta(hours=8)
+
+
+def legs_of(rows: list[tuple[str, str, str, float]], weight: float = 1.0) -> tuple[pl.DataFrame, Alightings]:
+    boarded = boardings(taps(*rows), VISITS)
+    ended = alightings(boarded, VISITS, pattern_stops(), stops())
+    legs = ended.legs.with_columns(pl.lit(DAY).alias("service_date"), (pl.col("riders") * weight).alias("pax"))
+    return journeys_of_legs(legs, VISITS, stops()), ended
+
+
+riders = st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["a", "b", "c", "d"]), st.floats(0, 12)), max_size=40)
+STARTS = {"a": 0, "b": 60, "c": 15, "d": 75}
+
+
+@settings(max_examples=25, deadline=None)
+@given(riders=riders, weight=st.floats(1, 3))
+def test_loads_add_up(riders: list[tuple[int, str, float]], weight: float) -> None:
+    rows = [(f"t{n}", f"c{card}", bus, STARTS[bus] + minute) for n, (card, bus, minute) in enumerate(riders)]
+    legs, ended = legs_of(rows, weight)
+    loads = LinkLoad.validate(flows.link_loads(legs, VISITS, ended.options, ended.shares), cast=True)
+    assert loads.height == VISITS.height
+    assert loads["boardings_pax"].sum() == pytest.approx(legs["pax"].sum(), abs=1e-4)
+    trips = loads.sort("trip_id", "stop_sequence").group_by("trip_id", maintain_order=True)
+    kept = trips.agg(
+        (pl.col("boardings_pax") - pl.col("alightings_pax")).sum().alias("rest"), pl.col("load_pax").last()
+    )
+    assert kept["load_pax"].to_list() == pytest.approx(kept["rest"].to_list(), abs=1e-4)
+    aboard_after_last = legs.filter(pl.col("method") == "none")["pax"].sum()
+    assert kept["load_pax"].sum() == pytest.approx(aboard_after_last, abs=1e-4)
+    assert (loads["load_pax"] >= 0).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(riders=riders)
+def test_every_journey_that_ends_somewhere_is_in_the_matrix(riders: list[tuple[int, str, float]]) -> None:
+    rows = [(f"t{n}", f"c{card}", bus, STARTS[bus] + minute) for n, (card, bus, minute) in enumerate(riders)]
+    legs, ended = legs_of(rows)
+    whole = journeys(legs)
+    matrix = OdFlow.validate(flows.od_flows(legs, whole, ended.shares, MIDNIGHT), cast=True)
+    known = whole.filter(pl.col("destination_stop_id").is_not_null())
+    assert matrix["pax"].sum() == pytest.approx(known["pax"].sum(), abs=1e-4)
+    assert Boarding.validate(flows.boardings_by_stop(legs))["taps"].sum() == legs.height
+
+
+def test_a_cell_counts_the_cards_it_rests_on_not_its_taps() -> None:
+    legs, _ = legs_of([(f"t{n}", "one card", "a", 2.0 + n / 100) for n in range(5)])
+    assert flows.boardings_by_stop(legs)["cards"].to_list() == [1]
+    cardless, _ = legs_of([(f"t{n}", "", "a", 2.0 + n / 100) for n in range(5)])
+    assert flows.boardings_by_stop(cardless)["cards"].to_list() == [5]
+
+
+def test_a_line_has_the_headway_and_the_mean_load_of_its_buses() -> None:
+    legs, ended = legs_of([(f"t{n}", "", "a", 0.1) for n in range(10)])
+    loads = flows.link_loads(legs, VISITS, ended.options, ended.shares)
+    lines = LineLoad.validate(flows.line_loads(loads, MIDNIGHT, 8 * 3600.0, 8.5 * 3600.0), cast=True)
+    first = lines.filter(pl.col("from_stop") == "east1")
+    assert first["hour"].to_list() == [8]
+    assert first["buses"].to_list() == [2]
+    assert first["buses_h"].to_list() == pytest.approx([4.0])
+    assert first["headway_s"].to_list() == pytest.approx([900.0])
+    assert first["load_pax"].to_list() == pytest.approx([5.0])
+
+
+def test_hours_of_a_service_day_run_past_midnight() -> None:
+    legs, ended = legs_of([("t", "", "a", 0.1)])
+    loads = flows.link_loads(legs, VISITS, ended.options, ended.shares)
+    late = flows.line_loads(loads, START - timedelta(hours=25), 24 * 3600.0, 30 * 3600.0)
+    assert late["hour"].min() == 25

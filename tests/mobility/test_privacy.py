@@ -1,0 +1,47 @@
+"""No card number without the key, no small cell in what is published."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobility.errors import MobilityError
+from mobility.privacy import pseudonym, pseudonyms, publish
+
+KEY = b"sixteen bytes ok"
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_pseudonyms_differ_exactly_when_cards_do(one: str, other: str) -> None:
+    assert (pseudonym(one, KEY) == pseudonym(other, KEY)) == (one == other)
+    assert pseudonym(one, KEY) != pseudonym(one, KEY + b"2")
+
+
+def test_a_column_is_pseudonymised_like_its_values_and_keeps_its_gaps() -> None:
+    cards = pl.Series(["7", None, "9", "7"])
+    expected = [pseudonym("7", KEY), None, pseudonym("9", KEY), pseudonym("7", KEY)]
+    assert pseudonyms(cards, KEY).to_list() == expected
+    assert pseudonyms(pl.Series([], dtype=pl.String), KEY).is_empty()
+
+
+def test_a_short_key_is_refused() -> None:
+    with pytest.raises(MobilityError, match="at least 16"):
+        pseudonym("7", b"short")
+
+
+@given(st.lists(st.integers(0, 20)), st.integers(1, 10))
+def test_cells_under_k_cards_are_not_published(cards: list[int], k: int) -> None:
+    names = [str(number) for number in range(len(cards))]
+    table = pl.DataFrame({"stop_id": names, "cards": cards}, schema={"stop_id": pl.String, "cards": pl.Int64})
+    shown = publish(table, k=k)
+    assert shown["stop_id"].to_list() == [str(n) for n, count in enumerate(cards) if count >= k]
+    assert "cards" not in shown.columns
+
+
+def test_a_table_without_its_count_of_cards_is_not_published() -> None:
+    with pytest.raises(MobilityError, match="'cards'"):
+        publish(pl.DataFrame({"stop_id": ["a"]}))
+    with pytest.raises(MobilityError, match="k of at least 1"):
+        publish(pl.DataFrame({"cards": [9]}), k=0)
