@@ -132,12 +132,8 @@ def _phases(phases: Sequence[ProgramPhase], shown: Sequence[Sequence[str]]) -> t
 
 def _requests(net: NetFile, connections: Sequence[NetConnection]) -> list[tuple[str, int]]:
     """(node, request index) of each connection of a link."""
-    found = []
-    for connection in connections:
-        node = net.node_of_internal_lane.get(connection.internal_lane)
-        if node is not None:
-            found.append((node, net.nodes[node].internal_lanes.index(connection.internal_lane)))
-    return found
+    found = [net.request(connection) for connection in connections]
+    return [request for request in found if request is not None]
 
 
 def _bit(rows: dict[int, str], row: int, column: int) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shapely import LineString, Point, get_coordinates
+from shapely.ops import nearest_points
 
 from sumo_networks.net_file import NetConnection, NetFile
 from sumo_networks.net_file import Point as Point2
@@ -58,16 +59,24 @@ def way_of(net: NetFile, connection: NetConnection) -> Way:
 
 
 def conflict_distances(clearing: Way, entering: Way) -> ConflictDistances:
-    """Distances along two ways to the area that both need; where their bands do not meet, the whole clearing way."""
+    """Distances along two ways to the area that both need, or to where they come nearest if their bands do not meet.
+
+    Pedestrians clear the whole crossing and enter at its start."""
     area = clearing.line.buffer(clearing.half_width_m, cap_style="flat").intersection(
         entering.line.buffer(entering.half_width_m, cap_style="flat")
     )
     if area.is_empty:
-        return ConflictDistances(clearing.length_m, 0.0 if entering.is_crossing else entering.length_m)
-    corners = [Point(xy) for xy in get_coordinates(area)]
-    clearing_m = clearing.length_m if clearing.is_crossing else max(clearing.line.project(p) for p in corners)
-    entering_m = 0.0 if entering.is_crossing else min(entering.line.project(p) for p in corners)
-    return ConflictDistances(round(float(clearing_m), 2), round(float(entering_m), 2))
+        near, far = nearest_points(clearing.line, entering.line)
+        clearing_m = min(clearing.length_m, clearing.line.project(near) + entering.half_width_m)
+        entering_m = max(0.0, entering.line.project(far) - clearing.half_width_m)
+    else:
+        corners = [Point(xy) for xy in get_coordinates(area)]
+        clearing_m = max(clearing.line.project(corner) for corner in corners)
+        entering_m = min(entering.line.project(corner) for corner in corners)
+    return ConflictDistances(
+        round(clearing.length_m if clearing.is_crossing else float(clearing_m), 2),
+        round(0.0 if entering.is_crossing else float(entering_m), 2),
+    )
 
 
 def _line(points: Sequence[Point2]) -> LineString:

@@ -99,7 +99,9 @@ def _with_time(change: Interstage, before: Stage, after: Stage, at_s: float, mor
     on_s = {group: time_s + more_s if time_s >= at_s - _TINY_S else time_s for group, time_s in starts.items()}
     off_s = {g: time_s + more_s if time_s > at_s + _TINY_S else time_s for g, time_s in change.off_s.items()}
     greens = {
-        group: _parts_with_time(parts, at_s, more_s, group in after.greens and abs(at_s - change.duration_s) < _TINY_S)
+        group: _parts_with_time(
+            parts, at_s, more_s, group in before.greens, group in after.greens and at_s >= change.duration_s - _TINY_S
+        )
         for group, parts in change.greens.items()
     }
     return change.model_copy(
@@ -108,15 +110,16 @@ def _with_time(change: Interstage, before: Stage, after: Stage, at_s: float, mor
 
 
 def _parts_with_time(
-    parts: tuple[GreenInterval, ...], at_s: float, more_s: float, goes_on: bool
+    parts: tuple[GreenInterval, ...], at_s: float, more_s: float, comes_on: bool, goes_on: bool
 ) -> tuple[GreenInterval, ...]:
-    """Greens of one group with time put in; a green that changes its right there, or `goes_on` with the next stage,
-    is lengthened."""
+    """Greens of one group with time put in; a green that changes its right there, `comes_on` from the stage before, or
+    `goes_on` with the next one, is lengthened."""
     found = []
     for i, part in enumerate(parts):
         touches = parts[i + 1].start_s == part.end_s if i + 1 < len(parts) else goes_on
         later = part.end_s > at_s + _TINY_S or (abs(part.end_s - at_s) < _TINY_S and touches)
-        start_s = part.start_s + more_s if part.start_s > 0 and part.start_s >= at_s - _TINY_S else part.start_s
+        held = comes_on and part.start_s == 0
+        start_s = part.start_s + more_s if part.start_s >= at_s - _TINY_S and not held else part.start_s
         end_s = part.end_s + more_s if later else part.end_s
         found.append(part.model_copy(update={"start_s": start_s, "end_s": end_s}))
     return tuple(found)

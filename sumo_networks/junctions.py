@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from optimiser.signals import Conflict, ControllerPlan, Junction, Offset, SignalGroup
@@ -60,10 +60,7 @@ def read_junction(
     conflicts = group_conflicts(groups, phases, link_pairs, yields)
     phases = repaired_groups(phases, groups.links, waiting_groups(conflicts))
     read = _Read(program, phases, groups, conflicts, staged_program(phases, groups.links), repairs)
-    gives_way: dict[int, set[int]] = {}
-    for (first, second), link in yields.items():
-        gives_way.setdefault(link, set()).add(second if link == first else first)
-    turns = junction_turns(net, program.tls, groups.of_link(), groups.kinds, gives_way)
+    turns = junction_turns(net, program.tls, groups.of_link(), groups.kinds, _gives_way(read, yields))
     geometries = pair_geometries(net, program.tls, groups.of_link(), link_pairs, groups.turns)
     shown = _timeline(read)
     signals = signal_groups(groups, setting.profile, read.staged, shown, geometries)
@@ -91,6 +88,18 @@ def read_junction(
         locked_reason=locked_reason,
     )
     return _with_running_plan(junction, read, setting), _binding(net, loaded, read), _notes(read, locked_reason)
+
+
+def _gives_way(read: _Read, yields: Mapping[tuple[int, int], int]) -> dict[int, set[int]]:
+    """Per link those it yields to in the program: both are green at once, and its group is the one that gives way."""
+    group_of = read.groups.of_link()
+    waiting = set(waiting_groups(read.conflicts))
+    found: dict[int, set[int]] = {}
+    for pair, link in yields.items():
+        other = pair[0] if link == pair[1] else pair[1]
+        if (group_of[link], group_of[other]) in waiting:
+            found.setdefault(link, set()).add(other)
+    return found
 
 
 def _timeline(read: _Read) -> Timeline:
@@ -142,25 +151,20 @@ def _with_running_plan(junction: Junction, read: _Read, setting: Setting) -> Jun
         )
         for rule in junction.pedestrians
     )
-    return junction.model_copy(
-        update={"pedestrians": pedestrians, "running": plan.model_copy(update={"pedestrians": pedestrians})}
-    )
+    max_cycle_s = max(junction.max_cycle_s, mended.cycle_s)
+    plan = plan.model_copy(update={"pedestrians": pedestrians, "max_cycle_s": max_cycle_s})
+    return junction.model_copy(update={"pedestrians": pedestrians, "max_cycle_s": max_cycle_s, "running": plan})
 
 
 def _binding(net: NetFile, loaded: Sequence[SumoProgram], read: _Read) -> Binding:
-    nodes = {
-        net.node_of_internal_lane[connection.internal_lane]
-        for connections in net.links(read.program.tls).values()
-        for connection in connections
-        if connection.internal_lane in net.node_of_internal_lane
-    }
+    requests = [net.request(c) for connections in net.links(read.program.tls).values() for c in connections]
     return Binding(
         junction=read.program.tls,
         tls=read.program.tls,
         link_count=len(read.program.phases[0].state),
         groups=read.groups.links,
         program_id=read.program.program_id,
-        nodes=tuple(sorted(nodes)),
+        nodes=tuple(sorted({request[0] for request in requests if request is not None})),
         program_ids=tuple(sorted({program.program_id for program in loaded})),
     )
 

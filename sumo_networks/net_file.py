@@ -59,11 +59,6 @@ class NetConnection:
     link: int
     direction: str
 
-    @property
-    def internal_lane(self) -> str:
-        """The lane within the node that it leads over; for a crossing, the crossing itself."""
-        return self.via or f"{self.to_edge}_{self.to_lane}"
-
 
 @dataclass(frozen=True)
 class NetNode:
@@ -109,7 +104,7 @@ class NetFile:
     connections: list[NetConnection] = field(default_factory=list)
     nodes: dict[str, NetNode] = field(default_factory=dict)
     programs: list[SumoProgram] = field(default_factory=list)
-    node_of_internal_lane: dict[str, str] = field(default_factory=dict)
+    _request_of_lane: dict[str, tuple[str, int]] = field(default_factory=dict)
     next_internal: dict[str, str] = field(default_factory=dict)
     _from_edge: dict[str, list[NetConnection]] = field(default_factory=dict)
     _from_lane: dict[str, list[NetConnection]] = field(default_factory=dict)
@@ -118,6 +113,16 @@ class NetFile:
     def lane(self, edge: str, index: int) -> NetLane:
         """Lane of an edge by its index from the right."""
         return self.edges[edge].lanes[index]
+
+    def request(self, connection: NetConnection) -> tuple[str, int] | None:
+        """(node, row of its request matrix) of a connection; None where it is in no node's matrix.
+
+        A way that waits within the node stands in the matrix by the lane after its waiting place, a way onto a crossing
+        by the crossing."""
+        lane = connection.via or f"{connection.to_edge}_{connection.to_lane}"
+        while lane not in self._request_of_lane and lane in self.next_internal:
+            lane = self.next_internal[lane]
+        return self._request_of_lane.get(lane)
 
     def connections_of_edge(self, edge: str) -> list[NetConnection]:
         """Connections that leave an edge, in file order."""
@@ -142,6 +147,11 @@ class NetFile:
             self._from_edge.setdefault(connection.from_edge, []).append(connection)
             self._from_lane.setdefault(from_lane, []).append(connection)
             self._into_lane.setdefault(f"{connection.to_edge}_{connection.to_lane}", []).append(connection)
+
+    def add_node(self, node: NetNode) -> None:
+        """Take up one more node."""
+        self.nodes[node.id] = node
+        self._request_of_lane.update((lane, (node.id, i)) for i, lane in enumerate(node.internal_lanes))
 
     def links(self, tls: str) -> dict[int, tuple[NetConnection, ...]]:
         """Connections of one controller by link index."""
@@ -175,8 +185,7 @@ def _add(net: NetFile, element: ET.Element) -> None:
         net.add_connection(_connection(element))
     elif element.tag == "junction" and element.get("type") != "internal":
         node = _node(element)
-        net.nodes[node.id] = node
-        net.node_of_internal_lane.update((lane, node.id) for lane in node.internal_lanes)
+        net.add_node(node)
     elif element.tag == "tlLogic":
         net.programs.append(sumo_program(element, net.path))
 
