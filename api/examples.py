@@ -25,6 +25,11 @@ from optimiser.signals import (
 
 NETWORK_HASH = "5f0c3b1e9a7d42d6b8e1f3a2c4d5e6f7"
 JUNCTION = "dostyk-saraishyk"
+AT = "2026-03-02T06:15:00Z"
+VERDICT_ID = "9d3c5b7a1e2f40618293a4b5c6d7e8f9"
+SCENARIO_ID = "1f2e3d4c5b6a79880716253443526170"
+JOB_ID = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+KEY_ID = "c0ffee0123456789"
 _INTERGREEN_S = 5.0
 
 
@@ -125,3 +130,7 @@ def _intergreens() -> tuple[Intergreen, ...]:
         Intergreen(clearing="main", entering="side", seconds=_INTERGREEN_S),
         Intergreen(clearing="side", entering="main", seconds=_INTERGREEN_S),
     )
+
+
+PLAN = network_plan()
+"""The plan of the examples."""

@@ -7,20 +7,51 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from api.actors import Actor
 from api.audit import record
-from api.envelope import Provenance
+from api.envelope import DemandPeriod, Provenance, SolverRecord
 from api.errors import OtherNetworkError, UnprocessableError
 from api.flows import add_flows
 from api.plans import Origin, record_verdict, register_plan
 from api.scenarios import ScenarioReader, register_scenario
 from api.store import Store
 from api.verdicts import VerdictDocument
+from optimiser.rules import Rules
 from optimiser.signals import NetworkPlan
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class OptimiserRecord(BaseModel):
+    """What run.json says of the solve: relative gap, bound, objective (person * s / h), and how it ended."""
+
+    status: str = ""
+    gap: float | None = None
+    bound: float | None = None
+    objective: float | None = None
+
+
+class RunRecord(BaseModel):
+    """What the service reads of a run.json; the rest is for people. Period in seconds of the service day."""
+
+    begin_s: float
+    end_s: float
+    zone: str = "UTC"
+    service_date: str = ""
+    rules: Rules = Rules()
+    versions: dict[str, str] = Field(default_factory=dict)
+    optimiser: OptimiserRecord | None = None
+
+    def provenance(self) -> Provenance:
+        """What a plan of this run was made from."""
+        solver = None
+        if self.optimiser is not None:
+            version = self.versions.get("highspy", "")
+            solver = SolverRecord(name="HiGHS", version=version, **self.optimiser.model_dump())
+        period = DemandPeriod(begin_s=self.begin_s, end_s=self.end_s, service_date=self.service_date, zone=self.zone)
+        return Provenance(demand_period=period, solver=solver)
 
 
 @dataclass(frozen=True)
@@ -38,16 +69,16 @@ def import_run(
     scenario: Path,
     *,
     name: str,
-    profile: str,
     read: ScenarioReader,
     actor: Actor,
     now: datetime,
 ) -> Taken:
-    """Take a folder that `jasyl run` made from `scenario` into the store, the scenario under `name`.
+    """Take a folder that `jasyl run` made from `scenario` into the store, the scenario under `name` with its rules.
 
     The plan becomes a draft, and verified where the verdict accepts it. Doing it twice changes nothing. Raises as
     `register_scenario` and `import_line_output`."""
-    row = register_scenario(store, name, scenario.resolve(), profile, read=read, actor=actor, now=now)
+    rules = _read(folder / "run.json", RunRecord).rules
+    row = register_scenario(store, name, scenario.resolve(), rules, read=read, actor=actor, now=now)
     return import_line_output(store, folder, scenario_id=row.id, origin=Origin.IMPORT, actor=actor, now=now)
 
 
@@ -70,7 +101,8 @@ def import_line_output(
         plan = _read(folder / "plan.json", NetworkPlan)
     if verdict.plan_id != plan.id:
         raise OtherNetworkError(f"{folder}: verdict.json is about plan {verdict.plan_id}, plan.json is {plan.id}.")
-    provenance = _read(folder / "run.json", Provenance) if (folder / "run.json").exists() else Provenance()
+    log = folder / "run.json"
+    provenance = _read(log, RunRecord).provenance() if log.exists() else Provenance()
     flows = folder / "flows"
     if flows.is_dir():
         with store.write() as session:

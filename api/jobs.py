@@ -29,12 +29,14 @@ from api.scenarios import get_scenario
 from api.store import JobRow, Store
 from mobility.errors import MobilityError
 from optimiser.errors import OptimiserError
+from optimiser.rules import Rules
 from optimiser.signals import canonical_json
 from sumo_networks.errors import NetworkError
 
 _log = logging.getLogger("jasyl.jobs")
 SERVICE = Actor("service", Role.OPERATOR)
 LINE_DONE = "line"
+_LEAST_PROGRESS = 0.01
 PLAN_FILE = "plan.json"
 
 
@@ -63,7 +65,7 @@ class LineOrder:
 
     scenario: Path
     out: Path
-    profile: str
+    rules: Rules
     seeds: tuple[int, ...]
     begin_s: float | None = None
     end_s: float | None = None
@@ -71,7 +73,7 @@ class LineOrder:
 
 
 Progress = Callable[[float, str], None]
-"""Takes the part that is done (0 to 1) and what is being done."""
+"""Takes the share of a step that is done (0 to 1) and the step's name."""
 
 LineRunner = Callable[[LineOrder, Progress], None]
 """Runs the line; may find in `out` what an earlier, killed run of the same order left. Raises any of our errors."""
@@ -257,8 +259,9 @@ def _run(store: Store, job_id: str, run_line: LineRunner, clock: Clock) -> None:
         asked.parent.mkdir(exist_ok=True)
         asked.write_text(canonical_json(plan) + "\n")
     if job.step != LINE_DONE:
-        wanted = LineOrder(Path(scenario.path), out, scenario.profile, order.seeds, order.begin_s, order.end_s, asked)
-        run_line(wanted, lambda part, doing: _note_progress(store, job_id, part, doing))
+        rules = Rules.model_validate_json(scenario.rules)
+        wanted = LineOrder(Path(scenario.path), out, rules, order.seeds, order.begin_s, order.end_s, asked)
+        run_line(wanted, _ProgressNotes(store, job_id))
         with store.write() as session:
             get_job(session, job_id).step = LINE_DONE
     taken = import_line_output(
@@ -270,10 +273,22 @@ def _run(store: Store, job_id: str, run_line: LineRunner, clock: Clock) -> None:
     _finish(store, job_id, JobState.DONE, taken.said, clock())
 
 
-def _note_progress(store: Store, job_id: str, part: float, doing: str) -> None:
-    with store.write() as session:
-        row = get_job(session, job_id)
-        row.progress, row.message = min(max(part, 0.0), 1.0), doing
+class _ProgressNotes:
+    """Writes progress down where it changed by a percent or more: the line tells it far more often."""
+
+    def __init__(self, store: Store, job_id: str) -> None:
+        self._store = store
+        self._job_id = job_id
+        self._noted = (-1.0, "")
+
+    def __call__(self, share: float, step: str) -> None:
+        share = min(max(share, 0.0), 1.0)
+        if step == self._noted[1] and abs(share - self._noted[0]) < _LEAST_PROGRESS:
+            return
+        self._noted = (share, step)
+        with self._store.write() as session:
+            row = get_job(session, self._job_id)
+            row.progress, row.message = share, step
 
 
 def _finish(store: Store, job_id: str, state: JobState, message: str, now: datetime) -> None:

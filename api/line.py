@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 from api.jobs import LineOrder, Progress
 
 
 def run_order(order: LineOrder, progress: Progress) -> None:
-    """Do one order with the main line. Raises the errors of the rooms."""
+    """Do one order: the whole line, or the verdict on a plan that is given. Raises the errors of the rooms."""
     # Imported here: the line brings the solver and the simulator with it, which a service without jobs never needs.
-    from api.run import RunOptions, run_line
+    from api.run import RunOptions, run_line, verify_plan
 
     options = RunOptions(
-        seeds=order.seeds, begin_s=order.begin_s, end_s=order.end_s, workers=max(1, os.cpu_count() or 1)
+        seeds=order.seeds, begin_s=order.begin_s, end_s=order.end_s, rules=order.rules, workers=os.cpu_count() or 1
     )
-    options = replace(options, rules=options.rules.model_copy(update={"profile": order.profile}))
-    run_line(order.scenario, order.out, options, lambda step, part: progress(part, step))
+
+    def tell(step: str, part: float) -> None:
+        progress(part, step)
+
+    if order.plan is None:
+        run_line(order.scenario, order.out, options, tell)
+    else:
+        verify_plan(order.scenario, order.plan, order.out, options, tell)

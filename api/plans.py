@@ -80,12 +80,13 @@ def register_plan(
     A plan that the safety checker has findings on is kept as rejected, with them as the reason, and refused.
     Raises NotFoundError (no such scenario), OtherNetworkError (made for another network), UnsafePlanError, and
     ConflictError where this very plan was rejected before."""
+    with store.read() as session:
+        scenario = get_scenario(session, scenario_id)
+    own = check_network_plan(plan)
+    findings = own or _against(plan, scenario)
     refused: ApiError | None = None
     with store.write() as session:
-        scenario = get_scenario(session, scenario_id)
         known = session.get(PlanRow, plan.id)
-        own = check_network_plan(plan)
-        findings = own or _against(plan, scenario)
         if plan.network_hash != scenario.network_hash:
             refused = OtherNetworkError(
                 f"The plan is for network {plan.network_hash}, scenario {scenario.name} has network "

@@ -15,9 +15,8 @@ from api.actors import Actor
 from api.audit import record
 from api.errors import ConflictError, NotFoundError, UnprocessableError
 from api.store import ScenarioRow, Store
+from optimiser.rules import Rules
 from optimiser.signals import Network
-from sumo_networks.profiles import profile_named
-from sumo_networks.read import read_network
 from sumo_networks.scenario import load_scenario
 
 
@@ -31,15 +30,20 @@ class ScenarioFacts:
     end_s: float
 
 
-ScenarioReader = Callable[[Path, str], ScenarioFacts]
-"""Reads a scenario folder or .sumocfg with the profile of that name. Raises NetworkError."""
+ScenarioReader = Callable[[Path, Rules], ScenarioFacts]
+"""Reads a scenario folder or .sumocfg with the engineer's rules. Raises NetworkError, RulesError."""
 
 
-def read_scenario(path: Path, profile: str) -> ScenarioFacts:
-    """Facts of a scenario from its SUMO files. Raises NetworkError where they are missing or broken."""
+def read_scenario(path: Path, rules: Rules) -> ScenarioFacts:
+    """Facts of a scenario from its SUMO files, the network as the main line reads it.
+
+    Raises NetworkError where the files are missing or broken, RulesError where the rules do not fit them."""
+    # Imported here: the line brings the solver and the simulator with it, which a running service seldom needs.
+    from api.run import read_city
+
     scenario = load_scenario(path)
-    model = read_network(scenario.net, scenario.additionals, profile_named(profile), zone=scenario.zone)
-    return ScenarioFacts(model.network, scenario.zone, scenario.begin_s, scenario.end_s)
+    network = read_city(scenario, rules).network
+    return ScenarioFacts(network, scenario.zone, scenario.begin_s, scenario.end_s)
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -56,24 +60,25 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def register_scenario(
-    store: Store, name: str, path: Path, profile: str, *, read: ScenarioReader, actor: Actor, now: datetime
+    store: Store, name: str, path: Path, rules: Rules, *, read: ScenarioReader, actor: Actor, now: datetime
 ) -> ScenarioRow:
     """Read a scenario and keep it under `name`; the same scenario again gives the row there is.
 
-    Raises NetworkError where its files cannot be read, ConflictError where the name is another scenario's or the
-    network has changed since (its plans would be held against the wrong network)."""
-    facts = read(path, profile)
+    Raises NetworkError where its files cannot be read, RulesError where the rules do not fit, and ConflictError where
+    the name is another scenario's or the network has changed since (its plans would be held against the wrong one)."""
+    facts = read(path, rules)
+    stated = rules.model_dump_json()
     with store.write() as session:
         known = session.scalars(select(ScenarioRow).where(ScenarioRow.name == name)).first()
         if known is not None:
-            if (known.path, known.profile, known.network_hash) == (str(path), profile, facts.network.network_hash):
+            if (known.path, known.rules, known.network_hash) == (str(path), stated, facts.network.network_hash):
                 return known
             raise ConflictError(f"There is another scenario of the name {name}; register this one under a new name.")
         row = ScenarioRow(
             id=hashlib.sha256(f"scenario {name}".encode()).hexdigest()[:32],
             name=name,
             path=str(path),
-            profile=profile,
+            rules=stated,
             zone=facts.zone,
             begin_s=facts.begin_s,
             end_s=facts.end_s,

@@ -1,33 +1,19 @@
-"""What goes over HTTP in JSON: one model a thing, each with an example."""
+"""What the service answers in JSON: one model a thing, each with an example."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from api import examples
 from api.actors import Role
-from api.envelope import Day, Provenance, TimeWindow
+from api.envelope import Provenance
 from api.flows import FlowsTable
-from api.jobs import JobKind, JobState
+from api.jobs import JobState
 from api.plans import Origin, PlanState
 from api.verdicts import VerdictDocument
 from optimiser.signals import NetworkPlan
-
-_AT = "2026-03-02T06:15:00Z"
-_PLAN = examples.network_plan()
-_VERDICT = "9d3c5b7a1e2f40618293a4b5c6d7e8f9"
-_SCENARIO = "1f2e3d4c5b6a79880716253443526170"
-_JOB = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
-_KEY = "c0ffee0123456789"
-
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-
-
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class _Out(BaseModel):
@@ -43,28 +29,12 @@ class Health(_Out):
     version: str
 
 
-class KeyIn(_In):
-    """A key to be made. `controller` for the role controller alone; the role admin is given on the command line."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"name": "cabinet Dostyk / Saraishyk", "role": "controller", "controller": examples.JUNCTION}]
-        },
-    )
-
-    name: Name
-    role: Role
-    controller: Name | None = None
-    expires_at: AwareDatetime | None = None
-
-
 _KEY_OUT: dict[str, JsonValue] = {
-    "id": _KEY,
+    "id": examples.KEY_ID,
     "name": "cabinet Dostyk / Saraishyk",
     "role": "controller",
     "controller": examples.JUNCTION,
-    "created_at": _AT,
+    "created_at": examples.AT,
     "created_by": "admin",
     "expires_at": None,
     "revoked_at": None,
@@ -89,22 +59,12 @@ class KeyOut(_Out):
 class NewKeyOut(_Out):
     """A key just made. `key` is shown this once."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"id": _KEY, "key": f"jasyl_{_KEY}_SECRET"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": examples.KEY_ID, "key": f"jasyl_{examples.KEY_ID}_SECRET"}]}
+    )
 
     id: str
     key: str
-
-
-class ScenarioIn(_In):
-    """A scenario folder or .sumocfg within the scenarios folder of the service."""
-
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"name": "esil", "path": "esil", "profile": "cis"}]}
-    )
-
-    name: Name
-    path: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-    profile: str | None = Field(default=None, description="National profile (rilsa, mutcd, cis); else the service's.")
 
 
 class ScenarioOut(_Out):
@@ -115,14 +75,13 @@ class ScenarioOut(_Out):
         json_schema_extra={
             "examples": [
                 {
-                    "id": _SCENARIO,
+                    "id": examples.SCENARIO_ID,
                     "name": "esil",
-                    "profile": "cis",
                     "zone": "Asia/Almaty",
                     "begin_s": 27000.0,
                     "end_s": 30600.0,
                     "network_hash": examples.NETWORK_HASH,
-                    "created_at": _AT,
+                    "created_at": examples.AT,
                     "created_by": "dana",
                 }
             ]
@@ -131,7 +90,6 @@ class ScenarioOut(_Out):
 
     id: str
     name: str
-    profile: str
     zone: str
     begin_s: float
     end_s: float
@@ -140,43 +98,25 @@ class ScenarioOut(_Out):
     created_by: str
 
 
-class JobIn(_In):
-    """An order: the whole line on a scenario (`run`), or the proof of a plan that is here already (`verify`)."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"kind": "run", "scenario_id": _SCENARIO, "seeds": [1, 2, 3, 4, 5]}]},
-    )
-
-    kind: JobKind = JobKind.RUN
-    scenario_id: str
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(
-        default=(1, 2, 3, 4, 5), min_length=1, max_length=100
-    )
-    begin_s: float | None = Field(default=None, ge=0, le=200_000)
-    end_s: float | None = Field(default=None, ge=0, le=200_000)
-    plan_id: str | None = None
-
-
 class JobOut(_Out):
-    """A job and how far it is: `progress` from 0 to 1, `message` what it does or why it failed."""
+    """A job and how far it is: `message` is the step it is at, or why it failed; `progress` the share of that step."""
 
     model_config = ConfigDict(
         from_attributes=True,
         json_schema_extra={
             "examples": [
                 {
-                    "id": _JOB,
-                    "scenario_id": _SCENARIO,
+                    "id": examples.JOB_ID,
+                    "scenario_id": examples.SCENARIO_ID,
                     "state": "done",
                     "progress": 1.0,
                     "message": "accepted",
                     "attempts": 1,
-                    "plan_id": _PLAN.id,
-                    "verdict_id": _VERDICT,
-                    "created_at": _AT,
+                    "plan_id": examples.PLAN.id,
+                    "verdict_id": examples.VERDICT_ID,
+                    "created_at": examples.AT,
                     "created_by": "dana",
-                    "started_at": _AT,
+                    "started_at": examples.AT,
                     "finished_at": "2026-03-02T06:31:00Z",
                 }
             ]
@@ -198,18 +138,18 @@ class JobOut(_Out):
 
 
 _SUMMARY: dict[str, JsonValue] = {
-    "id": _PLAN.id,
+    "id": examples.PLAN.id,
     "state": "approved",
-    "reason": f"on verdict {_VERDICT}",
+    "reason": f"on verdict {examples.VERDICT_ID}",
     "network_hash": examples.NETWORK_HASH,
-    "scenario_id": _SCENARIO,
-    "job_id": _JOB,
+    "scenario_id": examples.SCENARIO_ID,
+    "job_id": examples.JOB_ID,
     "origin": "job",
-    "created_at": _AT,
+    "created_at": examples.AT,
     "created_by": "dana",
     "approved_at": "2026-03-02T07:00:00Z",
     "approved_by": "aigerim",
-    "approved_verdict_id": _VERDICT,
+    "approved_verdict_id": examples.VERDICT_ID,
 }
 
 
@@ -244,7 +184,7 @@ class PlanOut(PlanSummary):
                         "demand_period": {"begin_s": 27000, "end_s": 30600, "zone": "Asia/Almaty"},
                         "solver": {"name": "HiGHS", "version": "1.16.0", "gap": 0.01},
                     },
-                    "plan": _PLAN.model_dump(mode="json"),
+                    "plan": examples.PLAN.model_dump(mode="json"),
                 }
             ]
         }
@@ -252,54 +192,6 @@ class PlanOut(PlanSummary):
 
     provenance: Provenance
     plan: NetworkPlan
-
-
-class PlanIn(_In):
-    """A plan, and the scenario whose network it is for."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"scenario_id": _SCENARIO, "plan": _PLAN.model_dump(mode="json")}]},
-    )
-
-    scenario_id: str
-    plan: NetworkPlan
-
-
-class RejectIn(_In):
-    """Why a plan is refused."""
-
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"reason": "The left turn into the hospital needs its stage."}]}
-    )
-
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
-
-
-class PublishIn(_In):
-    """When the plan is to run: `days` and local `times` of `zone`, from `valid_from` (else now) until `until`.
-
-    Without any of it the plan runs at all times, in the zone of its scenario, for as long as the service allows."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "days": ["monday", "tuesday", "wednesday", "thursday", "friday"],
-                    "times": [{"start": "07:00:00", "end": "10:00:00"}],
-                    "zone": "Asia/Almaty",
-                    "until": "2027-01-01T00:00:00+05:00",
-                }
-            ]
-        },
-    )
-
-    days: tuple[Day, ...] | None = Field(default=None, min_length=1)
-    times: tuple[TimeWindow, ...] = ()
-    zone: str | None = None
-    valid_from: AwareDatetime | None = None
-    until: AwareDatetime | None = None
 
 
 class PublicationOut(_Out):
@@ -312,8 +204,8 @@ class PublicationOut(_Out):
                 {
                     "controller": examples.JUNCTION,
                     "sequence": 7,
-                    "plan_id": _PLAN.id,
-                    "verdict_id": _VERDICT,
+                    "plan_id": examples.PLAN.id,
+                    "verdict_id": examples.VERDICT_ID,
                     "published_at": "2026-03-02T07:05:00Z",
                     "published_by": "olzhas",
                     "superseded_at": None,
@@ -339,11 +231,11 @@ class VerdictSummary(_Out):
         json_schema_extra={
             "examples": [
                 {
-                    "id": _VERDICT,
-                    "plan_id": _PLAN.id,
+                    "id": examples.VERDICT_ID,
+                    "plan_id": examples.PLAN.id,
                     "network_hash": examples.NETWORK_HASH,
                     "accepted": True,
-                    "created_at": _AT,
+                    "created_at": examples.AT,
                     "created_by": "dana",
                 }
             ]
@@ -359,11 +251,11 @@ class VerdictSummary(_Out):
 
 
 _VERDICT_OUT: dict[str, JsonValue] = {
-    "id": _VERDICT,
-    "plan_id": _PLAN.id,
+    "id": examples.VERDICT_ID,
+    "plan_id": examples.PLAN.id,
     "network_hash": examples.NETWORK_HASH,
     "accepted": True,
-    "created_at": _AT,
+    "created_at": examples.AT,
     "created_by": "dana",
 }
 
@@ -380,7 +272,7 @@ class VerdictOut(VerdictSummary):
                         "accepted": True,
                         "reasons": ["Person delay falls by 21.3 % (18.1 to 24.5 %)."],
                         "seeds": [1, 2, 3, 4, 5],
-                        "plan_id": _PLAN.id,
+                        "plan_id": examples.PLAN.id,
                         "network_hash": examples.NETWORK_HASH,
                         "baseline": {"person_delay_s": 61.0},
                         "candidate": {"person_delay_s": 48.0},
@@ -398,7 +290,16 @@ class FlowsOut(_Out):
 
     model_config = ConfigDict(
         from_attributes=True,
-        json_schema_extra={"examples": [{"id": _JOB, "scenario_id": _SCENARIO, "job_id": _JOB, "created_at": _AT}]},
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": examples.JOB_ID,
+                    "scenario_id": examples.SCENARIO_ID,
+                    "job_id": examples.JOB_ID,
+                    "created_at": examples.AT,
+                }
+            ]
+        },
     )
 
     id: str
@@ -421,10 +322,10 @@ class AuditOut(_Out):
                     "role": "engineer",
                     "action": "approve_plan",
                     "subject": "plan",
-                    "subject_id": _PLAN.id,
+                    "subject_id": examples.PLAN.id,
                     "from_state": "verified",
                     "to_state": "approved",
-                    "detail": f"on verdict {_VERDICT}",
+                    "detail": f"on verdict {examples.VERDICT_ID}",
                 }
             ]
         },

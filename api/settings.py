@@ -28,7 +28,6 @@ class Settings(BaseSettings):
     job_poll_s: float = Field(default=1.0, gt=0)
     controller_max_age_s: int = Field(default=30, ge=0)
     validity_days: int = Field(default=365, ge=1)
-    profile: str = "rilsa"
     min_cards: int = Field(default=5, ge=1)
 
     @property

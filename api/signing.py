@@ -50,6 +50,25 @@ class PublicJwk(BaseModel):
 class Jwks(BaseModel):
     """Public keys that envelopes are verified with (RFC 7517, section 5)."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "keys": [
+                        {
+                            "kty": "OKP",
+                            "crv": "Ed25519",
+                            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                            "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+                            "use": "sig",
+                            "alg": "Ed25519",
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
     keys: tuple[PublicJwk, ...]
 
 

@@ -31,7 +31,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -86,7 +86,7 @@ class ApiKeyRow(Table):
     secret_sha256: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(String(20))
-    controller: Mapped[str | None] = mapped_column(String(200))
+    controller: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(200))
     expires_at: Mapped[datetime | None]
@@ -94,14 +94,14 @@ class ApiKeyRow(Table):
 
 
 class ScenarioRow(Table):
-    """A SUMO network with its demand: where it lies, and the network as the optimiser reads it (JSON)."""
+    """A SUMO network with its demand: where it lies, the engineer's rules, the network as the optimiser reads it."""
 
     __tablename__ = "scenarios"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
     path: Mapped[str] = mapped_column(Text)
-    profile: Mapped[str] = mapped_column(String(50))
+    rules: Mapped[str] = mapped_column(Text)
     zone: Mapped[str] = mapped_column(String(64))
     begin_s: Mapped[float]
     end_s: Mapped[float]
@@ -175,7 +175,7 @@ class ControllerPlanRow(Table):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    controller: Mapped[str] = mapped_column(String(200), index=True)
+    controller: Mapped[str] = mapped_column(Text, index=True)
     sequence: Mapped[int]
     plan_id: Mapped[str] = mapped_column(ForeignKey("plans.id"), index=True)
     verdict_id: Mapped[str] = mapped_column(ForeignKey("verdicts.id"))
@@ -223,7 +223,7 @@ class AuditRow(Table):
     role: Mapped[str] = mapped_column(String(20))
     action: Mapped[str] = mapped_column(String(50))
     subject: Mapped[str] = mapped_column(String(20))
-    subject_id: Mapped[str] = mapped_column(String(200), index=True)
+    subject_id: Mapped[str] = mapped_column(Text, index=True)
     from_state: Mapped[str] = mapped_column(String(40), default="")
     to_state: Mapped[str] = mapped_column(String(40), default="")
     detail: Mapped[str] = mapped_column(Text, default="")
@@ -256,7 +256,6 @@ class Store:
         """A session that sees one state of the database and changes nothing."""
         with Session(self._engine, expire_on_commit=False) as session:
             yield session
-            session.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -266,12 +265,21 @@ class Store:
         try:
             with Session(self._writing, expire_on_commit=False) as session, session.begin():
                 yield session
-        except (IntegrityError, StaleDataError) as error:
-            raise ConflictError("Somebody else changed the same at the same time; look again and repeat.") from error
+        except (DBAPIError, StaleDataError) as error:
+            if isinstance(error, (IntegrityError, StaleDataError)) or _is_serialization_failure(error):
+                raise ConflictError(
+                    "Somebody else changed the same at the same time; look again and repeat."
+                ) from error
+            raise
 
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()
+
+
+def _is_serialization_failure(error: DBAPIError) -> bool:
+    """PostgreSQL's word that two transactions could not both have happened (SQLSTATE class 40)."""
+    return str(getattr(error.orig, "sqlstate", "")).startswith("40")
 
 
 def _engine(url: str) -> Engine:

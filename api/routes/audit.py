@@ -18,7 +18,7 @@ Subject = Annotated[
 ]
 SubjectId = Annotated[
     str | None,
-    Query(max_length=200, description="Id of the thing.", examples=["0123456789abcdef0123456789abcdef"]),
+    Query(max_length=2000, description="Id of the thing.", examples=["0123456789abcdef0123456789abcdef"]),
 ]
 
 

@@ -63,7 +63,7 @@ def list_controllers(service: InService, actor: Staff, limit: Limit = 100, offse
 
 
 @router.get(
-    "/{controller_id}/history", summary="Publications to a controller", responses=problem_responses(401, 403, 404)
+    "/{controller_id:path}/history", summary="Publications to a controller", responses=problem_responses(401, 403, 404)
 )
 def controller_history(
     service: InService, actor: Staff, controller_id: ControllerId, limit: Limit = 100, offset: Offset = 0
@@ -75,7 +75,7 @@ def controller_history(
 
 
 @router.get(
-    "/{controller_id}/plan",
+    "/{controller_id:path}/plan",
     summary="Fetch the plan of a controller",
     response_class=Response,
     responses={**_ENVELOPE, **problem_responses(401, 403, 404, 406, 409)},

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query, status
 from api import jobs
 from api.jobs import JobOrder, JobState
 from api.problems import problem_responses
+from api.requests import JobIn
 from api.routes.paths import JobId
-from api.schemas import JobIn, JobOut
+from api.schemas import JobOut
 from api.service import InService, Limit, Offset, Staff
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Response, status
 
 from api import security
 from api.actors import Role
 from api.errors import ForbiddenError
 from api.problems import problem_responses
+from api.requests import KeyIn
 from api.routes.paths import KeyId
-from api.schemas import KeyIn, KeyOut, NewKeyOut
+from api.schemas import KeyOut, NewKeyOut
 from api.service import Admin, InService
 
 router = APIRouter(prefix="/api-keys", tags=["api keys"])
@@ -23,7 +24,7 @@ def list_keys(service: InService, actor: Admin) -> list[KeyOut]:
 
 
 @router.post("", summary="Make an API key", status_code=status.HTTP_201_CREATED, responses=problem_responses(401, 403))
-def create_key(service: InService, actor: Admin, wanted: KeyIn) -> NewKeyOut:
+def create_key(service: InService, actor: Admin, wanted: KeyIn, response: Response) -> NewKeyOut:
     """Returns the only copy of the key: the service keeps a hash of it. A controller's key is bound to it."""
     if wanted.role is Role.ADMIN:
         raise ForbiddenError("Keys with the role admin are made on the command line of the service.")
@@ -36,6 +37,7 @@ def create_key(service: InService, actor: Admin, wanted: KeyIn) -> NewKeyOut:
         now=service.now(),
         by=actor,
     )
+    response.headers["Cache-Control"] = "no-store"
     return NewKeyOut(id=made.id, key=made.key)
 
 

@@ -13,8 +13,9 @@ from api.envelope import Day, Provenance, Validity
 from api.errors import UnprocessableError
 from api.plans import Origin, PlanState
 from api.problems import problem_responses
+from api.requests import PlanIn, PublishIn, RejectIn
 from api.routes.paths import PlanId
-from api.schemas import PlanIn, PlanOut, PlanSummary, PublicationOut, PublishIn, RejectIn
+from api.schemas import PlanOut, PlanSummary, PublicationOut
 from api.service import Engineer, InService, Limit, Offset, Service, Staff
 from api.store import PlanRow
 

@@ -6,8 +6,9 @@ from fastapi import APIRouter, status
 
 from api import scenarios
 from api.problems import problem_responses
+from api.requests import ScenarioIn
 from api.routes.paths import ScenarioId
-from api.schemas import ScenarioIn, ScenarioOut
+from api.schemas import ScenarioOut
 from api.service import Engineer, InService, Limit, Offset, Staff
 
 router = APIRouter(prefix="/scenarios", tags=["scenarios"])
@@ -33,7 +34,7 @@ def register_scenario(service: InService, actor: Engineer, wanted: ScenarioIn) -
         service.store,
         wanted.name,
         scenarios.inside(service.settings.scenarios_folder, wanted.path),
-        wanted.profile or service.settings.profile,
+        wanted.rules,
         read=service.read_scenario,
         actor=actor,
         now=service.now(),

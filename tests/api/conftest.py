@@ -20,6 +20,7 @@ from api.security import create_api_key
 from api.service import Service
 from api.settings import Settings
 from api.store import Store
+from optimiser.rules import Rules
 from optimiser.signals import NetworkPlan, canonical_json
 
 SETUP = Actor("setup", Role.ADMIN)
@@ -39,7 +40,7 @@ class TurnedClock:
         self.at += timedelta(**by)
 
 
-def read_facts(path: Path, profile: str) -> ScenarioFacts:
+def read_facts(path: Path, rules: Rules) -> ScenarioFacts:
     """The small network of the examples, whatever the files hold: reading SUMO nets is tested where it is done."""
     return ScenarioFacts(examples.network(JUNCTIONS), "Asia/Almaty", 27000.0, 30600.0)
 
@@ -64,8 +65,11 @@ def write_run(folder: Path, plan: NetworkPlan, accepted: bool = True) -> None:
     (folder / "plan.json").write_text(canonical_json(plan))
     (folder / "verdict.json").write_text(json.dumps(verdict_on(plan, accepted)))
     run = {
-        "demand_period": {"begin_s": 27000, "end_s": 30600, "zone": "Asia/Almaty"},
-        "solver": {"name": "HiGHS", "version": "1.16.0", "gap": 0.01},
+        "begin_s": 27000.0,
+        "end_s": 30600.0,
+        "zone": "Asia/Almaty",
+        "versions": {"highspy": "1.16.0"},
+        "optimiser": {"status": "optimal", "gap": 0.01, "bound": 99.0, "objective": 100.0, "nodes": 17},
         "seconds": {"optimise": 12.0},
     }
     (folder / "run.json").write_text(json.dumps(run))

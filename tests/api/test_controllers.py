@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from urllib.parse import quote
 
 from conftest import Bench, verdict_on
 from joserfc import jws
@@ -68,6 +69,16 @@ def test_an_envelope_at_hand_is_not_sent_again_until_something_else_is_published
     assert after.status_code == 200
     assert after.headers["etag"] != etag
     assert fetched(bench)["sequence"] == 2
+
+
+def test_every_id_that_sumo_allows_can_be_asked_for(bench: Bench) -> None:
+    strange = "cluster_1/2#3 Достық " + "_77" * 200
+    headers = {"Authorization": f"Bearer {bench.key(Role.CONTROLLER, strange)}"}
+    path = f"/v1/controllers/{quote(strange, safe='')}/plan"
+    answer = bench.client.get(path, headers=headers)
+    assert answer.status_code == 404
+    assert strange in answer.json()["detail"]
+    assert bench.client.get(path, headers=bench.headers(Role.CONTROLLER)).status_code == 403
 
 
 def test_the_flattened_serialization_carries_the_same_payload(bench: Bench) -> None:
