@@ -18,10 +18,12 @@ EPOCH_2001_MS = 978_307_200_000
 
 @dataclass(frozen=True)
 class BoardingRules:
-    """Taps up to `early_s` before an arrival are of that stop (clock error); `prompt_s` after a departure they are
+    """Taps up to `early_s` before an arrival are of that stop (clock error), where little is known of it up to half of
+    `unsure_s`; `prompt_s` after a departure they are
     certain; a stop more than `lost_s` behind or, at the start of a trip, `waiting_s` ahead is not taken."""
 
     early_s: float = 3.0
+    unsure_s: float = 120.0
     prompt_s: float = 30.0
     lost_s: float = 1800.0
     waiting_s: float = 900.0
@@ -59,7 +61,7 @@ def boardings(taps: pl.DataFrame, visits: pl.DataFrame, rules: BoardingRules = D
         .with_row_index("vehicle_number")
     )
     enters = taps.filter(pl.col("fare_action").is_in(BOARDS))
-    keyed = _with_key(enters, vehicles, "event_timestamp", 0).sort("key", "transaction_id")
+    keyed = _with_key(enters, vehicles, "event_timestamp").sort("key", "transaction_id")
     stops = visits.select(
         "is_last_stop",
         pl.col("trip_id_performed").alias("trip"),
@@ -74,9 +76,7 @@ def boardings(taps: pl.DataFrame, visits: pl.DataFrame, rules: BoardingRules = D
         pl.col("method").alias("visit_method"),
         pl.col("confidence").alias("visit_confidence"),
     )
-    behind = _with_key(stops, vehicles, "arrival", -round(rules.early_s * 1000)).sort(
-        "key", "trip", "trip_stop_sequence"
-    )
+    behind = _with_key(stops.with_columns(_began(rules)), vehicles, "began").sort("key", "trip", "trip_stop_sequence")
     behind = behind.drop("vehicle_id")
     ahead = behind.filter(pl.col("trip_stop_sequence") == 1)
     last = keyed.join_asof(behind, on="key", strategy="backward")
@@ -91,12 +91,22 @@ def boardings(taps: pl.DataFrame, visits: pl.DataFrame, rules: BoardingRules = D
     return _nearer(last, coming, rules)
 
 
-def _with_key(frame: pl.DataFrame, vehicles: pl.DataFrame, time: str, shift_ms: int) -> pl.DataFrame:
+def _began(rules: BoardingRules) -> pl.Expr:
+    """When taps begin to be of a stop: early_s before the arrival, and the less that is known of the arrival the nearer
+    to the middle between it and the stop ahead of it, as the bus may as well have been there sooner as later."""
+    trip = ["vehicle_id", "trip"]
+    driven_ms = (pl.col("arrival") - pl.col("departure").shift(1).over(trip, order_by="trip_stop_sequence")).dt
+    gap_ms = driven_ms.total_milliseconds().fill_null(round(rules.unsure_s * 1000)).clip(0, rules.unsure_s * 1000)
+    sooner_ms = (rules.early_s * 1000 + (1.0 - pl.col("visit_confidence")) * gap_ms / 2).round().cast(pl.Int64)
+    return (pl.col("arrival") - pl.duration(milliseconds=sooner_ms, time_unit="ms")).alias("began")
+
+
+def _with_key(frame: pl.DataFrame, vehicles: pl.DataFrame, time: str) -> pl.DataFrame:
     """`frame` with one Int64 key that orders by vehicle, then time: an as-of join then needs no groups."""
     # milliseconds since 2001 fit 41 bits until 2070, which leaves room for 4 million vehicles
     since = pl.col(time).dt.epoch("ms") - EPOCH_2001_MS
     return frame.join(vehicles, on="vehicle_id").with_columns(
-        (pl.col("vehicle_number").cast(pl.Int64) * KEY_SHIFT + since + shift_ms).alias("key")
+        (pl.col("vehicle_number").cast(pl.Int64) * KEY_SHIFT + since).alias("key")
     )
 
 

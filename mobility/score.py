@@ -7,7 +7,6 @@ from pathlib import Path
 
 import polars as pl
 
-from mobility.alightings import Alightings
 from mobility.errors import FeedError
 from mobility.privacy import pseudonyms
 
@@ -145,11 +144,6 @@ def oracle_loads(legs: pl.DataFrame, truth: Truth, visits: pl.DataFrame, midnigh
             pl.col("change").fill_null(0.0).cum_sum().over(trip).alias("oracle_pax"),
         )
     )
-
-
-def expected_right(ended: Alightings) -> float:
-    """Share of legs expected right if the confidences are true."""
-    return _mean(ended.legs, pl.col("confidence"))
 
 
 def _right() -> pl.Expr:
