@@ -38,6 +38,11 @@ def gtfs_time(seconds: float) -> str:
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
+def seconds_text(seconds: float) -> str:
+    """Seconds to the hundredth, without zeros at the end."""
+    return f"{seconds:.2f}".rstrip("0").rstrip(".")
+
+
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str | int | float]]) -> int:
     """Write a CSV file (UTF-8, LF) with a header line; returns the number of rows under it."""
     count = 0

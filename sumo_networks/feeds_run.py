@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from sumo_networks.feeds_net import FeedNet
+from sumo_networks.feeds_planned import PlannedStop, read_planned_stops
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Record, simulate
 from sumo_networks.sumo_xml import elements, time_s
+from sumo_networks.trips import VEHICLES, Demand, read_demand
 
 # Longer lists of bus ids than this do not go on a command line: then every vehicle is tracked and the buses picked out.
 _LONGEST_ARGUMENT: Final = 100_000
@@ -82,7 +84,8 @@ def run_scenario(
         "device.fcd.period": str(gps_interval_s),
         "person-device.fcd.probability": "0",
     }
-    ids = ",".join(_bus_ids(scenario) or ())
+    demand = read_demand(scenario)
+    ids = ",".join(_bus_ids(scenario, demand))
     if 0 < len(ids) < _LONGEST_ARGUMENT:
         options["device.fcd.explicit"] = ids
     elif not ids:
@@ -93,24 +96,19 @@ def run_scenario(
         additionals=(*scenario.additionals, detectors),
     )
     simulate(recorded, seed, folder, record=Record.TRIPS)
-    buses, crossings = _read_vehicles(routes, net, scenario, interval_s)
+    buses, crossings = _read_vehicles(routes, net, scenario, demand, interval_s)
     return Recording(buses, _read_rides(routes, buses), crossings, positions, folder / "detectors.xml")
 
 
-def _bus_ids(scenario: Scenario) -> list[str]:
-    """Ids the scenario's buses may have: vehicles and flows with a busStop, in themselves or in the route they name."""
-    files = (*scenario.additionals, *scenario.routes)
-    served = {route.get("id", "") for path in files for route in elements(path, "route") if _has_public_stop(route)}
-    ids: list[str] = []
-    for path in files:
-        for element in elements(path, "vehicle", "trip", "flow"):
-            if _has_public_stop(element) or element.get("route") in served:
-                ids += _vehicle_ids(element, scenario)
-    return ids
-
-
-def _has_public_stop(element: ET.Element) -> bool:
-    return any(stop.get("busStop") is not None for stop in element.iter("stop"))
+def _bus_ids(scenario: Scenario, demand: Demand) -> list[str]:
+    """Ids the scenario's buses may have; of a flow as many as it can send, one a second where its headway is random."""
+    return [
+        ident
+        for path in (*scenario.additionals, *scenario.routes)
+        for element in elements(path, *VEHICLES)
+        if element.get("id", "") in demand.lines
+        for ident in _vehicle_ids(element, scenario)
+    ]
 
 
 def _vehicle_ids(element: ET.Element, scenario: Scenario) -> Iterator[str]:
@@ -128,16 +126,15 @@ def _vehicle_ids(element: ET.Element, scenario: Scenario) -> Iterator[str]:
     elif element.get("vehsPerHour") is not None:
         count = math.ceil(span_s * float(element.get("vehsPerHour", "0")) / 3600) + 1
     else:
-        # Random headways: no more than one a second.
         count = math.ceil(span_s) + 1
     yield from (f"{ident}.{number}" for number in range(max(0, math.ceil(count * max(1.0, scenario.demand_scale)))))
 
 
 def _read_vehicles(
-    routes: Path, net: FeedNet, scenario: Scenario, interval_s: int
+    routes: Path, net: FeedNet, scenario: Scenario, demand: Demand, interval_s: int
 ) -> tuple[dict[str, Bus], Counter[tuple[str, str, int]]]:
     signalled = {(link.from_edge, link.to_edge) for link in net.links}
-    named = _route_names(scenario)
+    planned = read_planned_stops(scenario, demand)
     buses: dict[str, Bus] = {}
     crossings: Counter[tuple[str, str, int]] = Counter()
     for element in elements(routes, "vehicle"):
@@ -150,34 +147,24 @@ def _read_vehicles(
             if (from_edge, to_edge) in signalled and scenario.begin_s <= left_s < scenario.end_s:
                 since = int((left_s - scenario.begin_s) // interval_s) * interval_s
                 crossings[from_edge, to_edge, round(scenario.begin_s) + since] += 1
-        visits = tuple(_visit(stop) for stop in element.iter("stop") if stop.get("busStop") is not None)
-        if visits:
-            ident = element.get("id", "")
-            buses[ident] = Bus(ident, _line(element, named), float(element.get("depart", "0")), edges, visits)
+        ident = element.get("id", "")
+        line = demand.line(ident)
+        if line is not None:
+            depart_s = float(element.get("depart", "0"))
+            made = tuple(_visit(stop) for stop in element.iter("stop") if stop.get("busStop"))
+            buses[ident] = Bus(ident, line, depart_s, edges, made + _still_to_make(made, planned.of(ident), depart_s))
     return dict(sorted(buses.items())), crossings
 
 
-def _route_names(scenario: Scenario) -> dict[str, str]:
-    """Vehicle or flow id → the route it names, for those that name one."""
-    return {
-        element.get("id", ""): element.get("route", "")
-        for path in (*scenario.additionals, *scenario.routes)
-        for element in elements(path, "vehicle", "flow")
-        if element.get("route")
-    }
-
-
-def _line(vehicle: ET.Element, named: dict[str, str]) -> str:
-    """The `line` attribute, else the route's id, else the vehicle id's stem."""
-    ident = vehicle.get("id", "")
-    flow = ident.rpartition(".")[0]
-    return vehicle.get("line") or named.get(ident) or named.get(flow) or _stem(ident)
-
-
-def _stem(ident: str) -> str:
-    """A vehicle id without its running number: bus_14_3, bus_14.3 and bus_14-3 run as bus_14."""
-    stem = ident.rstrip("0123456789")
-    return stem.rstrip("._-#:") if stem.rstrip("._-#:") and stem != ident and stem[-1] in "._-#:" else ident
+def _still_to_make(
+    made: tuple[BusStopVisit, ...], planned: tuple[PlannedStop, ...], depart_s: float
+) -> tuple[BusStopVisit, ...]:
+    """The planned stops behind those made; none where the bus went another way than planned."""
+    if [visit.stop for visit in made] != [stop.stop for stop in planned[: len(made)]]:
+        return ()
+    return tuple(
+        BusStopVisit(stop.stop, stop.due_s(depart_s), stop.duration_s, None, None) for stop in planned[len(made) :]
+    )
 
 
 def _visit(stop: ET.Element) -> BusStopVisit:

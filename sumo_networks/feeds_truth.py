@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Final
 
-from sumo_networks.feeds_format import write_csv
+from sumo_networks.feeds_format import seconds_text, write_csv
 from sumo_networks.feeds_net import FeedNet
 from sumo_networks.feeds_run import Bus, Ride
 
@@ -52,9 +52,9 @@ def write_rides(path: Path, buses: dict[str, Bus], rides: tuple[Ride, ...], card
                 ride.bus,
                 ride.bus,
                 buses[ride.bus].visits[ride.boarding_visit].stop,
-                f"{ride.boarded_s:g}",
+                seconds_text(ride.boarded_s),
                 "" if ride.alighting_visit is None else buses[ride.bus].visits[ride.alighting_visit].stop,
-                "" if ride.alighted_s is None else f"{ride.alighted_s:g}",
+                "" if ride.alighted_s is None else seconds_text(ride.alighted_s),
             )
             for ride, card in zip(rides, cards, strict=True)
         ),
@@ -74,7 +74,7 @@ def write_bus_loads(path: Path, buses: dict[str, Bus], rides: tuple[Ride, ...]) 
         for number, visit in enumerate(bus.visits):
             load += change[bus.id, number]
             if visit.ended_s is not None:
-                rows.append((bus.id, bus.id, bus.line, number + 1, visit.stop, f"{visit.ended_s:g}", load))
+                rows.append((bus.id, bus.id, bus.line, number + 1, visit.stop, seconds_text(visit.ended_s), load))
     return write_csv(path, LOAD_COLUMNS, rows)
 
 

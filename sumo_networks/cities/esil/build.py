@@ -1,4 +1,6 @@
-"""Builds the sample city: `python -m sumo_networks.cities.esil.build --out DIR`. The same files, byte for byte."""
+"""Builds the sample city and records its feeds: `python -m sumo_networks.cities.esil.build --out DIR`.
+
+Same versions of SUMO and Python, same files, byte for byte."""
 
 from __future__ import annotations
 
@@ -17,11 +19,13 @@ from sumo_networks.cities.esil.plans import STAGES, write_programs
 from sumo_networks.cities.esil.streets import Block, blocks, write_plain
 from sumo_networks.cities.esil.traffic import BEGIN_S, END_S, cars
 from sumo_networks.errors import NetworkError
+from sumo_networks.record import record_feeds
+from sumo_networks.scenario import load_scenario
 from sumo_networks.simulate import sumo_binary, sumo_environment
 
 SEED: Final = 42
-RIDERS: Final = 680
-WALKERS: Final = 120
+RIDERS: Final = 1000
+WALKERS: Final = 150
 
 _NETCONVERT: Final = (
     "--no-turnarounds",
@@ -40,7 +44,14 @@ _TYPES: Final = """  <vType id="car" vClass="passenger" length="4.6" sigma="0.5"
 
 
 def build(out: Path) -> None:
-    """Write the whole scenario but for its feeds into `out`. Raises NetworkError where netconvert fails."""
+    """Write the scenario and its recorded feeds into `out`. Raises NetworkError where netconvert or SUMO fails."""
+    build_scenario(out)
+    record_feeds(load_scenario(out), out / "feeds", SEED)
+    (out / "scenario.toml").write_text(_SCENARIO + _FEEDS, encoding="utf-8")
+
+
+def build_scenario(out: Path) -> None:
+    """Write the scenario but for its feeds into `out`. Raises NetworkError where netconvert fails."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="jasyl-esil-") as name:
         _build_net(Path(name), out / "esil.net.xml")
@@ -167,6 +178,10 @@ zone = "Asia/Almaty"
 service_date = "2025-03-03"
 car_occupancy = 1.3
 bus_load_pax = 20
+"""
+_FEEDS: Final = """gtfs = "feeds/gtfs.zip"
+taps = "feeds/fare_transactions.csv"
+vehicle_locations = "feeds/vehicle_locations.csv"
 """
 
 

@@ -2,7 +2,7 @@
 
 Greens by Webster (1958) from the mean of the morning's flows and the same flows turned round for the evening, in one
 common cycle. All offsets are 0: each junction was set by itself, and nobody has coordinated them since.
-Intergreens: 3 s amber and 2 s all red after vehicles, crossing length at 1.2 m/s after pedestrians. Source of the
+Intergreens: 3 s amber and 2 or 3 s all red after vehicles, crossing length at 1.2 m/s after pedestrians. Source of the
 method: F. V. Webster, Traffic signal settings, Road Research Technical Paper 39, 1958.
 """
 
@@ -16,19 +16,20 @@ from pathlib import Path
 from typing import Final
 
 from sumo_networks.cities.esil.heads import SignalHead
-from sumo_networks.cities.esil.streets import Block, Use, blocks
+from sumo_networks.cities.esil.streets import Block, Use, arms, blocks
 from sumo_networks.cities.esil.traffic import Turn, trips_veh_h, turning_veh_h, ways
 
 CYCLE_S: Final = 90
 AMBER_S: Final = 3
 ALL_RED_S: Final = 2
+# Who crosses an arterial from a small street, or turns left out of the stem of a T, has the longest way to clear.
+LONG_ALL_RED_S: Final = 3
 WALK_S: Final = 7
 WALKING_MPS: Final = 1.2
 MIN_GREEN_S: Final = 8
 SATURATION_VEH_H: Final = 1800
 # A left turn that waits for gaps uses up green as about two and a half straight vehicles do.
 _OPPOSED_LEFT: Final = 2.5
-_CHANGE_S: Final = AMBER_S + ALL_RED_S
 _PROGRAM: Final = "day"
 
 
@@ -110,11 +111,10 @@ def write_programs(heads: dict[str, SignalHead], path: Path) -> None:
     """Write the programs of all controllers as tlLogics, which netconvert takes into the net."""
     flows = design_veh_h()
     lines = ["<additional>"]
-    for name, stages in STAGES.items():
-        head = heads[name]
+    for name, head in heads.items():
         greens = stage_greens_s(name, head, flows)
         lines.append(f'  <tlLogic id="{name}" type="static" programID="{_PROGRAM}" offset="0">')
-        for seconds, state in states(head, stages, greens):
+        for seconds, state in states(name, head, greens):
             lines.append(f'    <phase duration="{seconds}" state="{state}"/>')
         lines.append("  </tlLogic>")
     path.write_text("\n".join([*lines, "</additional>", ""]), encoding="utf-8")
@@ -123,9 +123,10 @@ def write_programs(heads: dict[str, SignalHead], path: Path) -> None:
 def stage_greens_s(name: str, head: SignalHead, flows: dict[Turn, float]) -> list[int]:
     """Green of each stage: the cycle less the changes, shared by the critical flow ratios, none under its least."""
     stages = STAGES[name]
-    least = [_least_green_s(head, stage) for stage in stages]
+    least = [_least_green_s(name, head, stage) for stage in stages]
     ratios = [_critical_ratio(name, stages, number, flows) for number in range(len(stages))]
-    free_s = float(CYCLE_S - _CHANGE_S * len(stages))
+    green_s = CYCLE_S - sum(change_s(name, stage) for stage in stages)
+    free_s = float(green_s)
     greens = [0.0] * len(stages)
     open_stages = set(range(len(stages)))
     while open_stages:
@@ -137,16 +138,30 @@ def stage_greens_s(name: str, head: SignalHead, flows: dict[Turn, float]) -> lis
             free_s -= greens[number] if short else 0.0
         open_stages = open_stages - short if short else set()
     whole = [math.floor(green) for green in greens]
-    left = CYCLE_S - _CHANGE_S * len(stages) - sum(whole)
+    left = green_s - sum(whole)
     for number in sorted(range(len(stages)), key=lambda number: whole[number] - greens[number])[:left]:
         whole[number] += 1
     return whole
 
 
-def _least_green_s(head: SignalHead, stage: StageSetting) -> int:
+def change_s(name: str, stage: StageSetting) -> int:
+    """Amber and all red after a stage."""
+    every = blocks()
+    at_arterial = any(every[arm, name].use is not Use.STREET for arm in arms()[name])
+    crosses = any(_crosses(every[start, name], turns, at_arterial) for start, turns in stage.go.items())
+    return AMBER_S + (LONG_ALL_RED_S if crosses else ALL_RED_S)
+
+
+def _crosses(block: Block, turns: str, at_arterial: bool) -> bool:
+    """Whether the stage lets a small street cross an arterial, or the stem of a T turn left across the main street."""
+    stem = "s" not in block.turns
+    return ("l" in turns and stem) or ("s" in turns and at_arterial and block.use is Use.STREET)
+
+
+def _least_green_s(name: str, head: SignalHead, stage: StageSetting) -> int:
     """Vehicles' least green, and time for the walk and for the part of its clearance that the change does not hold."""
     lengths = [length for arm, length in head.crossings.values() if arm in stage.walk]
-    return max([MIN_GREEN_S, *(WALK_S + _clearance_s(length) - _CHANGE_S for length in lengths)])
+    return max([MIN_GREEN_S, *(WALK_S + _clearance_s(length) - change_s(name, stage) for length in lengths)])
 
 
 def _clearance_s(length_m: float) -> int:
@@ -183,14 +198,15 @@ def _lane_ratios(block: Block, turns: str, flows: dict[Turn, float], *, opposed:
     return [value / SATURATION_VEH_H for value in (*beside, weight * flow["l"])]
 
 
-def states(head: SignalHead, stages: tuple[StageSetting, ...], greens: list[int]) -> Iterator[tuple[int, str]]:
+def states(name: str, head: SignalHead, greens: list[int]) -> Iterator[tuple[int, str]]:
     """(duration in s, SUMO state) of each phase: a stage's green with its walks, as they end one by one, then amber
     and all red; what is green in the next stage too stays green."""
+    stages = STAGES[name]
     shown = [_stage_greens(head, stage) for stage in stages]
     for number, (stage, green_s) in enumerate(zip(stages, greens, strict=True)):
         going, coming = shown[number], shown[(number + 1) % len(stages)]
         ends = {
-            link: green_s + _CHANGE_S - _clearance_s(length)
+            link: green_s + change_s(name, stage) - _clearance_s(length)
             for link, (arm, length) in head.crossings.items()
             if arm in stage.walk
         }
@@ -202,7 +218,7 @@ def states(head: SignalHead, stages: tuple[StageSetting, ...], greens: list[int]
             link: "G" if right + coming[link] == "GG" else "g" for link, right in going.items() if link in coming
         }
         yield AMBER_S, _text(head, dict.fromkeys(going, "y") | staying)
-        yield ALL_RED_S, _text(head, staying)
+        yield change_s(name, stage) - AMBER_S, _text(head, staying)
 
 
 def _stage_greens(head: SignalHead, stage: StageSetting) -> dict[int, str]:

@@ -31,9 +31,9 @@ class Line:
 
 
 LINES: Final = (
-    Line("10", ("W2", "A2", "B2", "M1", "C2", "D2", "E2", "X2"), 300, 0),
-    Line("21", ("CS", "C1", "C2", "M2", "C3", "C4", "CN"), 360, 60),
-    Line("32", ("W2", "A2", "B2", "M1", "C2", "M2", "C3", "C4", "CN"), 420, 120),
+    Line("10", ("W2", "A2", "B2", "M1", "C2", "D2", "E2", "X2"), 360, 0),
+    Line("21", ("CS", "C1", "C2", "M2", "C3", "C4", "CN"), 420, 60),
+    Line("32", ("W2", "A2", "B2", "M1", "C2", "M2", "C3", "C4", "CN"), 480, 120),
     Line("37", ("W3", "B3", "C3", "D3", "D2", "E2", "X2"), 480, 30),
     Line("44", ("BN", "B3", "B2", "B1", "C1", "D1", "X1"), 480, 200),
 )
@@ -163,9 +163,10 @@ def _hops(random: Random) -> tuple[Hop, ...]:
 
 
 def _hop(random: Random, course: Course, starts: Sequence[Block]) -> Hop:
+    """From one of `starts` to a stop further on; nobody rides one stop who could ride two."""
     board = _pick(random, starts)
     after = course.stops[course.stops.index(board) + 1 :]
-    return Hop(course.line.name, board, _pick(random, after))
+    return Hop(course.line.name, board, _pick(random, after[1:] or after))
 
 
 def _return(out: tuple[Hop, ...]) -> tuple[Hop, ...]:
