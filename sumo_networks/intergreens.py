@@ -74,9 +74,10 @@ def running_intergreens(
 ) -> dict[Pair, float]:
     """What the running program grants each ordered pair of conflicting groups between end and start of green, in s.
 
-    The smallest gap over the cycle. For vehicles the time within stages does not count, nor what comes after the first
-    start of any group that conflicts with the clearing one: that is order of stages, not clearance. Pedestrians often
-    clear while vehicles beside them still run, so all of their gap counts, up to the time a slow walker needs."""
+    The smallest gap over the cycle. For vehicles the time within stages does not count, of several interstages only the
+    longest, and nothing after the first start of any group that conflicts with the clearing one: that is order of
+    stages, not clearance. Pedestrians often clear while vehicles beside them still run, so all of their gap counts, up
+    to the time a slow walker needs."""
     by_id = {group.id: group for group in groups}
     gaps = conflict_gaps(timeline, conflicts)
     first_s: dict[tuple[str, float], float] = {}
@@ -89,8 +90,8 @@ def running_intergreens(
         if group.kind is GroupKind.PEDESTRIAN:
             granted_s = min(gap.seconds, float(math.ceil(group.clearing_distance_m / SLOW_WALK_M_S)))
         else:
-            at_least_s = min(group.amber_s, _outside_stages(timeline, gap.end_s, gap.seconds))
-            granted_s = max(at_least_s, _outside_stages(timeline, gap.end_s, first_s[gap.clearing, gap.end_s]))
+            at_least_s = min(group.amber_s, _longest_interstage_s(timeline, gap.end_s, gap.seconds))
+            granted_s = max(at_least_s, _longest_interstage_s(timeline, gap.end_s, first_s[gap.clearing, gap.end_s]))
         pair = gap.clearing, gap.entering
         found[pair] = min(granted_s, found.get(pair, granted_s))
     return dict(sorted(found.items()))
@@ -105,11 +106,16 @@ def intergreen_matrix(*matrices: Mapping[Pair, float]) -> tuple[Intergreen, ...]
     )
 
 
-def _outside_stages(timeline: Timeline, start_s: float, length_s: float) -> float:
-    """Length of [start, start + length) outside the stages' windows."""
-    inside_s = 0.0
+def _longest_interstage_s(timeline: Timeline, start_s: float, length_s: float) -> float:
+    """The longest part of [start, start + length) between two stages."""
+    inside: list[tuple[float, float]] = []
     for window in timeline.windows:
         for shift_s in (-timeline.cycle_s, 0.0, timeline.cycle_s):
-            begin_s, end_s = window.start_s + shift_s, window.end_s + shift_s
-            inside_s += max(0.0, min(start_s + length_s, end_s) - max(start_s, begin_s))
-    return length_s - inside_s
+            begin_s = max(start_s, window.start_s + shift_s)
+            end_s = min(start_s + length_s, window.end_s + shift_s)
+            if begin_s < end_s:
+                inside.append((begin_s, end_s))
+    longest_s, clock = 0.0, start_s
+    for begin_s, end_s in sorted(inside):
+        longest_s, clock = max(longest_s, begin_s - clock), end_s
+    return max(longest_s, start_s + length_s - clock)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sumo_networks.errors import NetworkError
-from sumo_networks.sumo_xml import check_well_formed, elements
+from sumo_networks.sumo_xml import check_well_formed, elements, time_s
 
 Point = tuple[float, float]
 
@@ -106,6 +106,7 @@ class NetFile:
     programs: list[SumoProgram] = field(default_factory=list)
     _request_of_lane: dict[str, tuple[str, int]] = field(default_factory=dict)
     next_internal: dict[str, str] = field(default_factory=dict)
+    _of_tls: dict[str, dict[int, list[NetConnection]]] = field(default_factory=dict)
     _from_edge: dict[str, list[NetConnection]] = field(default_factory=dict)
     _from_lane: dict[str, list[NetConnection]] = field(default_factory=dict)
     _into_lane: dict[str, list[NetConnection]] = field(default_factory=dict)
@@ -139,6 +140,8 @@ class NetFile:
     def add_connection(self, connection: NetConnection) -> None:
         """Take up one more connection."""
         self.connections.append(connection)
+        if connection.tl and connection.link >= 0:
+            self._of_tls.setdefault(connection.tl, {}).setdefault(connection.link, []).append(connection)
         from_lane = f"{connection.from_edge}_{connection.from_lane}"
         if connection.from_edge.startswith(":"):
             if connection.via:
@@ -155,10 +158,7 @@ class NetFile:
 
     def links(self, tls: str) -> dict[int, tuple[NetConnection, ...]]:
         """Connections of one controller by link index."""
-        found: dict[int, list[NetConnection]] = {}
-        for connection in self.connections:
-            if connection.tl == tls and connection.link >= 0:
-                found.setdefault(connection.link, []).append(connection)
+        found = self._of_tls.get(tls, {})
         return {link: tuple(found[link]) for link in sorted(found)}
 
 
@@ -238,7 +238,7 @@ def sumo_program(element: ET.Element, file: Path) -> SumoProgram:
     """A `<tlLogic>` element as a value. Raises KeyError or ValueError where an attribute is missing or garbled."""
     phases = tuple(
         ProgramPhase(
-            duration_s=float(phase.attrib["duration"]),
+            duration_s=time_s(phase.attrib["duration"]),
             state=phase.attrib["state"],
             next=tuple(int(index) for index in phase.get("next", "").replace(",", " ").split()),
         )
@@ -248,7 +248,7 @@ def sumo_program(element: ET.Element, file: Path) -> SumoProgram:
         tls=element.attrib["id"],
         program_id=element.get("programID", "0"),
         type=element.get("type", "static"),
-        offset_s=float(element.get("offset", 0) or 0),
+        offset_s=time_s(element.get("offset") or "0"),
         phases=phases,
         file=file,
     )

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from optimiser.signals import Approach, GroupKind, Lane, Link, Movement
-from sumo_networks.net_file import NetConnection, NetFile, NetLane
+from sumo_networks.net_file import NetConnection, NetEdge, NetFile, NetLane
 from sumo_networks.profiles import Turn
 
 SATURATION_VEH_H = 1900.0
@@ -183,31 +183,28 @@ def links_between(
             if not way:
                 continue
             edges = [net.edges[edge] for edge in way]
-            lengths = [edge.lanes[0].length_m for edge in edges]
+            times_s = [edge.lanes[0].length_m / max(lane.speed_m_s for lane in edge.lanes) for edge in edges]
             found.append(
                 Link(
                     from_junction=junction,
                     from_movement=movement.id,
                     to_junction=approaches[way[-1]],
                     to_approach=way[-1],
-                    length_m=round(sum(lengths), 2),
-                    travel_time_s=round(
-                        sum(
-                            length / max(lane.speed_m_s for lane in edge.lanes)
-                            for length, edge in zip(lengths, edges, strict=True)
-                        ),
-                        2,
-                    ),
-                    storage_veh=round(
-                        sum(
-                            length * sum(lane.permits("passenger") for lane in edge.lanes) / VEHICLE_SPACE_M
-                            for length, edge in zip(lengths, edges, strict=True)
-                        ),
-                        2,
-                    ),
+                    length_m=round(sum(edge.lanes[0].length_m for edge in edges), 2),
+                    travel_time_s=round(sum(times_s), 2),
+                    storage_veh=round(sum(_room_veh(edge) for edge in edges), 2),
                 )
             )
     return tuple(found)
+
+
+def _room_veh(edge: NetEdge) -> float:
+    """Vehicles that may queue on an edge: on the lanes for cars, or where it has none on those for buses or trams."""
+    for classes in (("passenger",), ("bus", "tram")):
+        lanes = [lane for lane in edge.lanes if any(lane.permits(name) for name in classes)]
+        if lanes:
+            return sum(lane.length_m for lane in lanes) / VEHICLE_SPACE_M
+    return 0.0
 
 
 def _way_to_signal(net: NetFile, way: list[str], length_m: float, approaches: Mapping[str, str]) -> list[str]:
