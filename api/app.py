@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -101,4 +102,5 @@ def create_app(
 
 def serve(settings: Settings, *, run_line: LineRunner = run_order) -> None:
     """Run the service until it is told to stop. Raises SettingsError where it cannot start."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvicorn.run(create_app(settings, run_line=run_line), host=settings.host, port=settings.port, server_header=False)
