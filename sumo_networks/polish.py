@@ -35,11 +35,13 @@ FEW_VEHICLES: Final = 30
 
 @dataclass(frozen=True)
 class Budget:
-    """How long the search may go on: SUMO runs in all, seeds each survivor is judged on, candidates raced at once."""
+    """How long the search may go on: whole SUMO runs in all (a run over half the period counts half), seeds each
+    survivor is judged on, candidates raced at once, and the share of the period that the first heat simulates."""
 
     runs: int = 200
     seeds: int = 3
-    batch: int = 4
+    batch: int = 6
+    heat_share: float = 0.5
 
     def seed_numbers(self) -> tuple[int, ...]:
         """The seeds, from FIRST_SEED up: a verdict's seeds must be others."""
@@ -85,11 +87,12 @@ class _Race:
     workers: int
     progress: Progress | None
     profile: str
-    spent: int = 0
-    shipped: dict[int, RunMeasures] = field(default_factory=dict)
+    spent: float = 0.0
+    shipped: dict[tuple[int, float], RunMeasures] = field(default_factory=dict)
 
-    def run(self, candidates: Sequence[tuple[Timings | None, int]]) -> list[RunMeasures]:
-        """Measures of each (timings, seed); None runs the scenario as it is."""
+    def run(self, candidates: Sequence[tuple[Timings | None, int]], share: float = 1.0) -> list[RunMeasures]:
+        """Measures of each (timings, seed) over the first `share` of the period; None runs the scenario as it is."""
+        end_s = self.scenario.begin_s + share * (self.scenario.end_s - self.scenario.begin_s)
         jobs: list[Job] = []
         for number, (timings, seed) in enumerate(candidates):
             place = (self.folder / f"candidate_{number}").absolute()
@@ -98,23 +101,29 @@ class _Race:
             if timings is not None:
                 plan = place / "candidate.add.xml"
                 write_programs(network_plan(self.model.network, timings, self.profile), self.model.bindings, plan)
-            jobs.append(Job(self.scenario, seed, place, plan, record=Record.DELAYS))
+            jobs.append(Job(self.scenario, seed, place, plan, end_s=end_s, record=Record.DELAYS))
         measured: dict[Path, RunMeasures] = {}
 
         def keep(run: Run) -> None:
             measured[run.folder] = measure(run, self.scenario, self.demand, self.approaches)
             shutil.rmtree(run.folder)
-            self.spent += 1
+            self.spent += share
             if self.progress is not None:
-                self.progress(min(self.spent, self.budget.runs), self.budget.runs)
+                self.progress(min(int(self.spent), self.budget.runs), self.budget.runs)
 
         simulate_many(jobs, self.workers, keep)
         return [measured[job.folder] for job in jobs]
 
-    def score(self, found: RunMeasures) -> float:
+    def ship(self, seeds: Sequence[int], share: float) -> None:
+        """Have the shipped program's measures on these seeds, for `score`."""
+        missing = [seed for seed in seeds if (seed, share) not in self.shipped]
+        for seed, found in zip(missing, self.run([(None, seed) for seed in missing], share), strict=True):
+            self.shipped[seed, share] = found
+
+    def score(self, found: RunMeasures, share: float = 1.0) -> float:
         """Person and vehicle delay as a ratio to the shipped program's on the same seed; more where buses or a junction
         lose, since a verdict would refuse that."""
-        before = self.shipped[found.seed]
+        before = self.shipped[found.seed, share]
         now, then = found.measures, before.measures
         value = (
             _ratio(now.person_delay_s, then.person_delay_s) + _ratio(now.vehicle_delay_s, then.vehicle_delay_s)
@@ -133,6 +142,7 @@ class _Incumbent:
     timings: Timings
     scores: tuple[float, ...]
     measures: tuple[RunMeasures, ...]
+    heats: dict[tuple[int, float], float] = field(default_factory=dict)
 
     @property
     def score(self) -> float:
@@ -167,8 +177,7 @@ def polish(
         profile,
     )
     seeds = budget.seed_numbers()
-    for seed, found in zip(seeds, race.run([(None, seed) for seed in seeds]), strict=True):
-        race.shipped[seed] = found
+    race.ship(seeds, 1.0)
     running = running_timings(model.network)
     solutions: dict[str, Timings] = {"running": running}
     for name, plan in starts.items():
@@ -182,7 +191,7 @@ def polish(
         score=best.score,
         start=start,
         steps=tuple(steps),
-        runs=race.spent,
+        runs=round(race.spent),
         seeds=seeds,
     )
 
@@ -232,19 +241,30 @@ def _search(
         batch = _batch(race, best, others, freedom, rng)
         if not batch:
             break
-        first = race.run([(timings, seeds[lead]) for timings, _ in batch])
-        ranked = sorted(range(len(batch)), key=lambda i: (race.score(first[i]), i))
-        survivors = [i for i in ranked if race.score(first[i]) < best.scores[lead] + LOSES_BY][:2]
-        for i in survivors:
-            rest_seeds = [seed for k, seed in enumerate(seeds) if k != lead]
-            rest = race.run([(batch[i][0], seed) for seed in rest_seeds])
-            found = [*rest[:lead], first[i], *rest[lead:]]
-            candidate = _incumbent(race, batch[i][0], found)
+        for timings, done in _heat(race, best, batch, seeds[lead]):
+            first = race.run([(timings, seeds[lead])])[0]
+            if race.score(first) > best.scores[lead] + LOSES_BY:
+                continue
+            rest = race.run([(timings, seed) for k, seed in enumerate(seeds) if k != lead])
+            candidate = _incumbent(race, timings, [*rest[:lead], first, *rest[lead:]])
             if candidate.score < best.score:
                 best = candidate
-                steps.append(Step(race.spent, round(candidate.score, 6), batch[i][1]))
+                steps.append(Step(round(race.spent), round(candidate.score, 6), done))
                 break
     return best, steps
+
+
+def _heat(race: _Race, best: _Incumbent, batch: Sequence[tuple[Timings, str]], seed: int) -> list[tuple[Timings, str]]:
+    """The two candidates that do best over the first part of the period, those behind the incumbent left out."""
+    share = race.budget.heat_share
+    race.ship([seed], share)
+    key = seed, share
+    if key not in best.heats:
+        best.heats[key] = race.score(race.run([(best.timings, seed)], share)[0], share)
+    found = race.run([(timings, seed) for timings, _ in batch], share)
+    scores = [race.score(one, share) for one in found]
+    ranked = sorted(range(len(batch)), key=lambda i: (scores[i], i))
+    return [batch[i] for i in ranked if scores[i] < best.heats[key] + LOSES_BY][:2]
 
 
 def _batch(
