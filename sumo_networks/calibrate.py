@@ -124,12 +124,11 @@ def discharge_additional(
         lines.append(
             f'<timedEvent type="SaveTLSStates" source={quoteattr(tls)} dest={quoteattr(str(recording.switches))}/>'
         )
+    vias = _vias(net)
     for lane in sorted({lane.id for junction in model.network.junctions for lane in junction.lanes}):
         length_m = net.lanes[lane].length_m
-        lines.append(
-            f"<instantInductionLoop id={quoteattr('line:' + lane)} lane={quoteattr(lane)} "
-            f'pos="{max(0.0, length_m - 0.1):.2f}" file={quoteattr(str(recording.crossings))}/>'
-        )
+        for number, via in enumerate(vias.get(lane, ())):
+            lines.append(stop_line_loop(f"{number}:{lane}", net, lane, via, recording.crossings))
         lines.append(
             f'<laneAreaDetector id={quoteattr("queue:" + lane)} lane={quoteattr(lane)} pos="0" '
             f'endPos="{length_m:.2f}" friendlyPos="true" period="{QUEUE_PERIOD_S}" '
@@ -137,6 +136,29 @@ def discharge_additional(
         )
     path.write_text("\n".join([*lines, "</additional>"]) + "\n", encoding="utf-8")
     return recording
+
+
+def stop_line_loop(name: str, net: NetFile, lane: str, via: str, file: Path) -> str:
+    """Element of a loop that sees the vehicles which cross a stop line into the lane `via` behind it.
+
+    It lies behind the line, for drivers who wait creep over a loop before it; before it where there is no `via`."""
+    if via:
+        lane, position_m = via, min(0.1, net.lanes[via].length_m / 2)
+    else:
+        position_m = max(0.0, net.lanes[lane].length_m - 0.1)
+    return (
+        f"<instantInductionLoop id={quoteattr(name)} lane={quoteattr(lane)} "
+        f'pos="{position_m:.2f}" file={quoteattr(str(file))}/>'
+    )
+
+
+def _vias(net: NetFile) -> dict[str, tuple[str, ...]]:
+    """Lanes within the node that each lane leads to under a signal."""
+    found: dict[str, set[str]] = {}
+    for link in lane_links(net):
+        if link.tls:
+            found.setdefault(link.from_lane, set()).add(link.via)
+    return {lane: tuple(sorted(vias)) for lane, vias in found.items()}
 
 
 def _driving_options(scenario: Scenario) -> tuple[tuple[str, str], ...]:
@@ -174,7 +196,7 @@ def _measure(
     crossings: dict[str, list[float]] = {}
     for out in elements(recording.crossings, "instantOut"):
         if out.get("state") == "enter":
-            crossings.setdefault(out.attrib["id"].removeprefix("line:"), []).append(float(out.attrib["time"]))
+            crossings.setdefault(out.attrib["id"].partition(":")[2], []).append(float(out.attrib["time"]))
     queues = _read_queues(recording.queues)
     states = _read_states(recording.switches)
     measured: dict[str, Discharge] = {}
@@ -215,9 +237,13 @@ def protected_greens(switches: list[tuple[float, str]], links: tuple[int, ...]) 
 
 
 def _with_queue(green: LaneGreen, queues: list[tuple[int, float]], begin_s: float, length_m: float) -> LaneGreen:
-    index = int((green.start_s - begin_s) // QUEUE_PERIOD_S)
-    vehicles, metres = queues[index] if 0 <= index < len(queues) else (0, 0.0)
-    return replace(green, queued_veh=vehicles, beyond=metres >= _FULL_SHARE * length_m)
+    """The green with the queue there was when it began, and the one left in the ten seconds after it."""
+    first, last = (int((time_s - begin_s) // QUEUE_PERIOD_S) for time_s in (green.start_s, green.last_s))
+    if not 0 <= first < len(queues):
+        return green
+    vehicles, metres = queues[first]
+    left = max((count for count, _ in queues[last : last + 2]), default=0)
+    return replace(green, queued_veh=vehicles, left_veh=left, beyond=metres >= _FULL_SHARE * length_m)
 
 
 def _read_queues(path: Path) -> dict[str, list[tuple[int, float]]]:

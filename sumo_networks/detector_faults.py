@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sumo_networks.detector_counts import Detector, DetectorCounts, Series
-from sumo_networks.lane_links import LaneLink
+from sumo_networks.lane_links import LaneLink, prior_weight
 
 FaultKind = Literal["silent", "stuck", "implausible", "missing"]
 
@@ -28,6 +28,7 @@ COVERED_PCT: Final = 99.0
 MAX_FLOW_VEH_H: Final = 3000.0
 MIN_IMBALANCE_VEH: Final = 10.0
 MIN_IMBALANCE_SHARE: Final = 0.08
+LEAST_EXPECTED_VEH: Final = 30.0
 
 Mask = NDArray[np.bool_]
 
@@ -48,13 +49,12 @@ class DetectorFault:
 
 @dataclass(frozen=True)
 class _Suspect:
-    """Intervals [first, last] of a detector that look wrong by themselves. `sure` needs no other witness."""
+    """Intervals [first, last] of a detector that look wrong by themselves."""
 
     detector: Detector
     fault: FaultKind
     first: int
     last: int
-    sure: bool
     why: str
 
     @property
@@ -76,20 +76,23 @@ def find_detector_faults(counts: DetectorCounts, links: tuple[LaneLink, ...]) ->
     `links` are all ways of the net; a lane that enters a signalled junction and has no entry loop is a fault "missing"
     of the whole period with an empty detector id."""
     nodes = _nodes(links, counts)
-    faults: list[DetectorFault] = []
+    suspects = [
+        suspect
+        for kind in ("entry", "exit")
+        for _, detector in sorted(counts.of_kind(kind).items())
+        for suspect in _suspects(detector, counts)
+    ]
+    credible = [suspect for suspect in suspects if _is_credible(suspect, counts, nodes, links)]
+    faults = [_fault(suspect, counts) for suspect in credible if _testified(suspect, counts, nodes, credible)]
     for kind in ("entry", "exit"):
-        for lane, detector in sorted(counts.of_kind(kind).items()):
-            node = nodes.get((kind, lane))
-            for suspect in _suspects(detector, counts):
-                if suspect.sure or _testified(suspect, counts, node, links):
-                    faults.append(_fault(suspect, counts))
+        for _, detector in sorted(counts.of_kind(kind).items()):
             faults.extend(_missing(detector, counts))
     silent_lanes = sorted({(link.from_lane, link.tls) for link in links if link.tls} - _covered(counts, links))
     end_s = float(counts.begins_s[-1] + counts.durations_s[-1])
     for lane, tls in silent_lanes:
         message = f"lane {lane} at {tls} has no entry detector; its flow is estimated from the others"
         faults.append(DetectorFault("", "entry", tls, lane, "missing", float(counts.begins_s[0]), end_s, message))
-    return tuple(faults)
+    return tuple(sorted(faults, key=lambda fault: (fault.kind, fault.lane, fault.begin_s, fault.fault)))
 
 
 def believed(counts: DetectorCounts, faults: tuple[DetectorFault, ...], kind: str, lane: str) -> Series:
@@ -108,29 +111,32 @@ def _covered(counts: DetectorCounts, links: tuple[LaneLink, ...]) -> set[tuple[s
     return {(link.from_lane, link.tls) for link in links if link.from_lane in counts.entry}
 
 
-def _nodes(links: tuple[LaneLink, ...], counts: DetectorCounts) -> dict[tuple[str, str], _Node]:
-    """Nodes all of whose entry and exit lanes have loops, by (kind, lane)."""
-    root: dict[str, str] = {}
+def _nodes(links: tuple[LaneLink, ...], counts: DetectorCounts) -> dict[tuple[str, str], list[_Node]]:
+    """By (kind, lane) the nodes it belongs to, all of whose lanes have loops: the edges that lead to each other, and
+    within them the lanes that do. The second sees more, the first is not misled by changes of lane on the way."""
+    found: dict[tuple[str, str], list[_Node]] = {}
+    for by_edge in (True, False):
+        root: dict[str, str] = {}
 
-    def find(name: str) -> str:
-        while root.setdefault(name, name) != name:
-            name = root[name]
-        return name
+        def find(name: str, root: dict[str, str] = root) -> str:
+            while root.setdefault(name, name) != name:
+                name = root[name]
+            return name
 
-    for link in links:
-        root[find("<" + link.from_edge)] = find(">" + link.to_edge)
-    members: dict[str, list[LaneLink]] = {}
-    for link in links:
-        members.setdefault(find("<" + link.from_edge), []).append(link)
-    nodes: dict[tuple[str, str], _Node] = {}
-    for group in members.values():
-        entries = tuple(sorted({link.from_lane for link in group}))
-        exits = tuple(sorted({link.to_lane for link in group}))
-        if all(lane in counts.entry for lane in entries) and all(lane in counts.exit for lane in exits):
-            node = _Node(entries, exits)
-            nodes.update((("entry", lane), node) for lane in entries)
-            nodes.update((("exit", lane), node) for lane in exits)
-    return nodes
+        members: dict[str, list[LaneLink]] = {}
+        for link in links:
+            ends = (link.from_edge, link.to_edge) if by_edge else (link.from_lane, link.to_lane)
+            root[find("<" + ends[0])] = find(">" + ends[1])
+        for link in links:
+            members.setdefault(find("<" + (link.from_edge if by_edge else link.from_lane)), []).append(link)
+        for group in members.values():
+            entries = tuple(sorted({link.from_lane for link in group}))
+            exits = tuple(sorted({link.to_lane for link in group}))
+            if all(lane in counts.entry for lane in entries) and all(lane in counts.exit for lane in exits):
+                for kind, lanes in (("entry", entries), ("exit", exits)):
+                    for lane in lanes:
+                        found.setdefault((kind, lane), []).append(_Node(entries, exits))
+    return found
 
 
 def _suspects(detector: Detector, counts: DetectorCounts) -> Iterator[_Suspect]:
@@ -138,20 +144,19 @@ def _suspects(detector: Detector, counts: DetectorCounts) -> Iterator[_Suspect]:
     shortest = min(MIN_RUN, len(series))
     flow_veh_h = series * 3600.0 / counts.durations_s
     for first, last in _runs(np.nan_to_num(flow_veh_h) > MAX_FLOW_VEH_H):
-        yield _Suspect(detector, "implausible", first, last, True, f"more than {MAX_FLOW_VEH_H:g} veh/h in one lane")
+        yield _Suspect(detector, "implausible", first, last, f"more than {MAX_FLOW_VEH_H:g} veh/h in one lane")
     still = series == 0
     for first, last in _runs(still & (occupancy >= COVERED_PCT)):
         if last - first + 1 >= shortest:
-            yield _Suspect(detector, "stuck", first, last, False, "covered all the time while nothing passes")
+            yield _Suspect(detector, "stuck", first, last, "covered all the time while nothing passes")
     for first, last in _runs(still & ~(occupancy >= COVERED_PCT)):
         if last - first + 1 >= shortest:
-            yield _Suspect(detector, "silent", first, last, False, "counts nothing")
+            yield _Suspect(detector, "silent", first, last, "counts nothing")
     for first, last in _constant_runs(series):
         if series[first] >= MIN_CONSTANT_VEH and last - first + 1 >= MIN_RUN:
-            same = occupancy[first : last + 1]
-            frozen = bool(np.all(same == same[0]))
+            frozen = bool(np.all(occupancy[first : last + 1] == occupancy[first]))
             if frozen or last - first + 1 >= MIN_CONSTANT_RUN:
-                yield _Suspect(detector, "stuck", first, last, frozen, "gives the same count again and again")
+                yield _Suspect(detector, "stuck", first, last, "gives the same count again and again")
 
 
 def _runs(mask: Mask) -> Iterator[tuple[int, int]]:
@@ -168,49 +173,93 @@ def _constant_runs(series: Series) -> Iterator[tuple[int, int]]:
             first = index
 
 
-def _testified(suspect: _Suspect, counts: DetectorCounts, node: _Node | None, links: tuple[LaneLink, ...]) -> bool:
-    """Whether another witness speaks against the detector; the node's balance, where it can be drawn up, decides."""
-    if node is not None:
-        return _unbalanced(suspect, counts, node) and (
-            suspect.fault == "stuck" or _lane_is_used(suspect, counts, links)
-        )
-    return suspect.fault == "stuck" or _lane_is_used(suspect, counts, links)
+def _is_credible(
+    suspect: _Suspect, counts: DetectorCounts, nodes: dict[tuple[str, str], list[_Node]], links: tuple[LaneLink, ...]
+) -> bool:
+    """Whether the lane itself speaks against the detector; a stuck one speaks for itself."""
+    if suspect.fault != "silent" or _lane_is_used(suspect, counts, links):
+        return True
+    in_a_node = bool(nodes.get((suspect.detector.kind, suspect.detector.lane)))
+    return in_a_node and _expected_veh(suspect, counts, links) >= LEAST_EXPECTED_VEH
 
 
-def _unbalanced(suspect: _Suspect, counts: DetectorCounts, node: _Node) -> bool:
-    """Vehicles that enter and leave the node differ in the way this fault would make them differ."""
-    inflow = sum(float(np.nansum(counts.entry[lane].count_veh[suspect.mask])) for lane in node.entries)
-    outflow = sum(float(np.nansum(counts.exit[lane].count_veh[suspect.mask])) for lane in node.exits)
-    surplus = outflow - inflow
-    least = max(MIN_IMBALANCE_VEH, MIN_IMBALANCE_SHARE * max(inflow, outflow))
-    if suspect.fault == "stuck" and suspect.detector.count_veh[suspect.first] > 0:
-        return abs(surplus) >= least
-    return surplus >= least if suspect.detector.kind == "entry" else -surplus >= least
+def _testified(
+    suspect: _Suspect, counts: DetectorCounts, nodes: dict[tuple[str, str], list[_Node]], credible: list[_Suspect]
+) -> bool:
+    """Whether the node's balance, where it can be drawn up, speaks against a credible suspect too. It says nothing
+    where a suspect on the other side of the node may hide what this one lacks."""
+    around = nodes.get((suspect.detector.kind, suspect.detector.lane), [])
+    if suspect.fault == "implausible" or not around:
+        return True
+    # The wider node stands first and has the last word: within it, lanes may be changed.
+    verdicts = [_balance_says(suspect, counts, node) for node in around]
+    if verdicts[0] > 0 or (verdicts[0] == 0 and verdicts[-1] > 0):
+        return True
+    opposite = {lane for node in around for lane in (node.exits if suspect.detector.kind == "entry" else node.entries)}
+    return any(
+        other.detector.kind != suspect.detector.kind
+        and other.detector.lane in opposite
+        and other.first <= suspect.last
+        and suspect.first <= other.last
+        for other in credible
+    )
+
+
+def _expected_veh(suspect: _Suspect, counts: DetectorCounts, links: tuple[LaneLink, ...]) -> float:
+    """Vehicles that usual shares of turns would bring over an exit loop; 0 for an entry loop."""
+    if suspect.detector.kind == "entry":
+        return 0.0
+    weights: dict[str, float] = {}
+    for link in links:
+        weights[link.from_lane] = weights.get(link.from_lane, 0.0) + prior_weight(link)
+    return sum(
+        prior_weight(link) / weights[link.from_lane] * _seen(counts.entry, {link.from_lane}, suspect.mask)
+        for link in links
+        if link.to_lane == suspect.detector.lane
+    )
+
+
+def _balance_says(suspect: _Suspect, counts: DetectorCounts, node: _Node) -> int:
+    """1 where what enters and leaves the node differs as this fault would make it, -1 where it does so the other way
+    round, 0 where it does not differ by more than loops err."""
+    inflow = _seen(counts.entry, set(node.entries), suspect.mask)
+    outflow = _seen(counts.exit, set(node.exits), suspect.mask)
+    missing = outflow - inflow if suspect.detector.kind == "entry" else inflow - outflow
+    if abs(missing) < max(MIN_IMBALANCE_VEH, MIN_IMBALANCE_SHARE * max(inflow, outflow)):
+        return 0
+    if suspect.detector.count_veh[suspect.first] > 0:
+        return 1
+    return 1 if missing > 0 else -1
 
 
 def _lane_is_used(suspect: _Suspect, counts: DetectorCounts, links: tuple[LaneLink, ...]) -> bool:
-    """Others saw vehicles that must have passed this loop: the lane's own queue detector, or entry loops of lanes that
-    lead nowhere else; or the loop's own counts before and after would have made ten likely."""
+    """Others saw vehicles that must have passed this loop: an entry lane's queue detector, entry loops of lanes that
+    lead to this exit alone, loops at the end of the exit's edge; or the loop's own other counts make ten likely."""
     detector, within = suspect.detector, suspect.mask
     own = np.delete(detector.count_veh, np.arange(suspect.first, suspect.last + 1))
     own = own[~np.isnan(own)]
     if own.size and float(np.mean(own)) * (suspect.last - suspect.first + 1) >= MIN_IMBALANCE_VEH:
         return True
-    seen = counts.queue.get(detector.lane)
     if detector.kind == "entry":
-        return seen is not None and float(np.nansum(seen.count_veh[within])) >= MIN_IMBALANCE_VEH
+        return _seen(counts.queue, {detector.lane}, within) >= MIN_IMBALANCE_VEH
     feeding = {link.from_lane for link in links if link.to_lane == detector.lane}
-    only_here = {
-        lane for lane in feeding if all(link.to_lane == detector.lane for link in links if link.from_lane == lane)
-    }
-    certain = sum(float(np.nansum(counts.entry[lane].count_veh[within])) for lane in only_here & counts.entry.keys())
-    queued = 0.0 if seen is None else float(np.nansum(seen.count_veh[within]))
-    return max(certain, queued) >= MIN_IMBALANCE_VEH
+    elsewhere = {link.from_lane for link in links if link.to_lane != detector.lane}
+    certain = _seen(counts.entry, feeding - elsewhere, within)
+    edges = {link.to_edge for link in links if link.to_lane == detector.lane}
+    lanes = {link.to_lane for link in links if link.to_edge in edges}
+    lanes |= {link.from_lane for link in links if link.from_edge in edges}
+    # Vehicles change lanes along an edge: what left it must have entered it, by whichever lane.
+    unexplained = _seen(counts.entry, lanes, within) - _seen(counts.exit, lanes, within)
+    return max(certain, unexplained) >= MIN_IMBALANCE_VEH
+
+
+def _seen(detectors: dict[str, Detector], lanes: set[str], within: slice) -> float:
+    return sum(float(np.nansum(detectors[lane].count_veh[within])) for lane in sorted(lanes & detectors.keys()))
 
 
 def _missing(detector: Detector, counts: DetectorCounts) -> Iterator[DetectorFault]:
     for first, last in _runs(np.isnan(detector.count_veh)):
-        yield _fault(_Suspect(detector, "missing", first, last, True, "reports nothing"), counts)
+        yield _fault(_Suspect(detector, "missing", first, last, "reports nothing"), counts)
 
 
 def _fault(suspect: _Suspect, counts: DetectorCounts) -> DetectorFault:

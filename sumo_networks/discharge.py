@@ -15,22 +15,26 @@ from typing import Final
 
 LOST_VEHICLES: Final = 4
 LEAST_QUEUE_VEH: Final = 8
+LEAST_LEFT_VEH: Final = 3
 PRIOR_HEADWAYS: Final = 30.0
 PRIOR_GREENS: Final = 5.0
 LONGEST_HEADWAY_S: Final = 6.0
+# A driver who waits right at the line is seen within SUMO's step of the switch, which may be told as the one before.
+EARLIEST_S: Final = 1.0
 
 
 @dataclass(frozen=True)
 class LaneGreen:
     """One protected green of a lane: [start_s, end_s), then amber; nothing crosses lawfully after `last_s`.
 
-    `queued_veh` stood at the stop line when it began; `beyond` tells that the queue filled the lane, so that more
-    queued vehicles may follow from behind it."""
+    `queued_veh` stood at the stop line when it began, `left_veh` when it was over. `beyond` tells that the queue filled
+    the lane, so that more queued vehicles may follow from behind it."""
 
     start_s: float
     end_s: float
     last_s: float
     queued_veh: int
+    left_veh: int = 0
     beyond: bool = False
 
 
@@ -114,11 +118,13 @@ def pool(measured: list[Discharge], prior: Discharge) -> Discharge:
 
 
 def _sample(green: LaneGreen, crossings_s: list[float], prior: Discharge) -> _Sample | None:
-    first = bisect_left(crossings_s, green.start_s)
+    first = bisect_left(crossings_s, green.start_s - EARLIEST_S)
     after = bisect_left(crossings_s, green.last_s)
     times = [time_s - green.start_s for time_s in crossings_s[first:after]]
     queued = min(green.queued_veh, len(times))
-    if green.beyond:
+    outlasted = green.left_veh >= LEAST_LEFT_VEH
+    if outlasted or green.beyond:
+        # Vehicles that close up to the moving queue discharge with it.
         while 0 < queued < len(times) and times[queued] - times[queued - 1] <= 2.0 * prior.headway_s:
             queued += 1
     if queued < LEAST_QUEUE_VEH:
@@ -128,7 +134,7 @@ def _sample(green: LaneGreen, crossings_s: list[float], prior: Discharge) -> _Sa
     if not usable or max(spans[:LOST_VEHICLES]) > LONGEST_HEADWAY_S:
         return None
     green_s = green.end_s - green.start_s
-    still_queued = green.queued_veh > len(times) or (green.beyond and queued == len(times))
+    still_queued = green.queued_veh > len(times) or ((outlasted or green.beyond) and queued == len(times))
     flowing = max(spans) <= LONGEST_HEADWAY_S and green_s - times[-1] <= LONGEST_HEADWAY_S
     return _Sample(
         headway_sum_s=sum(usable),

@@ -143,8 +143,9 @@ def _write_signals(roads: int, folder: Path) -> tuple[Path, Path]:
             for duration_s, state in ((RED_S, "r"), (GREEN_S, "G"), (AMBER_S, "y"))
         ]
         lines.append("</tlLogic>")
+        # Behind the stop line: drivers who wait creep over a loop before it.
         lines.append(
-            f'<instantInductionLoop id="line{road}" lane="in{road}_0" pos="-0.1" file={quoteattr(str(crossings))}/>'
+            f'<instantInductionLoop id="line{road}" lane=":m{road}_0_0" pos="0.1" file={quoteattr(str(crossings))}/>'
         )
     path.write_text("\n".join([*lines, "</additional>"]) + "\n", encoding="utf-8")
     return path, crossings

@@ -24,18 +24,17 @@ from optimiser.demand import TurningFlow
 from sumo_networks.bindings import CityModel
 from sumo_networks.detector_counts import DetectorCounts
 from sumo_networks.detector_faults import DetectorFault, believed, find_detector_faults
-from sumo_networks.lane_links import LaneLink
+from sumo_networks.lane_links import LaneLink, prior_weight
 from sumo_networks.queue_growth import unserved_veh_h
 
 Matrix = NDArray[np.float64]
 
-# Shares an engineer would assume of a mixed lane before any count: through before turns, hardly anyone back.
-PRIOR_WEIGHT: Final = {"s": 1.0, "R": 0.6, "L": 0.6, "r": 0.3, "l": 0.3, "t": 0.005}
-NOT_FOR_CARS_WEIGHT: Final = 0.05
-PRIOR_VEH: Final = 40.0
+PRIOR_VEH: Final = 10.0
 _EM_ROUNDS: Final = 300
 _FITTING_ROUNDS: Final = 10
-_TINY: Final = 1e-9
+_TINY: Final = 1e-12
+_LEAST_FACTOR: Final = 1e-3
+_SHARE_TOLERANCE: Final = 1e-5
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,8 @@ def estimate_turning_flows(
 def estimate_link_flows(
     links: tuple[LaneLink, ...], counts: DetectorCounts, faults: tuple[DetectorFault, ...]
 ) -> tuple[LinkFlow, ...]:
-    """Flow of every way that starts or ends at a counted lane, in the order of `links`."""
-    used = tuple(link for link in links if link.from_lane in counts.entry or link.to_lane in counts.exit)
+    """Flow of every way that is signalled or starts or ends at a counted lane, in the order of `links`."""
+    used = tuple(link for link in links if link.tls or link.from_lane in counts.entry or link.to_lane in counts.exit)
     if not used:
         return ()
     entries = sorted({link.from_lane for link in used})
@@ -105,8 +104,7 @@ def estimate_link_flows(
     inflow = np.column_stack([believed(counts, faults, "entry", lane) for lane in entries])
     outflow = np.column_stack([believed(counts, faults, "exit", lane) for lane in exits])
     guess = _guess_inflow(links, counts, faults, entries, inflow)
-    weights = np.array([PRIOR_WEIGHT.get(link.direction, 0.3) for link in used])
-    weights *= np.where([link.for_cars for link in used], 1.0, NOT_FOR_CARS_WEIGHT)
+    weights = np.array([prior_weight(link) for link in used])
     flows = fit_shares(entry_of, exit_of, inflow, outflow, weights, guess)
     return tuple(
         LinkFlow(link, float(total) / counts.hours) for link, total in zip(used, flows.sum(axis=0), strict=True)
@@ -137,11 +135,15 @@ def fit_shares(
     for _ in range(_EM_ROUNDS):
         flows = entering[:, entry_of] * shares + _TINY
         for _ in range(_FITTING_ROUNDS):
-            flows *= np.where(out_known, out_count / np.maximum(flows @ into_exit, _TINY), 1.0)[:, exit_of]
+            # The least factor keeps ways open where an exit counted none although an entry leads there alone.
+            factor = np.where(out_known, out_count / np.maximum(flows @ into_exit, _TINY), 1.0)
+            flows *= np.maximum(factor, _LEAST_FACTOR)[:, exit_of]
             flows *= np.where(in_known, in_count / np.maximum(flows @ from_entry, _TINY), 1.0)[:, entry_of]
         entering = np.where(in_known, inflow, flows @ from_entry)
         total = entering.sum(axis=0) + PRIOR_VEH
-        shares = (flows.sum(axis=0) + PRIOR_VEH * prior) / total[entry_of]
+        before, shares = shares, (flows.sum(axis=0) + PRIOR_VEH * prior) / total[entry_of]
+        if float(np.abs(shares - before).max()) < _SHARE_TOLERANCE:
+            break
     return flows
 
 
