@@ -11,6 +11,7 @@ from sumo_networks.net_file import NetConnection, NetFile, ProgramPhase
 PROTECTED = "G"
 PERMISSIVE = "g"
 GREENS = "Ggs"
+AMBERS = "yY"
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,16 @@ class LinkConflicts:
 
 @dataclass(frozen=True)
 class Repair:
-    """Two conflicting links to which a shipped program shows protected green at once in a phase, and which of them is
-    taken as permissive from there to the end of its green."""
+    """Two conflicting links that a shipped program endangers in a phase, and the one of them that is `mended`.
+
+    Rule `conflicting_protected`: both have protected green; the mended one is taken as permissive from there to the end
+    of its green. Rule `green_in_amber`: the mended one starts while the other still has amber; it is taken to start
+    after it."""
 
     phase: int
     links: tuple[int, int]
-    permissive: int
+    mended: int
+    rule: str
 
 
 def link_conflicts(net: NetFile, tls: str) -> LinkConflicts:
@@ -81,23 +86,44 @@ def yields_in_use(phases: Sequence[ProgramPhase], conflicts: LinkConflicts) -> d
 def repaired(
     phases: Sequence[ProgramPhase], conflicts: LinkConflicts, yields: dict[tuple[int, int], int]
 ) -> tuple[tuple[ProgramPhase, ...], tuple[Repair, ...]]:
-    """The program in which the link that yields of a conflicting pair is never protected while both are green, and
-    where the shipped one showed both protected.
+    """The program in which the link that yields of a conflicting pair is never protected while both are green, and none
+    starts in the amber of the other; with what was mended.
 
-    A mended link stays permissive to the end of that green: were it protected again the moment the other ends,
-    pedestrians on the crossing would be met by vehicles that need not give way."""
+    A link taken as permissive stays so to the end of that green: were it protected again the moment the other ends,
+    pedestrians on the crossing would be met by vehicles that need not give way. A link that gives way to the other's
+    green may start in its amber."""
     shown = [list(phase.state) for phase in phases]
     repairs: list[Repair] = []
     for pair in conflicts.pairs:
         link = yields[pair]
         other = pair[0] if link == pair[1] else pair[1]
-        for index, phase in enumerate(phases):
-            if phase.state[link] != PROTECTED or phase.state[other] not in GREENS:
+        together = [i for i, phase in enumerate(phases) if phase.state[link] in GREENS and phase.state[other] in GREENS]
+        for index in together:
+            if phases[index].state[link] == PROTECTED:
+                if phases[index].state[other] == PROTECTED:
+                    repairs.append(Repair(index, pair, link, "conflicting_protected"))
+                _make_permissive(shown, [link], index)
+        for starting, ending in ((link, other), (other, link)):
+            if together and starting == link:
                 continue
-            if phase.state[other] == PROTECTED:
-                repairs.append(Repair(index, pair, link))
-            _make_permissive(shown, [link], index)
+            for index in _starts_in_amber(phases, starting, ending):
+                shown[index][starting] = "r"
+                repairs.append(Repair(index, pair, starting, "green_in_amber"))
     return _phases(phases, shown), tuple(repairs)
+
+
+def _starts_in_amber(phases: Sequence[ProgramPhase], starting: int, ending: int) -> list[int]:
+    """Phases in which the amber of one link runs and the other, red when that amber began, is green."""
+    found = []
+    for index, phase in enumerate(phases):
+        if phase.state[ending] not in AMBERS or phase.state[starting] not in GREENS:
+            continue
+        first = index
+        while phases[first - 1].state[ending] in AMBERS and first > index - len(phases):
+            first -= 1
+        if phases[first - 1].state[starting] not in GREENS:
+            found.append(index)
+    return found
 
 
 def repaired_groups(

@@ -212,15 +212,18 @@ def _notes(read: _Read, locked_reason: str) -> list[ProgramNote]:
         message = f"junction {program.tls} runs a program of type {program.type}; its phases as listed stand for it"
         found.append(ProgramNote(program.tls, "not_static", message))
     group_of = read.groups.of_link()
-    seconds: dict[tuple[tuple[int, int], int], float] = {}
+    phases: dict[tuple[str, str, str, str], set[int]] = {}
     for repair in read.repairs:
-        key = repair.links, repair.permissive
-        seconds[key] = seconds.get(key, 0.0) + program.phases[repair.phase].duration_s
-    for (links, permissive), both_s in seconds.items():
-        message = (
-            f"junction {program.tls}: the shipped program shows protected green to the conflicting groups "
-            f"{group_of[links[0]]} and {group_of[links[1]]} at the same time ({both_s:g} s a cycle, links {links[0]} "
-            f"and {links[1]}); {group_of[permissive]} is taken as permissive"
-        )
-        found.append(ProgramNote(program.tls, "conflicting_protected", message))
+        first, second = (group_of[link] for link in repair.links)
+        phases.setdefault((repair.rule, first, second, group_of[repair.mended]), set()).add(repair.phase)
+    for (rule, first, second, mended), shown in phases.items():
+        if rule == "conflicting_protected":
+            what = f"shows protected green to the conflicting groups {first} and {second} at the same time"
+            then = "is taken as permissive"
+        else:
+            what = f"shows green to one of the conflicting groups {first} and {second} in the amber of the other"
+            then = "is taken to start after it"
+        shown_s = sum(program.phases[phase].duration_s for phase in shown)
+        message = f"junction {program.tls}: the shipped program {what}, {shown_s:g} s a cycle; {mended} {then}"
+        found.append(ProgramNote(program.tls, rule, message))
     return found

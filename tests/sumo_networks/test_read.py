@@ -167,11 +167,20 @@ def test_conflicts_cover_those_of_the_independent_judge(real_data: Path) -> None
 
 def test_conflicting_protected_greens_of_a_shipped_program_are_told_and_mended(real_data: Path) -> None:
     model = model_of(real_data, "ingolstadt7")
-    assert [(note.junction, note.rule) for note in model.notes] == [("gneJ210", "conflicting_protected")] * 2
-    assert "at the same time (37 s a cycle, links 6 and 8)" in model.notes[0].message
+    assert [(note.junction, note.rule) for note in model.notes] == [("gneJ210", "conflicting_protected")]
+    assert "at the same time, 37 s a cycle; 32021112#0:6,7 is taken as permissive" in model.notes[0].message
     junction = model.network.junction("gneJ210")
     (mended,) = [group for group, links in model.bindings["gneJ210"].groups.items() if links == (6, 7)]
     assert {green.right for green in junction.running.greens[mended]} == {Right.PERMISSIVE}
+
+
+def test_a_green_that_starts_in_the_amber_of_a_conflicting_one_is_told_and_starts_after_it(real_data: Path) -> None:
+    model = model_of(real_data, "bologna_acosta")
+    assert [(note.junction, note.rule) for note in model.notes] == [("219", "green_in_amber")]
+    junction = model.network.junction("219")
+    needed = {i.seconds for i in junction.intergreens if i.entering == "71:6"}
+    assert min(needed) == 3.0
+    assert junction.running.greens["71:6"][0].right is Right.PROTECTED
 
 
 def test_sumo_runs_the_program_that_reading_says(real_data: Path, tmp_path: Path) -> None:
