@@ -25,7 +25,7 @@ from sumo_networks.bindings import CityModel
 from sumo_networks.profiles import profile_named
 from sumo_networks.programs import plan_from_states, read_plan, write_programs
 from sumo_networks.read import read_network
-from sumo_networks.recorded_states import recorded_states, signal_log
+from sumo_networks.recorded_states import recorded_states, signal_log, signal_logs
 
 
 def round_trip(
@@ -141,3 +141,18 @@ def test_controllers_over_several_nodes_with_crossings_come_back(real_data: Path
         lengths_s[longest - 1] += 2.0
         plans.append(controller_plan(junction, junction.sequences[0], tuple(lengths_s), 13.0 * number))
     round_trip(model, plans, net, additionals[1:], tmp_path, 25_211)
+
+
+def test_the_checker_tells_from_its_log_what_a_shipped_program_breaks(real_data: Path, tmp_path: Path) -> None:
+    net, additionals = real_map(real_data, "ingolstadt7")
+    model = read_network(net, additionals, profile_named("shipped"))
+    states = record(net, additionals, model.bindings, tmp_path, 57_600, 57_900)
+    logs = signal_logs(states, model.bindings)
+    found = {
+        junction.id: [
+            (finding.rule.value, finding.measured) for finding in check_log(logs[junction.id], junction.running)
+        ]
+        for junction in model.network.junctions
+    }
+    assert found.pop("gneJ210") == [("conflicting_greens", 37.0)]
+    assert all(findings == [] for findings in found.values())
