@@ -112,7 +112,7 @@ class Approval(_Frozen):
 
 class Envelope(_Frozen):
     """Payload of the signed envelope. `plan_id` is the network plan's, `controller_plan_id` the hash of this part;
-    `sequence` grows with every publication to this controller: one not above the last is old and to be refused."""
+    `sequence` grows with every publication to this controller: one below the last is old and to be refused."""
 
     schema_version: str = ENVELOPE_VERSION
     controller: str

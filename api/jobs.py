@@ -22,9 +22,9 @@ from sqlalchemy.orm import Session
 
 from api.actors import Actor, Role
 from api.audit import record
-from api.errors import ApiError, IllegalMoveError, NotFoundError, OtherNetworkError, UnprocessableError
+from api.errors import ApiError, ConflictError, IllegalMoveError, NotFoundError, OtherNetworkError, UnprocessableError
 from api.imports import import_line_output
-from api.plans import Origin, content_of, get_plan
+from api.plans import Origin, PlanState, content_of, get_plan
 from api.scenarios import get_scenario
 from api.store import JobRow, Store
 from mobility.errors import MobilityError
@@ -98,8 +98,8 @@ def order_job(
 ) -> JobRow:
     """Put an order into the queue.
 
-    Raises NotFoundError (scenario, plan), UnprocessableError (a period, plan or seeds that do not fit),
-    OtherNetworkError, ForbiddenError."""
+    Raises NotFoundError (scenario, plan), UnprocessableError (a period, plan or seeds that do not fit), ConflictError
+    (the plan was rejected), OtherNetworkError, ForbiddenError."""
     actor.require(Role.ENGINEER, Role.OPERATOR)
     if order.begin_s is not None and order.end_s is not None and order.end_s <= order.begin_s:
         raise UnprocessableError(f"The period ends at {order.end_s:g} s, not after its begin at {order.begin_s:g} s.")
@@ -111,6 +111,8 @@ def order_job(
         scenario = get_scenario(session, scenario_id)
         if order.plan_id is not None:
             plan = get_plan(session, order.plan_id)
+            if plan.state == PlanState.REJECTED:
+                raise ConflictError(f"Plan {plan.id} was rejected: {plan.reason}")
             if plan.network_hash != scenario.network_hash:
                 raise OtherNetworkError(f"Plan {plan.id} is for another network than scenario {scenario.name} has.")
         job_id = secrets.token_hex(16)
@@ -193,7 +195,12 @@ class JobWorker:
 
     def _work(self) -> None:
         while not self._stopping.is_set():
-            if not run_next_job(self._store, self._run_line, self._clock):
+            try:
+                idle = not run_next_job(self._store, self._run_line, self._clock)
+            except Exception:  # a database out of reach for a moment must not end the worker
+                _log.exception("the queue of jobs cannot be worked on; trying again")
+                idle = True
+            if idle:
                 self._wake.wait(self._poll_s)
                 self._wake.clear()
 

@@ -89,8 +89,8 @@ def controller_plan(
 ) -> Response:
     """The plan that this controller is to run, in an envelope signed with Ed25519 (JWS). The key must be bound to this
     controller. With the ETag of the envelope at hand in `If-None-Match` the answer is 304 until something else is
-    published. A controller refuses an envelope whose signature fails, whose sequence is not above the last, or that
-    names another controller."""
+    published. A controller refuses an envelope whose signature fails, whose sequence is below the last it took, or
+    that names another controller."""
     if actor.controller != controller_id:
         raise ForbiddenError(f"This key is bound to controller {actor.controller}, not to {controller_id}.")
     media_type = chosen_type(accept, (COMPACT, FLATTENED))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import Bench, verdict_on
 from httpx import Response
+from service_bench import Bench, verdict_on
 
 from api import examples
 from api.actors import Actor, Role

@@ -6,9 +6,9 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from conftest import JUNCTIONS, Bench, verdict_on
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from service_bench import JUNCTIONS, Bench, verdict_on
 
 from api import examples
 from api.actors import Actor, Role

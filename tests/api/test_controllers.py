@@ -6,9 +6,9 @@ import base64
 import json
 from urllib.parse import quote
 
-from conftest import Bench, verdict_on
 from joserfc import jws
 from joserfc.jwk import KeySet
+from service_bench import Bench, verdict_on
 
 from api import examples
 from api.actors import Actor, Role

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
-from conftest import Bench
+from service_bench import Bench
 
 from api.flows import add_flows
 from mobility import lake, schemas

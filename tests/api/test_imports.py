@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Bench, read_facts, verdict_on, write_run
+from service_bench import Bench, read_facts, verdict_on, write_run
 
 from api import examples
 from api.actors import Actor, Role

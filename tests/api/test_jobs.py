@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import Bench, TurnedClock, read_facts, write_run
 from fastapi.testclient import TestClient
+from service_bench import Bench, TurnedClock, read_facts, write_run
 
 from api import examples
 from api.actors import Actor, Role
 from api.app import create_app
-from api.jobs import JobKind, JobOrder, LineOrder, Progress, order_job, requeue_interrupted, run_next_job
+from api.jobs import JobKind, JobOrder, JobWorker, LineOrder, Progress, order_job, requeue_interrupted, run_next_job
 from api.security import create_api_key
 from api.settings import Settings
 from api.store import JobRow
@@ -30,6 +32,20 @@ class Killed(BaseException):
 
 
 SERVICE_DATE = datetime(2025, 3, 3, tzinfo=UTC).date()
+
+
+DIES_IN_THE_LINE = """
+import os, sys
+from datetime import UTC, datetime
+from api.jobs import run_next_job
+from api.store import Store
+
+def line(order, progress):
+    (order.out / "half").write_text("done so far")
+    os._exit(9)
+
+run_next_job(Store(sys.argv[1]), line, lambda: datetime(2026, 3, 2, 7, 0, tzinfo=UTC))
+"""
 
 
 def ordered(bench: Bench, kind: JobKind = JobKind.RUN, plan_id: str | None = None) -> str:
@@ -106,15 +122,20 @@ def test_a_plan_that_is_here_is_proved_by_a_job_of_its_own(bench: Bench) -> None
     assert (plan["state"], plan["origin"]) == ("verified", "upload")
 
 
+def test_a_rejected_plan_is_not_proved(bench: Bench) -> None:
+    bench.offer(PLAN)
+    bench.client.post(f"/v1/plans/{PLAN.id}/reject", json={"reason": "no"}, headers=bench.headers())
+    body = {"kind": "verify", "scenario_id": bench.scenario(), "plan_id": PLAN.id}
+    answer = bench.client.post("/v1/jobs", json=body, headers=bench.headers())
+    assert (answer.status_code, answer.json()["detail"]) == (409, f"Plan {PLAN.id} was rejected: no")
+
+
 def test_a_job_killed_in_the_line_is_taken_up_again(bench: Bench) -> None:
     job_id = ordered(bench)
 
-    def killed(order: LineOrder, progress: Progress) -> None:
-        (order.out / "half").write_text("done so far")
-        raise Killed
-
-    with pytest.raises(Killed):
-        run_next_job(bench.store, killed, bench.clock)
+    arguments = [sys.executable, "-c", DIES_IN_THE_LINE, bench.settings.database]
+    ended = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert ended.returncode == 9, ended.stderr
     assert job(bench, job_id)["state"] == "running"
     assert requeue_interrupted(bench.store, attempts=3, now=bench.clock()) == [job_id]
 
@@ -209,3 +230,24 @@ def test_the_running_service_does_what_is_ordered_over_http(tmp_path: Path) -> N
         assert ran.wait(30)
         app.state.service.worker.stop()
         assert client.get(f"/v1/jobs/{job_id}", headers=headers).json()["state"] == "done"
+
+
+def test_a_worker_goes_on_after_the_queue_could_not_be_read(bench: Bench) -> None:
+    ordered(bench)
+    failures = [OSError("the disk is away for a moment")]
+    done = threading.Event()
+
+    def clock() -> datetime:
+        if threading.current_thread() is not threading.main_thread() and failures:
+            raise failures.pop()
+        return bench.clock()
+
+    def line(order: LineOrder, progress: Progress) -> None:
+        write_run(order.out, PLAN)
+        done.set()
+
+    worker = JobWorker(bench.store, line, clock, workers=1, attempts=3, poll_s=0.01)
+    worker.start()
+    assert done.wait(30)
+    worker.stop()
+    assert not failures

@@ -6,9 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import SETUP, Bench, TurnedClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from service_bench import SETUP, Bench, TurnedClock
 
 from api.actors import Actor, Role
 from api.errors import UnauthenticatedError, UnprocessableError

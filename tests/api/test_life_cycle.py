@@ -5,10 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from conftest import JUNCTIONS, SETUP, TurnedClock, read_facts, verdict_on
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from service_bench import JUNCTIONS, SETUP, TurnedClock, read_facts, verdict_on
 from sqlalchemy import select
 
 from api import examples

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TurnedClock
 from fastapi.testclient import TestClient
+from service_bench import TurnedClock
 
 from api import examples
 from api.app import create_app

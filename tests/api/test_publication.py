@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from conftest import Bench, verdict_on
+from service_bench import Bench, verdict_on
 from sqlalchemy import select, update
 
 from api import examples

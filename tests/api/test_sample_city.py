@@ -8,8 +8,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
-from conftest import Bench, TurnedClock, verdict_on
 from fastapi.testclient import TestClient
+from service_bench import Bench, TurnedClock, verdict_on
 
 from api.actors import Actor, Role
 from api.app import create_app
