@@ -61,13 +61,11 @@ def record_feeds(
     fare_transactions.csv and vehicle_locations.csv (columns of TIDES), gtfs.zip, control_totals.csv, detectors.csv,
     feeds.json; in truth/ rides.csv, bus_loads.csv, turning_flows.csv. A scenario without buses gets empty tables and
     no gtfs.zip. `seed` drives SUMO, who pays cash, and the GPS errors: same seed, same bytes. `progress` is told the
-    step under way and the share done. Raises ScenarioError for shares or a GPS that cannot be, or when `out` lies in
-    the scenario's folder in place of a file; SimulationError when SUMO fails."""
+    step under way and the share done. Raises ScenarioError for shares or a GPS that cannot be and for an `out` that
+    cannot be written; SimulationError when SUMO fails."""
     tell = progress or _silent
     quality = GpsQuality(gps_interval_s, gps_noise_m, gps_gap_share)
-    if out.exists() and not out.is_dir():
-        raise ScenarioError(f"{out}: is a file; name a folder for the feeds")
-    (out / "truth").mkdir(parents=True, exist_ok=True)
+    _make_folder(out)
     cash_random, gps_random = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
     clock = FeedClock.of(scenario)
 
@@ -93,6 +91,7 @@ def record_feeds(
     taps = write_taps(out / "fare_transactions.csv", recording.rides, cards, clock)
     write_control_totals(out / "control_totals.csv", recording.buses, recording.rides)
     agency = Agency(AGENCY_ID, scenario.name, scenario.zone, scenario.service_date)
+    (out / "gtfs.zip").unlink(missing_ok=True)
     has_gtfs = write_gtfs(out / "gtfs.zip", agency, recording.buses, stops, net, place)
     write_rides(out / "truth" / "rides.csv", recording.buses, recording.rides, cards)
     write_bus_loads(out / "truth" / "bus_loads.csv", recording.buses, recording.rides)
@@ -119,6 +118,15 @@ def record_feeds(
         taps=taps,
         pings=pings,
     )
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        (out / "truth").mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ScenarioError(f"{out}: is a file or lies under one; name a folder for the feeds") from error
+    except OSError as error:
+        raise ScenarioError(f"{out}: cannot be written ({error.strerror}); name another folder") from error
 
 
 def _silent(_step: str, _done: float) -> None:
