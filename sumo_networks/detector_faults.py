@@ -187,7 +187,8 @@ def _testified(
     suspect: _Suspect, counts: DetectorCounts, nodes: dict[tuple[str, str], list[_Node]], credible: list[_Suspect]
 ) -> bool:
     """Whether the node's balance, where it can be drawn up, speaks against a credible suspect too. It says nothing
-    where a suspect on the other side of the node may hide what this one lacks."""
+    where a suspect on the other side of the node may hide what this one lacks; but where nothing moves at all, that is
+    a jam and no fault."""
     around = nodes.get((suspect.detector.kind, suspect.detector.lane), [])
     if suspect.fault == "implausible" or not around:
         return True
@@ -195,6 +196,12 @@ def _testified(
     verdicts = [_balance_says(suspect, counts, node) for node in around]
     if verdicts[0] > 0 or (verdicts[0] == 0 and verdicts[-1] > 0):
         return True
+    widest = around[0]
+    moving = _seen(counts.entry, set(widest.entries), suspect.mask) + _seen(
+        counts.exit, set(widest.exits), suspect.mask
+    )
+    if moving < MIN_IMBALANCE_VEH * (suspect.last - suspect.first + 1):
+        return False
     opposite = {lane for node in around for lane in (node.exits if suspect.detector.kind == "entry" else node.entries)}
     return any(
         other.detector.kind != suspect.detector.kind

@@ -183,6 +183,26 @@ def test_a_blocked_lane_is_not_taken_for_a_stuck_loop() -> None:
     assert find_detector_faults(counts, links) == ()
 
 
+def test_a_node_where_nothing_moves_is_jammed_and_its_loops_are_sound() -> None:
+    links = four_arms()
+    vehicles = traffic(links)
+    vehicles[6:] = 0.0
+    counts = counted(links, vehicles)
+    for number, (lane, loop) in enumerate(counts.entry.items()):
+        occupancy = np.where(np.arange(INTERVALS) >= 6, 100.0 * (number % 2), 20.0)
+        counts.entry[lane] = replace(loop, occupancy_pct=occupancy)
+        counts.queue[lane] = replace(counts.queue[lane], count_veh=np.full(INTERVALS, 30.0))
+    assert find_detector_faults(counts, links) == ()
+
+
+def test_two_silent_loops_that_hide_each_other_are_both_named() -> None:
+    links = four_arms()
+    counts = counted(links, traffic(links))
+    counts.entry["in_east_0"] = detector("entry", "in_east_0", np.zeros(INTERVALS))
+    counts.exit["out_south_0"] = detector("exit", "out_south_0", np.zeros(INTERVALS))
+    assert [fault.lane for fault in find_detector_faults(counts, links)] == ["in_east_0", "out_south_0"]
+
+
 def test_impossible_counts_and_gaps_in_the_record_are_left_out() -> None:
     links = four_arms()
     vehicles = traffic(links)
