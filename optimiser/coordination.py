@@ -2,226 +2,172 @@
 
 Each junction alone is solved at every candidate cycle first; that gives each its own best cycle and ranks the common
 ones. The network is then solved at the most promising common cycles, from those solutions as a start. The plan is the
-best of all, and never worse by the model than the running program or Webster's plan where these keep the limits.
+best of all, and by the model never worse than Webster's plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from time import perf_counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from optimiser.demand import Demand
-from optimiser.errors import InfeasibleError
 from optimiser.evaluation import demands_of, evaluate
 from optimiser.formulation.junction import NAME
-from optimiser.infeasibility import conflicts_of
-from optimiser.lane_flows import JunctionDemand
-from optimiser.network_model import Choice, build_network, read_choices, solve_network, start_from
-from optimiser.offered import candidate_cycles_s, offered_forms
-from optimiser.result import Candidate, OptimisationResult, SolveLog
+from optimiser.network_model import Choice, build_network, read_choices, start_from
+from optimiser.offered import candidate_cycles_s
+from optimiser.result import Candidate, OptimisationResult
+from optimiser.rules import Rules
+from optimiser.search import Progress, Search, offer_orders, solve_alone
 from optimiser.settings import ModelSettings
 from optimiser.signals import Network, NetworkPlan
-from optimiser.solve import SolveOptions
 from optimiser.stage_forms import SequenceForm
-from optimiser.timeline import controller_plan, sequence_start_s
+from optimiser.timeline import controller_plan
+from optimiser.webster import webster
 
-Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class _Alone:
-    """One junction solved by itself at one cycle."""
-
-    choice: Choice
-    objective: float
-    bound: float
-    ended: str
-
-
-@dataclass
-class _Search:
-    """What one optimisation knows so far."""
-
-    network: Network
-    demand: Demand
-    settings: ModelSettings
-    profile: str
-    demands: Mapping[str, JunctionDemand]
-    forms: Mapping[str, tuple[SequenceForm, ...]]
-    progress: Progress | None
-    cancelled: Callable[[], bool] | None
-    alone: dict[tuple[str, float], _Alone] = field(default_factory=dict)
-    log: list[SolveLog] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    done: int = 0
-    steps: int = 1
-
-    def stopped(self) -> bool:
-        """Whether the caller wants no more."""
-        return self.cancelled is not None and self.cancelled()
-
-    def step(self, what: str) -> None:
-        """Tells the caller that one more solve is done."""
-        self.done += 1
-        if self.progress is not None:
-            self.progress(min(self.done, self.steps), self.steps, what)
-
-    def options(self) -> SolveOptions:
-        """Limits of one solve."""
-        s = self.settings
-        return SolveOptions(s.mip_gap, s.node_limit, s.time_limit_s, s.seed)
+OWN_CYCLES, WEBSTER = "own cycles", "webster"
 
 
 def optimise(
     network: Network,
     demand: Demand,
-    settings: ModelSettings | None = None,
+    rules: Rules | None = None,
     *,
+    settings: ModelSettings | None = None,
     profile: str = "",
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> OptimisationResult:
-    """The plan of least person delay for `network` under `demand`.
+    """The plan of least person delay for `network` under `demand` within the engineer's `rules`.
 
-    Raises InfeasibleError, which names junctions and limits, where no plan keeps all limits at any candidate cycle."""
-    settings = settings or ModelSettings()
-    free = {j.id: offered_forms(j) for j in network.junctions if not j.locked}
-    search = _Search(
-        network, demand, settings, profile, demands_of(network, demand, settings), free, progress, cancelled
-    )
-    started = perf_counter()
-    cycles = candidate_cycles_s(network, free, settings)
-    search.steps = len(cycles) * len(free) + settings.common_cycles + 1
-    _solve_alone(search, cycles)
-    candidates = _own_cycles(search) + _common_cycles(search, cycles)
-    return _result(search, candidates, perf_counter() - started)
-
-
-def _solve_alone(search: _Search, cycles: tuple[float, ...]) -> None:
-    """Every free junction at every cycle it allows. Raises InfeasibleError for those that no cycle suits."""
-    running = {j.id: sequence_start_s(j.running) for j in search.network.junctions}
-    for junction in search.network.junctions:
-        if junction.id not in search.forms:
-            continue
-        for cycle_s in cycles:
-            if search.stopped():
-                break
-            search.step(f"{junction.id}: {cycle_s:g} s")
-            if not junction.min_cycle_s <= cycle_s <= junction.max_cycle_s or not search.forms[junction.id]:
-                continue
-            forms = {junction.id: search.forms[junction.id]}
-            built = build_network(search.network, search.demands, forms, cycle_s, search.settings, running)
-            solution = solve_network(built, search.options(), warm=False, cancelled=search.cancelled)
-            search.log.append(
-                SolveLog(
-                    f"{junction.id} at {cycle_s:g} s",
-                    solution.ended,
-                    solution.rows,
-                    solution.columns,
-                    solution.nodes,
-                    built.build_s + solution.build_s,
-                    solution.solve_s,
-                )
-            )
-            if solution.objective is not None:
-                choice = replace(read_choices(built)[junction.id], offset_s=running[junction.id] % cycle_s)
-                search.alone[junction.id, cycle_s] = _Alone(choice, solution.objective, solution.bound, solution.ended)
-    impossible = [j for j in sorted(search.forms) if not any(key[0] == j for key in search.alone)]
-    if impossible and not search.stopped():
-        conflicts = tuple(c for j in impossible for c in conflicts_of(search.network.junction(j), cycles))
-        raise InfeasibleError("no plan keeps all limits: " + "; ".join(conflicts), conflicts)
+    `progress` gets (step, steps, what is done); `cancelled` is asked between and within solves, and ends the search
+    with the best plan so far. Raises RulesError where the rules do not fit the network, and InfeasibleError, naming
+    junctions and limits, where no plan keeps all limits at any candidate cycle."""
+    rules, settings = rules or Rules(), settings or ModelSettings()
+    ruled = rules.apply(network)
+    search = Search(ruled, demands_of(ruled, demand, rules), rules, settings, progress, cancelled)
+    cycles = candidate_cycles_s(ruled, [j.id for j in search.free], rules, settings)
+    search.steps = len(search.free) * (len(cycles) + 1) + settings.common_cycles + 2
+    offer_orders(search)
+    solve_alone(search, cycles)
+    found = _common_cycles(search, cycles, profile)
+    for candidate in (_own_cycles(search, profile), _webster(search, profile)):
+        if candidate is not None:
+            weighed = evaluate(ruled, demand, candidate.plan, rules, settings).objective
+            found.append(replace(candidate, objective=weighed, bound=min(candidate.bound, weighed)))
+    return _result(search, demand, found, profile)
 
 
-def _own_cycles(search: _Search) -> list[Candidate]:
-    """Every junction at the cycle that suits it alone, fed by even arrivals."""
-    best: dict[str, _Alone] = {}
-    for (junction, _), alone in sorted(search.alone.items()):
-        if junction not in best or alone.objective < best[junction].objective:
-            best[junction] = alone
-    if len(best) < len(search.forms) or not best:
-        return []
-    plan = _plan(search, {j: alone.choice for j, alone in best.items()})
-    objective = sum(alone.objective for alone in best.values())
-    bound = sum(min(a.bound for (j, _), a in search.alone.items() if j == name) for name in best)
-    ended = _worst(alone.ended for alone in best.values())
-    return [Candidate(0.0, plan, objective, bound, 0, ended)]
+def _own_cycles(search: Search, profile: str) -> Candidate | None:
+    """Every junction at the cycle that suits it alone."""
+    best = {
+        j.id: min((c for c in search.alone if c[0] == j.id), key=lambda c: (search.alone[c].objective, c[1]))
+        for j in search.free
+        if any(c[0] == j.id for c in search.alone)
+    }
+    if not best or len(best) < len(search.free):
+        return None
+    chosen = {j: search.alone[key] for j, key in best.items()}
+    plan = _plan(search, {j: alone.choice for j, alone in chosen.items()}, profile)
+    bound = sum(min(a.bound for key, a in search.alone.items() if key[0] == j) for j in best)
+    ended = worst_status(alone.ended for alone in chosen.values())
+    return Candidate(OWN_CYCLES, 0.0, plan, 0.0, bound, 0, ended)
 
 
-def _common_cycles(search: _Search, cycles: tuple[float, ...]) -> list[Candidate]:
-    """The network at the common cycles that look best from the junctions alone."""
-    if not search.settings.coordinate or len(search.forms) < 2:
-        return []
+def _webster(search: Search, profile: str) -> Candidate | None:
+    """Webster's plan of the first sequence that each junction offers, offsets as they run; None where it breaks a
+    limit at some junction, or the rules name the cycles."""
+    search.step("Webster's plan")
+    if search.rules.cycles_s or search.stopped():
+        return None
+    choices: dict[str, Choice] = {}
+    for junction in search.free:
+        forms = search.forms.get(junction.id, ())
+        timing = webster(search.demands[junction.id], forms[0], search.settings) if forms else None
+        if timing is None:
+            return None
+        offset_s = round(search.running_s[junction.id]) % timing.cycle_s
+        choices[junction.id] = Choice(timing.form, timing.durations_s, offset_s)
+    return Candidate(WEBSTER, 0.0, _plan(search, choices, profile), 0.0, float("inf"), 0, "optimal")
+
+
+def _common_cycles(search: Search, cycles: tuple[float, ...], profile: str) -> list[Candidate]:
+    """The network at the common cycles that look best from the junctions alone, best first."""
     sums = {
-        c: sum(search.alone[j, c].objective for j in search.forms)
+        c: sum(search.alone[j.id, c].objective for j in search.free)
         for c in cycles
-        if all((j, c) in search.alone for j in search.forms)
+        if search.free and all((j.id, c) in search.alone for j in search.free)
     }
     ranked = sorted(sums, key=lambda c: (sums[c], c))[: search.settings.common_cycles]
     found: list[Candidate] = []
     for cycle_s in ranked:
+        search.step(f"network at {cycle_s:g} s")
         if search.stopped():
             break
-        search.step(f"network at {cycle_s:g} s")
-        candidate = _at_common_cycle(search, cycle_s)
+        candidate = _at_common_cycle(search, cycle_s, profile)
         if candidate is not None:
             found.append(candidate)
     return found
 
 
-def _at_common_cycle(search: _Search, cycle_s: float) -> Candidate | None:
-    running = {j.id: sequence_start_s(j.running) for j in search.network.junctions}
-    built = build_network(search.network, search.demands, search.forms, cycle_s, search.settings, running)
-    start_from(built, {j: search.alone[j, cycle_s].choice for j in search.forms})
-    solution = solve_network(built, search.options(), warm=True, cancelled=search.cancelled)
-    search.log.append(
-        SolveLog(
-            f"network at {cycle_s:g} s",
-            solution.ended,
-            solution.rows,
-            solution.columns,
-            solution.nodes,
-            built.build_s + solution.build_s,
-            solution.solve_s,
-        )
-    )
+def _at_common_cycle(search: Search, cycle_s: float, profile: str) -> Candidate | None:
+    name = f"{cycle_s:g} s"
+    if len(search.free) == 1 or not search.rules.coordinated:
+        alone = {j.id: search.alone[j.id, cycle_s] for j in search.free}
+        plan = _plan(search, {j: a.choice for j, a in alone.items()}, profile)
+        objective, bound = sum(a.objective for a in alone.values()), sum(a.bound for a in alone.values())
+        return Candidate(name, cycle_s, plan, objective, bound, 0, worst_status(a.ended for a in alone.values()))
+    forms = {j.id: _network_forms(search, j.id, cycle_s) for j in search.free}
+    built = build_network(search.network, search.demands, forms, cycle_s, search.settings, search.running_s)
+    start_from(built, {j.id: search.alone[j.id, cycle_s].choice for j in search.free})
+    solution = search.solve(f"network at {name}", built, warm=True)
     if solution.objective is None:
         return None
-    plan = _plan(search, read_choices(built))
-    return Candidate(cycle_s, plan, solution.objective, solution.bound, solution.nodes, solution.ended)
+    plan = _plan(search, read_choices(built), profile)
+    return Candidate(name, cycle_s, plan, solution.objective, solution.bound, solution.nodes, solution.ended)
 
 
-def _plan(search: _Search, choices: Mapping[str, Choice]) -> NetworkPlan:
+def _network_forms(search: Search, junction: str, cycle_s: float) -> tuple[SequenceForm, ...]:
+    """The order that is best for the junction alone at this cycle, and the first that it lists."""
+    best = search.alone[junction, cycle_s].choice.form
+    first = search.forms[junction][0]
+    return (best,) if first.id == best.id else (best, first)
+
+
+def _plan(search: Search, choices: Mapping[str, Choice], profile: str) -> NetworkPlan:
     controllers = []
     for junction in search.network.junctions:
         choice = choices.get(junction.id)
         if choice is not None and choice.form.sequence is not None:
             controllers.append(controller_plan(junction, choice.form.sequence, choice.durations_s, choice.offset_s))
-    return NetworkPlan(network_hash=search.network.network_hash, profile=search.profile, controllers=tuple(controllers))
+    return NetworkPlan(network_hash=search.network.network_hash, profile=profile, controllers=tuple(controllers))
 
 
-def _worst(ended: object) -> str:
-    found = set(ended)  # type: ignore[call-overload]
+def worst_status(statuses: Iterable[str]) -> str:
+    """The least certain of several ways to end."""
+    found = set(statuses)
     for status in ("cancelled", "time_limit", "node_limit"):
         if status in found:
             return status
     return "optimal"
 
 
-def _result(search: _Search, candidates: list[Candidate], seconds: float) -> OptimisationResult:
-    settings = search.settings
-    running_plan = NetworkPlan(network_hash=search.network.network_hash, profile=search.profile, controllers=())
-    running = evaluate(search.network, search.demand, running_plan, settings)
-    ranked = sorted(candidates, key=lambda c: (c.objective, c.cycle_s))
-    notes = list(search.notes)
+def _result(search: Search, demand: Demand, candidates: list[Candidate], profile: str) -> OptimisationResult:
+    network, rules, settings = search.network, search.rules, search.settings
+    kept = NetworkPlan(network_hash=network.network_hash, profile=profile, controllers=())
+    running = evaluate(network, demand, kept, rules, settings)
+    ranked = sorted(candidates, key=lambda c: (c.objective, c.cycle_s, c.name))
+    notes = [f"junction {j.id} keeps its program: {j.locked_reason}" for j in network.junctions if j.locked]
     if ranked:
-        best = ranked[0]
-        plan, objective, status = best.plan, best.objective, best.ended
-        bound = min(c.bound for c in ranked)
+        plan, objective, status = ranked[0].plan, ranked[0].objective, worst_status([ranked[0].ended])
+        bound = min(min(c.bound for c in ranked), objective)
     else:
-        plan, objective, bound, status = running_plan, running.objective, 0.0, "fallback"
-        notes.append("no plan was found within the limits of the solver: the running programs stay")
-    evaluation = evaluate(search.network, search.demand, plan, settings)
+        plan, objective, bound, status = kept, running.objective, 0.0, "fallback"
+        if search.free:
+            notes.append("HiGHS found no plan within its limits: the running programs stay")
+    if search.stopped():
+        status = "cancelled"
+    if any(entry.ended == "time_limit" for entry in search.log):
+        notes.append("HiGHS was stopped by its clock in at least one solve: another run may give another plan")
     return OptimisationResult(
         plan=plan,
         cycles_s={p.junction: p.cycle_s for p in plan.controllers},
@@ -231,9 +177,9 @@ def _result(search: _Search, candidates: list[Candidate], seconds: float) -> Opt
         nodes=sum(entry.nodes for entry in search.log),
         status=status,
         formulation=NAME,
-        evaluation=evaluation,
+        evaluation=evaluate(network, demand, plan, rules, settings),
         running=running,
-        alternatives=tuple(ranked[1:]),
+        webster=next((c.objective for c in ranked if c.name == WEBSTER), None),
         candidates=tuple(ranked),
         notes=tuple(notes),
         log=tuple(search.log),

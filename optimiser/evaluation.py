@@ -12,6 +12,7 @@ from optimiser.formulation.objective import MOST_FLOW_RATIO, lost_s
 from optimiser.lane_flows import JunctionDemand, junction_demand
 from optimiser.network_model import NetworkModel, build_network, chosen_form
 from optimiser.result import Evaluation, MovementFigures
+from optimiser.rules import Rules
 from optimiser.settings import ModelSettings
 from optimiser.signals import ControllerPlan, Network, NetworkPlan
 from optimiser.solve import SolveOptions, solve
@@ -19,19 +20,25 @@ from optimiser.stage_forms import SequenceForm, plan_form
 from optimiser.timeline import sequence_start_s
 
 
-def evaluate(network: Network, demand: Demand, plan: NetworkPlan, settings: ModelSettings | None = None) -> Evaluation:
+def evaluate(
+    network: Network,
+    demand: Demand,
+    plan: NetworkPlan,
+    rules: Rules | None = None,
+    settings: ModelSettings | None = None,
+) -> Evaluation:
     """Objective and movement figures of `plan`; junctions it does not hold run the program they have.
 
     Junctions of the same cycle count as coordinated with each other, others as fed by even arrivals."""
-    settings = settings or ModelSettings()
+    rules, settings = rules or Rules(), settings or ModelSettings()
     planned = {p.junction: p for p in plan.controllers}
     plans = {j.id: planned.get(j.id, j.running) for j in network.junctions}
-    demands = demands_of(network, demand, settings)
+    demands = demands_of(network, demand, rules)
     objective, persons_h, delay = 0.0, 0.0, 0.0
     figures: list[MovementFigures] = []
     for cycle_s in sorted({p.cycle_s for p in plans.values()}):
         together = {j: p for j, p in plans.items() if p.cycle_s == cycle_s}
-        built = fixed_network(network, demands, together, settings)
+        built = fixed_network(network, demands, together, settings, coordinate=rules.coordinated)
         solution = solve(built.model, SolveOptions(mip_gap=1e-6, node_limit=100_000))
         objective += solution.objective or 0.0
         for case in built.cases.values():
@@ -43,11 +50,9 @@ def evaluate(network: Network, demand: Demand, plan: NetworkPlan, settings: Mode
     return Evaluation(objective, delay / persons_h if persons_h else 0.0, tuple(figures))
 
 
-def demands_of(network: Network, demand: Demand, settings: ModelSettings) -> dict[str, JunctionDemand]:
-    """Demand per junction."""
-    return {
-        j.id: junction_demand(j, demand, settings.bus_weight, settings.pedestrian_weight) for j in network.junctions
-    }
+def demands_of(network: Network, demand: Demand, rules: Rules) -> dict[str, JunctionDemand]:
+    """Demand per junction, with the weights of the rules."""
+    return {j.id: junction_demand(j, demand, rules) for j in network.junctions}
 
 
 def fixed_network(
@@ -55,14 +60,14 @@ def fixed_network(
     demands: Mapping[str, JunctionDemand],
     plans: Mapping[str, ControllerPlan],
     settings: ModelSettings,
+    *,
+    coordinate: bool = True,
 ) -> NetworkModel:
     """The model of plans of one common cycle, with nothing to choose."""
     forms = {j: (plan_form(p),) for j, p in plans.items()}
     offsets = {j: sequence_start_s(p) for j, p in plans.items()}
     cycle_s = next(iter(plans.values())).cycle_s
-    return build_network(
-        network, demands, forms, cycle_s, settings, offsets, fixed=True, coordinate=settings.coordinate
-    )
+    return build_network(network, demands, forms, cycle_s, settings, offsets, fixed=True, coordinate=coordinate)
 
 
 def movement_figures(built: NetworkModel, case: JunctionCase) -> list[MovementFigures]:

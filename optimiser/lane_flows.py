@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from optimiser.demand import Demand
+from optimiser.rules import Rules
 from optimiser.signals import Junction, Lane, Movement
 
 _SWEEPS = 60
@@ -17,7 +18,8 @@ _SWEEPS = 60
 
 @dataclass(frozen=True)
 class MovementFlow:
-    """One movement with its demand. `persons_h` are all people in it, buses' passengers included."""
+    """One movement with its demand. `persons_h` are all people in it, buses' passengers included, times
+    the weights of the engineer's rules."""
 
     movement: Movement
     flow_veh_h: float
@@ -73,11 +75,9 @@ class JunctionDemand:
         return max((loads.get(lane, 0.0) for lane in movement.lanes), default=0.0)
 
 
-def junction_demand(
-    junction: Junction, demand: Demand, bus_weight: float = 1.0, pedestrian_weight: float = 1.0
-) -> JunctionDemand:
-    """Demand of `junction`, with an even use of the lanes that each movement may use."""
-    flows = _movement_flows(junction, demand, bus_weight)
+def junction_demand(junction: Junction, demand: Demand, rules: Rules) -> JunctionDemand:
+    """Demand of `junction`, with an even use of the lanes that movements may use, and persons weighed by `rules`."""
+    flows = _movement_flows(junction, demand, rules)
     nominal = nominal_lane_flows(junction, {f.movement.id: f.flow_veh_h for f in flows})
     by_id = {flow.movement.id: flow for flow in flows}
     lanes = tuple(
@@ -86,18 +86,19 @@ def junction_demand(
     walks: dict[str, float] = defaultdict(float)
     for walk in demand.pedestrian_flows:
         if walk.junction == junction.id:
-            walks[walk.group] += walk.flow_pax_h * pedestrian_weight
+            weight = rules.weights.pedestrian * rules.group_weight(junction.id, walk.group)
+            walks[walk.group] += walk.flow_pax_h * weight
     period_h = max(demand.end_s - demand.begin_s, 60.0) / 3600
     return JunctionDemand(junction, period_h, flows, lanes, nominal, dict(sorted(walks.items())))
 
 
-def _movement_flows(junction: Junction, demand: Demand, bus_weight: float) -> tuple[MovementFlow, ...]:
+def _movement_flows(junction: Junction, demand: Demand, rules: Rules) -> tuple[MovementFlow, ...]:
     buses: dict[str, float] = defaultdict(float)
     aboard: dict[str, float] = defaultdict(float)
     for bus in demand.bus_flows:
         if bus.junction == junction.id:
             buses[bus.movement] += bus.buses_h
-            aboard[bus.movement] += bus.buses_h * bus.load_pax * bus_weight
+            aboard[bus.movement] += bus.buses_h * bus.load_pax * rules.weights.bus * rules.line_weight(bus.line)
     wanted = {f.movement: f for f in demand.turning_flows if f.junction == junction.id}
     lanes = {lane.id for lane in junction.lanes}
     found = []
@@ -106,8 +107,9 @@ def _movement_flows(junction: Junction, demand: Demand, bus_weight: float) -> tu
         flow_veh_h = max(flow.flow_veh_h if flow else 0.0, buses[movement.id])
         if flow_veh_h <= 0 or not any(lane in lanes for lane in movement.lanes):
             continue
-        cars_h = (flow_veh_h - buses[movement.id]) * (flow.occupancy_pax if flow else 1.0)
-        found.append(MovementFlow(movement, flow_veh_h, max(cars_h + aboard[movement.id], 1e-3)))
+        cars_h = (flow_veh_h - buses[movement.id]) * (flow.occupancy_pax if flow else 1.0) * rules.weights.vehicle
+        weight = rules.group_weight(junction.id, movement.group) * rules.approach_weight(junction.id, movement.approach)
+        found.append(MovementFlow(movement, flow_veh_h, max(weight * (cars_h + aboard[movement.id]), 1e-3)))
     return tuple(found)
 
 

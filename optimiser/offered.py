@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection
 
 from optimiser.formulation.limits import broken_by_structure
+from optimiser.rules import Rules
 from optimiser.settings import ModelSettings
 from optimiser.signals import Junction, Network
 from optimiser.stage_forms import SequenceForm, sequence_form
@@ -24,15 +26,17 @@ def running_durations_s(junction: Junction) -> tuple[float, ...]:
     )
 
 
-def candidate_cycles_s(network: Network, free: Mapping[str, object], settings: ModelSettings) -> tuple[float, ...]:
-    """Cycles to try: those of the settings, else a grid over what some junction allows, with all running ones."""
-    if settings.cycles_s:
-        return tuple(sorted(set(settings.cycles_s)))
+def candidate_cycles_s(
+    network: Network, free: Collection[str], rules: Rules, settings: ModelSettings
+) -> tuple[float, ...]:
+    """Cycles to try: those that the rules name, else a grid over what some junction allows, with all running ones."""
+    if rules.cycles_s:
+        return rules.cycles_s
     junctions = [j for j in network.junctions if j.id in free]
     if not junctions:
         return ()
     low_s, high_s = min(j.min_cycle_s for j in junctions), max(j.max_cycle_s for j in junctions)
-    steps = int((high_s - low_s) // settings.cycle_step_s)
-    grid = {low_s + i * settings.cycle_step_s for i in range(steps + 1)}
+    first_s = -(-low_s // settings.cycle_step_s) * settings.cycle_step_s
+    grid = {first_s + i * settings.cycle_step_s for i in range(int((high_s - first_s) // settings.cycle_step_s) + 1)}
     running = {j.running.cycle_s for j in junctions if j.running.cycle_s.is_integer()}
-    return tuple(sorted(grid | running))
+    return tuple(sorted(c for c in grid | running | {float(math.ceil(low_s))} if low_s <= c <= high_s))

@@ -38,8 +38,9 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Candidate:
-    """The best plan found at one cycle: `cycle_s` 0 means each junction at its own."""
+    """The best plan found in one way: `name` is its common cycle, or how cycles were chosen (`cycle_s` is then 0)."""
 
+    name: str
     cycle_s: float
     plan: NetworkPlan
     objective: float
@@ -72,8 +73,9 @@ class OptimisationResult:
 
     `status`: optimal (within the gap asked for), node_limit, time_limit (HiGHS's clock was the last resort: another run
     may give another plan), cancelled, or fallback (no plan found; `plan` is the best known one and `notes` say why).
-    `alternatives` are the best plans of the other cycles, best first. `running` and `webster` are the model's word on
-    the running program and on Webster's plan. Objectives are persons * s / h."""
+    `candidates` are the best plans of each way tried (common cycles, own cycles, Webster), best by the model first.
+    `running` is the model's word on the running programs, `webster` its objective for Webster's plan (None where that
+    keeps not all limits). `bound` is a bound over the cycles and stage orders tried. Objectives are persons * s / h."""
 
     plan: NetworkPlan
     cycles_s: dict[str, float]
@@ -85,9 +87,14 @@ class OptimisationResult:
     formulation: str
     evaluation: Evaluation
     running: Evaluation
-    alternatives: tuple[Candidate, ...]
+    webster: float | None
     candidates: tuple[Candidate, ...]
     notes: tuple[str, ...]
     log: tuple[SolveLog, ...]
     build_s: float
     solve_s: float
+
+    @property
+    def alternatives(self) -> tuple[Candidate, ...]:
+        """Candidates other than the plan itself, best by the model first."""
+        return tuple(c for c in self.candidates if c.plan != self.plan)

@@ -9,21 +9,19 @@ from dataclasses import dataclass
 class ModelSettings:
     """Constants of the model. Sources stand in `formulation/`.
 
-    `cycles_s`: candidate cycles; empty = a grid within the junctions' limits and the running cycle.
+    `cycle_step_s`: grid of candidate cycles within the junctions' limits, where the rules name none.
     `common_cycles`: how many common cycles the network is solved at.
-    `orders`: stage orders per junction offered to the network model, the running one included.
+    `orders`: stage orders per junction offered to the network model, the running one included, chosen among
+    `most_generated` generated ones.
     `critical_gap_s`, `follow_up_s`, `sneakers_veh`: gap acceptance of permissive turns (HCM 2010, 18-28 and 31).
     `delay_parameter_k`: 0.5 for fixed-time control (HCM 2010, 18-45).
     `dispersion`: alpha * beta of Robertson (1969), 0.35 * 0.8. `reserve_weight`: price of 1 % of the flow above
     `reserve_saturation` of capacity, as a share of that flow's persons, in s. `node_limit` ends HiGHS
     deterministically, `time_limit_s` as the last resort that the result names."""
 
-    cycles_s: tuple[float, ...] = ()
     cycle_step_s: float = 10.0
     orders: int = 4
-    vehicle_weight: float = 1.0
-    bus_weight: float = 1.0
-    pedestrian_weight: float = 1.0
+    most_generated: int = 12
     critical_gap_s: float = 4.5
     follow_up_s: float = 2.5
     sneakers_veh: float = 2.0
@@ -31,9 +29,8 @@ class ModelSettings:
     dispersion: float = 0.28
     reserve_saturation: float = 0.9
     reserve_weight: float = 1.0
-    coordinate: bool = True
-    common_cycles: int = 5
-    mip_gap: float = 0.01
-    node_limit: int = 2000
+    common_cycles: int = 4
+    mip_gap: float = 0.02
+    node_limit: int = 400
     time_limit_s: float = 120.0
     seed: int = 1

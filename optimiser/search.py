@@ -1,0 +1,144 @@
+"""Solving junctions one by one: which stage orders are worth offering, and what each cycle costs each junction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from optimiser.errors import InfeasibleError
+from optimiser.formulation.limits import broken_by_structure
+from optimiser.infeasibility import conflicts_of
+from optimiser.lane_flows import JunctionDemand
+from optimiser.network_model import Choice, NetworkModel, build_network, read_choices, solve_network
+from optimiser.offered import offered_forms
+from optimiser.result import SolveLog
+from optimiser.rules import Rules
+from optimiser.sequences import stage_orders
+from optimiser.settings import ModelSettings
+from optimiser.signals import Junction, Network
+from optimiser.solve import Solution, SolveOptions
+from optimiser.stage_forms import SequenceForm, sequence_form
+from optimiser.timeline import sequence_start_s
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Alone:
+    """One junction solved by itself at one cycle."""
+
+    choice: Choice
+    objective: float
+    bound: float
+    ended: str
+
+
+@dataclass
+class Search:
+    """What one optimisation works on and knows so far. `alone` is by (junction, cycle in s)."""
+
+    network: Network
+    demands: Mapping[str, JunctionDemand]
+    rules: Rules
+    settings: ModelSettings
+    progress: Progress | None
+    cancelled: Callable[[], bool] | None
+    forms: dict[str, tuple[SequenceForm, ...]] = field(default_factory=dict)
+    alone: dict[tuple[str, float], Alone] = field(default_factory=dict)
+    log: list[SolveLog] = field(default_factory=list)
+    done: int = 0
+    steps: int = 1
+
+    @property
+    def free(self) -> tuple[Junction, ...]:
+        """Junctions that may be retimed."""
+        return tuple(j for j in self.network.junctions if not j.locked)
+
+    @property
+    def running_s(self) -> dict[str, float]:
+        """Present offset of second 0 of each junction's sequence, s."""
+        return {j.id: sequence_start_s(j.running) for j in self.network.junctions}
+
+    def stopped(self) -> bool:
+        """Whether the caller wants no more."""
+        return self.cancelled is not None and self.cancelled()
+
+    def step(self, what: str) -> None:
+        """Tells the caller that one more piece of work begins."""
+        self.done += 1
+        if self.progress is not None:
+            self.progress(min(self.done, self.steps), self.steps, what)
+
+    def solve(self, what: str, built: NetworkModel, *, warm: bool, cutoff: float | None = None) -> Solution:
+        """Solves one model and logs it."""
+        s = self.settings
+        options = SolveOptions(s.mip_gap, s.node_limit, s.time_limit_s, s.seed, cutoff)
+        solution = solve_network(built, options, warm=warm, cancelled=self.cancelled)
+        self.log.append(
+            SolveLog(
+                what,
+                solution.ended,
+                solution.rows,
+                solution.columns,
+                solution.nodes,
+                built.build_s + solution.build_s,
+                solution.solve_s,
+            )
+        )
+        return solution
+
+
+def offer_orders(search: Search) -> None:
+    """Fills `forms`: the listed sequences of each free junction, and the generated orders that look best at its running
+    cycle, `settings.orders` in all."""
+    for junction in search.free:
+        search.step(f"stage orders of {junction.id}")
+        listed = list(offered_forms(junction))
+        generated = stage_orders(
+            junction, search.rules.forbidden_sequences(junction.id), search.settings.most_generated
+        )
+        forms = [sequence_form(junction, sequence) for sequence in generated]
+        feasible = [form for form in forms if not broken_by_structure(junction, form)]
+        room = max(search.settings.orders - len(listed), 0 if listed else 1)
+        if feasible and room and not search.stopped():
+            listed += _best_orders(search, junction, feasible)[:room]
+        search.forms[junction.id] = tuple(listed)
+
+
+def _best_orders(search: Search, junction: Junction, forms: list[SequenceForm]) -> list[SequenceForm]:
+    """Forms by what the junction alone costs with each; those that cannot fill the running cycle come last."""
+    cycle_s = min(max(round(junction.running.cycle_s), junction.min_cycle_s), junction.max_cycle_s)
+    ranked = []
+    for number, form in enumerate(forms):
+        built = build_network(
+            search.network, search.demands, {junction.id: (form,)}, cycle_s, search.settings, search.running_s
+        )
+        solution = search.solve(f"{junction.id}, order {form.id}", built, warm=False)
+        objective = float("inf") if solution.objective is None else solution.objective
+        ranked.append((objective, number))
+    return [forms[number] for _, number in sorted(ranked)]
+
+
+def solve_alone(search: Search, cycles_s: tuple[float, ...]) -> None:
+    """Fills `alone`: every free junction at every cycle it allows.
+
+    Raises InfeasibleError for junctions that no cycle suits."""
+    running = search.running_s
+    for junction in search.free:
+        for cycle_s in cycles_s:
+            search.step(f"{junction.id} at {cycle_s:g} s")
+            if search.stopped():
+                return
+            if not junction.min_cycle_s <= cycle_s <= junction.max_cycle_s or not search.forms[junction.id]:
+                continue
+            forms = {junction.id: search.forms[junction.id]}
+            built = build_network(search.network, search.demands, forms, cycle_s, search.settings, running)
+            solution = search.solve(f"{junction.id} at {cycle_s:g} s", built, warm=False)
+            if solution.objective is not None:
+                choice = replace(read_choices(built)[junction.id], offset_s=round(running[junction.id]) % cycle_s)
+                found = Alone(choice, solution.objective, solution.bound, solution.ended)
+                search.alone[junction.id, cycle_s] = found
+    impossible = [j for j in search.free if not any(key[0] == j.id for key in search.alone)]
+    if impossible:
+        conflicts = tuple(c for j in impossible for c in conflicts_of(j, cycles_s))
+        raise InfeasibleError("no plan keeps all limits: " + "; ".join(conflicts), conflicts)

@@ -1,0 +1,112 @@
+"""Stage orders a junction could run beside its own: permutations, and orders that leave stages out.
+
+Interstages come from the intergreen matrix, staggered as in RiLSA 2015, 2.6: every group ends as late and starts as
+early as its intergreens to the others allow. Where the running program already leads from one stage to the next, its
+own interstage is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, pairwise, permutations
+
+from optimiser.signals import Interstage, Junction, Right, Stage, StageSequence
+
+MOST_PERMUTED = 5
+"""More stages than this keep their order, of which one or two may be left out."""
+
+
+def stage_orders(
+    junction: Junction,
+    forbidden: frozenset[tuple[str, str]] = frozenset(),
+    kept: tuple[str, ...] = (),
+    most: int = 24,
+) -> tuple[StageSequence, ...]:
+    """Up to `most` sequences that the junction does not list yet, those with the shortest interstages first.
+
+    `forbidden` are pairs of stages that must not follow each other, `kept` stages that no order may leave out. Whether all limits can be kept is not checked."""
+    known = {_turned(sequence.stages) for sequence in junction.sequences}
+    found: dict[tuple[str, ...], StageSequence] = {}
+    for order in _orders(junction):
+        if not set(kept) <= set(order):
+            continue
+        turned = _turned(order)
+        if turned in known or turned in found or forbidden & set(pairwise((*order, order[0]))):
+            continue
+        found[turned] = _sequence(junction, order)
+    ranked = sorted(found.values(), key=lambda s: (sum(i.duration_s for i in s.interstages), s.id))
+    return tuple(ranked[:most])
+
+
+def interstage(junction: Junction, from_stage: Stage, to_stage: Stage) -> Interstage:
+    """The shortest change between two stages that keeps the intergreens between groups that end and groups that start.
+
+    A group that goes on and becomes protected waits for the intergreens as a start does; one that becomes permissive
+    does so at once."""
+    before, after = from_stage.greens, to_stage.greens
+    needed = _needed(junction)
+    red_amber_s = {group.id: group.red_amber_s for group in junction.groups}
+    ending = [g for g in sorted(before) if g not in after]
+    entering = [g for g in sorted(after) if g not in before or _rises(before[g], after[g])]
+    on_s = {
+        g: max([needed.get((c, g), 0.0) for c in ending], default=0.0) if g in before
+        else max([needed.get((c, g), 0.0) for c in ending] + [red_amber_s[g]])
+        for g in entering
+    }  # fmt: skip
+    off_s = {}
+    for c in ending:
+        slack = [on_s[g] - needed[c, g] for g in entering if (c, g) in needed]
+        off_s[c] = max(0.0, min(slack, default=0.0))
+    on_s |= {g: 0.0 for g in sorted(before) if g in after and before[g] is not after[g] and g not in on_s}
+    duration_s = max([*on_s.values(), *off_s.values()], default=0.0)
+    return Interstage(from_stage=from_stage.id, to_stage=to_stage.id, duration_s=duration_s, off_s=off_s, on_s=on_s)
+
+
+def _orders(junction: Junction) -> Iterator[tuple[str, ...]]:
+    """Cyclic orders of subsets of the stages, each starting with its first stage, in which every group gets green."""
+    running = junction.sequences[0].stages if junction.sequences else tuple(stage.id for stage in junction.stages)
+    names = list(dict.fromkeys(running))
+    greens = {stage.id: set(stage.greens) for stage in junction.stages}
+    wanted = set().union(*(greens[name] for name in names)) if names else set()
+    smallest = 2 if len(names) <= MOST_PERMUTED else max(2, len(names) - 2)
+    for size in range(len(names), smallest - 1, -1):
+        for kept in combinations(names, size):
+            if set().union(*(greens[name] for name in kept)) != wanted:
+                continue
+            yield kept
+            if len(names) <= MOST_PERMUTED:
+                yield from ((kept[0], *rest) for rest in permutations(kept[1:]) if rest != kept[1:])
+
+
+def _turned(order: tuple[str, ...]) -> tuple[str, ...]:
+    """The same cyclic order, starting with its least stage."""
+    return min(order[i:] + order[:i] for i in range(len(order)))
+
+
+def _sequence(junction: Junction, order: tuple[str, ...]) -> StageSequence:
+    stages = {stage.id: stage for stage in junction.stages}
+    running = {(i.from_stage, i.to_stage): i for s in junction.sequences for i in s.interstages}
+    changes = []
+    for first, second in pairwise((*order, order[0])):
+        known = running.get((first, second))
+        changes.append(known if known is not None else interstage(junction, stages[first], stages[second]))
+    return StageSequence(id="-".join(order), stages=order, interstages=tuple(changes))
+
+
+def _needed(junction: Junction) -> dict[tuple[str, str], float]:
+    """Least time from the end of one group to the start of another, by (clearing, entering), s.
+
+    Conflicts without an intergreen take the clearing group's amber."""
+    needed = {(i.clearing, i.entering): i.seconds for i in junction.intergreens}
+    amber_s = {group.id: group.amber_s for group in junction.groups}
+    clearance_s = {rule.group: rule.clearance_s for rule in junction.pedestrians}
+    for conflict in junction.conflicts:
+        for clearing, entering in ((conflict.first, conflict.second), (conflict.second, conflict.first)):
+            least_s = 0.0 if conflict.yields == entering else clearance_s.get(clearing, 0.0)
+            known_s = needed.get((clearing, entering), amber_s.get(clearing, 0.0))
+            needed[clearing, entering] = max(known_s, least_s)
+    return {pair: float(-(-seconds // 1)) for pair, seconds in needed.items()}
+
+
+def _rises(before: Right, after: Right) -> bool:
+    return after is Right.PROTECTED and before is not Right.PROTECTED
