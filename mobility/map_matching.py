@@ -9,6 +9,7 @@ The Viterbi recursion runs over the points of all tracks at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,12 @@ import polars as pl
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-PIECE_M = 25.0
+PIECE_M = 100.0
 CANDIDATES = 6
 MAX_SPEED_M_S = 35.0
-CELL_STRIDE = 1 << 21
+CELL_STRIDE = 1 << 20
+PATTERN_STRIDE = 1 << 41
+BATCH_POINTS = 250_000
 
 
 @dataclass(frozen=True)
@@ -43,27 +46,11 @@ def match_to_paths(points: pl.DataFrame, paths: pl.DataFrame, model: MatchingMod
     `points`: track, order (Int64, rising along a track), pattern_id, x_m, y_m, at_s (seconds; null where time says
     nothing). `paths`: pattern_id, path_m, x_m, y_m. Returns track, order, path_m, offset_m for the points within
     `radius_m` of their path, sorted by track and order; the others are left out."""
-    candidates = _candidates(points, paths, model)
-    if candidates.is_empty():
-        return (
-            points.select("track", "order")
-            .clear()
-            .with_columns(
-                pl.lit(None, dtype=pl.Float64).alias("path_m"), pl.lit(None, dtype=pl.Float64).alias("offset_m")
-            )
-        )
-    wide = (
-        candidates.group_by("track", "order")
-        .agg(
-            pl.col("x_m", "y_m", "at_s").first(),
-            pl.col("path_m", "offset_m").sort_by("offset_m", "path_m").head(CANDIDATES),
-        )
-        .sort("track", "order")
-    )
-    chosen_m, chosen_offset = _viterbi(wide, model)
-    return wide.select("track", "order").with_columns(
-        pl.Series("path_m", chosen_m), pl.Series("offset_m", chosen_offset)
-    )
+    ordered = points.sort("track", "order")
+    pieces = _indexed_pieces(paths, model)
+    numbered = ordered.join(pieces.patterns, on="pattern_id", how="left", maintain_order="left")
+    batches = [_match_batch(batch, pieces.by_cell, model) for batch in _batches(numbered)]
+    return pl.concat([batch.select("track", "order", "path_m", "offset_m") for batch in batches])
 
 
 def place_stops(order: pl.DataFrame, paths: pl.DataFrame) -> pl.DataFrame:
@@ -98,49 +85,103 @@ def place_stops(order: pl.DataFrame, paths: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _candidates(points: pl.DataFrame, paths: pl.DataFrame, model: MatchingModel) -> pl.DataFrame:
-    """Local minima of the distance from each point to its path: track, order, x_m, y_m, at_s, path_m, offset_m."""
-    cell_m = model.radius_m + PIECE_M
-    pieces = _pieces(paths).with_columns(
-        ((pl.col("x0") + pl.col("dx") / 2) / cell_m).floor().cast(pl.Int64).alias("cx"),
-        ((pl.col("y0") + pl.col("dy") / 2) / cell_m).floor().cast(pl.Int64).alias("cy"),
-    )
+@dataclass(frozen=True)
+class _IndexedPieces:
+    """`by_cell`: pieces of path under each cell from which they may be in reach (key: pattern and cell); `patterns`:
+    pattern_id, pattern_number."""
+
+    by_cell: pl.DataFrame
+    patterns: pl.DataFrame
+
+
+def _indexed_pieces(paths: pl.DataFrame, model: MatchingModel) -> _IndexedPieces:
+    cell_m = model.radius_m + PIECE_M / 2
+    patterns = paths.select(pl.col("pattern_id").unique().sort()).with_row_index("pattern_number")
     around = pl.DataFrame({"i": [-1, 0, 1]}).join(pl.DataFrame({"j": [-1, 0, 1]}), how="cross")
-    indexed = pieces.join(around, how="cross").with_columns(
-        ((pl.col("cx") + pl.col("i")) * CELL_STRIDE + pl.col("cy") + pl.col("j")).alias("cell")
+    by_cell = (
+        _pieces(paths)
+        .join(patterns, on="pattern_id")
+        .join(around, how="cross")
+        .with_columns(
+            _cell_key(
+                ((pl.col("x0") + pl.col("dx") / 2) / cell_m).floor() + pl.col("i"),
+                ((pl.col("y0") + pl.col("dy") / 2) / cell_m).floor() + pl.col("j"),
+            )
+        )
+        .select("key", "piece", "x0", "y0", "dx", "dy", "length_m", "m0")
     )
+    return _IndexedPieces(by_cell, patterns)
+
+
+def _cell_key(column: pl.Expr, row: pl.Expr) -> pl.Expr:
+    """Pattern and cell of the plane as one Int64, so that the join needs one plain key."""
+    cell = column.cast(pl.Int64) * CELL_STRIDE + row.cast(pl.Int64)
+    return (pl.col("pattern_number").cast(pl.Int64) * PATTERN_STRIDE + cell).alias("key")
+
+
+def _batches(points: pl.DataFrame) -> list[pl.DataFrame]:
+    """Whole tracks, about BATCH_POINTS points at once: memory does not grow with the day."""
+    starts, lengths = _tracks(points["track"])
+    edges, begin = [0], 0
+    for start, length in sorted(zip(starts.tolist(), lengths.tolist(), strict=True)):
+        if start + length - begin > BATCH_POINTS and start > begin:
+            edges.append(start)
+            begin = start
+    return [points.slice(a, b - a) for a, b in pairwise([*edges, points.height])]
+
+
+def _match_batch(points: pl.DataFrame, by_cell: pl.DataFrame, model: MatchingModel) -> pl.DataFrame:
+    """The points of a batch that are near their path, with path_m and offset_m; sorted as they came."""
+    numbered = points.with_row_index("point")
+    candidates = _candidates(numbered, by_cell, model)
+    near = numbered.filter(pl.col("point").is_in(candidates["point"].unique().implode()))
+    if near.is_empty():
+        nothing = pl.lit(None, dtype=pl.Float64)
+        return near.with_columns(nothing.alias("path_m"), nothing.alias("offset_m"))
+    rank = candidates.with_columns(
+        pl.int_range(pl.len(), dtype=pl.Int64).over("point").alias("rank"), pl.col("point").rle_id().alias("row")
+    ).filter(pl.col("rank") < CANDIDATES)
+    cells = (rank["row"].to_numpy(), rank["rank"].to_numpy())
+    place = np.full((near.height, CANDIDATES), np.nan)
+    offset = np.full((near.height, CANDIDATES), np.nan)
+    place[cells], offset[cells] = rank["path_m"].to_numpy(), rank["offset_m"].to_numpy()
+    chosen_m, chosen_offset = _viterbi(near, place, offset, model)
+    return near.with_columns(pl.Series("path_m", chosen_m), pl.Series("offset_m", chosen_offset))
+
+
+def _candidates(points: pl.DataFrame, by_cell: pl.DataFrame, model: MatchingModel) -> pl.DataFrame:
+    """Local minima of the distance from each point to its path, nearest first: point, path_m, offset_m."""
+    cell_m = model.radius_m + PIECE_M / 2
     along = ((pl.col("x_m") - pl.col("x0")) * pl.col("dx") + (pl.col("y_m") - pl.col("y0")) * pl.col("dy")) / (
         pl.col("length_m") ** 2
     )
+    t = along.clip(0.0, 1.0)
+    off_x = pl.col("x0") + t * pl.col("dx") - pl.col("x_m")
+    off_y = pl.col("y0") + t * pl.col("dy") - pl.col("y_m")
     near = (
-        points.with_row_index("point")
-        .with_columns(
-            (
-                (pl.col("x_m") / cell_m).floor().cast(pl.Int64) * CELL_STRIDE
-                + (pl.col("y_m") / cell_m).floor().cast(pl.Int64)
-            ).alias("cell")
-        )
-        .join(indexed, on=["pattern_id", "cell"])
-        .with_columns(along.clip(0.0, 1.0).alias("t"))
-        .with_columns(
-            (
-                (pl.col("x0") + pl.col("t") * pl.col("dx") - pl.col("x_m")) ** 2
-                + (pl.col("y0") + pl.col("t") * pl.col("dy") - pl.col("y_m")) ** 2
-            )
-            .sqrt()
-            .alias("offset_m"),
-            (pl.col("m0") + pl.col("t") * pl.col("length_m")).alias("path_m"),
+        points.lazy()
+        .select("point", "x_m", "y_m", _cell_key((pl.col("x_m") / cell_m).floor(), (pl.col("y_m") / cell_m).floor()))
+        .join(by_cell.lazy(), on="key")
+        .select(
+            "point",
+            "piece",
+            t.alias("t"),
+            (off_x**2 + off_y**2).sqrt().alias("offset_m"),
+            (pl.col("m0") + t * pl.col("length_m")).alias("path_m"),
         )
         .filter(pl.col("offset_m") <= model.radius_m)
         .sort("point", "piece")
+        .collect()
     )
-    same_before = (pl.col("point") == pl.col("point").shift(1)) & (pl.col("piece") - pl.col("piece").shift(1) == 1)
-    same_after = (pl.col("point") == pl.col("point").shift(-1)) & (pl.col("piece").shift(-1) - pl.col("piece") == 1)
-    before, after = pl.col("offset_m").shift(1), pl.col("offset_m").shift(-1)
-    lowest = (~same_before.fill_null(False) | (pl.col("offset_m") <= before)) & (
-        ~same_after.fill_null(False) | (pl.col("offset_m") < after)
-    )
-    return near.filter(lowest).select("track", "order", "x_m", "y_m", "at_s", "path_m", "offset_m")
+    before, after = pl.col("point").shift(1), pl.col("point").shift(-1)
+    follows = (before == pl.col("point")) & (pl.col("piece") - pl.col("piece").shift(1) == 1)
+    leads = (after == pl.col("point")) & (pl.col("piece").shift(-1) - pl.col("piece") == 1)
+    inside = (pl.col("t") > 0) & (pl.col("t") < 1)
+    # nearest at a corner: a minimum if both pieces that meet there are, kept once; or at an end of the path
+    at_corner = (pl.col("t") <= 0) & (~follows.fill_null(False) | (pl.col("t").shift(1) >= 1))
+    at_end = (pl.col("t") >= 1) & ~leads.fill_null(False)
+    lowest = inside | at_corner | at_end
+    return near.filter(lowest).select("point", "path_m", "offset_m").sort("point", "offset_m", "path_m")
 
 
 def _pieces(paths: pl.DataFrame) -> pl.DataFrame:
@@ -168,19 +209,14 @@ def _pieces(paths: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _padded(lists: pl.Series) -> Floats:
-    width = CANDIDATES
-    columns = [lists.list.get(i, null_on_oob=True).to_numpy() for i in range(width)]
-    return np.column_stack(columns).astype(np.float64)
+def _viterbi(points: pl.DataFrame, place: Floats, offset: Floats, model: MatchingModel) -> tuple[Floats, Floats]:
+    """Cheapest candidate of every point; one step of the recursion serves all tracks.
 
-
-def _viterbi(wide: pl.DataFrame, model: MatchingModel) -> tuple[Floats, Floats]:
-    """Cheapest candidate of every point; one step of the recursion serves all tracks."""
-    place, offset = _padded(wide["path_m"]), _padded(wide["offset_m"])
-    x, y, at = (wide[name].cast(pl.Float64).to_numpy() for name in ("x_m", "y_m", "at_s"))
+    `place`, `offset`: (points, CANDIDATES), NaN where a point has fewer."""
+    x, y, at = (points[name].cast(pl.Float64).to_numpy() for name in ("x_m", "y_m", "at_s"))
     cost = 0.5 * (offset / model.sigma_m) ** 2
     cost[np.isnan(cost)] = np.inf
-    starts, lengths = _tracks(wide["track"])
+    starts, lengths = _tracks(points["track"])
     best = np.zeros(place.shape, dtype=np.int64)
     for step in range(1, int(lengths.max())):
         now = starts[lengths > step] + step
