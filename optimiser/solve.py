@@ -64,7 +64,7 @@ def solve(
     Raises OptimiserError where HiGHS finds the model unbounded or fails."""
     started = perf_counter()
     form = LinearStandardFormCompiler().write(model, mixed_form=True)
-    highs = highspy.Highs()
+    highs = _quiet_highs()
     _set_options(highs, options)
     highs.passModel(_highs_model(form))
     if warm:
@@ -97,6 +97,17 @@ def solve(
         build_s=built - started,
         solve_s=perf_counter() - built,
     )
+
+
+def _quiet_highs() -> highspy.Highs:
+    """A solver that prints nothing. HiGHS prints its banner when its callbacks are set, which its constructor does
+    before any option can be: so output is turned off there."""
+
+    def silence_and_enable(highs: highspy.Highs) -> None:
+        highs.silent()
+        highspy.Highs.enableCallbacks(highs)
+
+    return type("QuietHighs", (highspy.Highs,), {"enableCallbacks": silence_and_enable})()
 
 
 def _set_options(highs: highspy.Highs, options: SolveOptions) -> None:
