@@ -10,7 +10,7 @@ queue detector sees vehicles that the loop does not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -176,11 +176,31 @@ def _constant_runs(series: Series) -> Iterator[tuple[int, int]]:
 def _is_credible(
     suspect: _Suspect, counts: DetectorCounts, nodes: dict[tuple[str, str], list[_Node]], links: tuple[LaneLink, ...]
 ) -> bool:
-    """Whether the lane itself speaks against the detector; a stuck one speaks for itself."""
-    if suspect.fault != "silent" or _lane_is_used(suspect, counts, links):
+    """Whether the lanes around speak against the detector: vehicles came, so some must have passed it. A lane where
+    none came either is empty, and one where they came until it was full is jammed: their loops are sound."""
+    if suspect.fault == "implausible" or suspect.detector.count_veh[suspect.first] > 0:
         return True
     in_a_node = bool(nodes.get((suspect.detector.kind, suspect.detector.lane)))
-    return in_a_node and _expected_veh(suspect, counts, links) >= LEAST_EXPECTED_VEH
+    late = replace(suspect, first=(suspect.first + suspect.last + 1) // 2)
+    return _vehicles_came(suspect, 1.0, in_a_node, counts, links) and _vehicles_came(
+        late, 0.5, in_a_node, counts, links
+    )
+
+
+def _vehicles_came(
+    suspect: _Suspect, part: float, in_a_node: bool, counts: DetectorCounts, links: tuple[LaneLink, ...]
+) -> bool:
+    """Whether at least `part` of the vehicles that make a witness were seen to come to the loop."""
+    lane, least_veh = suspect.detector.lane, part * MIN_IMBALANCE_VEH
+    usual = _usual_veh(suspect) >= least_veh
+    if suspect.detector.kind == "entry":
+        if lane in counts.queue:
+            return _seen(counts.queue, {lane}, suspect.mask) >= least_veh
+        return suspect.fault == "stuck" or usual
+    expected_veh = least_veh if usual or suspect.fault == "stuck" else part * LEAST_EXPECTED_VEH
+    if in_a_node and _expected_veh(suspect, counts, links) >= expected_veh:
+        return True
+    return _certain_veh(suspect, counts, links) >= least_veh
 
 
 def _testified(
@@ -212,18 +232,41 @@ def _testified(
     )
 
 
+def _usual_veh(suspect: _Suspect) -> float:
+    """Vehicles that the loop's own other intervals make likely in the suspect ones."""
+    own = np.delete(suspect.detector.count_veh, np.arange(suspect.first, suspect.last + 1))
+    own = own[~np.isnan(own)]
+    return float(np.mean(own)) * (suspect.last - suspect.first + 1) if own.size else 0.0
+
+
 def _expected_veh(suspect: _Suspect, counts: DetectorCounts, links: tuple[LaneLink, ...]) -> float:
-    """Vehicles that usual shares of turns would bring over an exit loop; 0 for an entry loop."""
-    if suspect.detector.kind == "entry":
-        return 0.0
+    """Vehicles that usual shares of turns would bring over an exit loop."""
     weights: dict[str, float] = {}
     for link in links:
         weights[link.from_lane] = weights.get(link.from_lane, 0.0) + prior_weight(link)
     return sum(
-        prior_weight(link) / weights[link.from_lane] * _seen(counts.entry, {link.from_lane}, suspect.mask)
+        prior_weight(link) / weights[link.from_lane] * _arriving(counts, link.from_lane, suspect.mask)
         for link in links
         if link.to_lane == suspect.detector.lane
     )
+
+
+def _arriving(counts: DetectorCounts, lane: str, within: slice) -> float:
+    """Vehicles on a lane by its loop or its queue detector, whichever saw more: the loop may be silent itself."""
+    return max(_seen(counts.entry, {lane}, within), _seen(counts.queue, {lane}, within))
+
+
+def _certain_veh(suspect: _Suspect, counts: DetectorCounts, links: tuple[LaneLink, ...]) -> float:
+    """Vehicles that must have passed an exit loop: from lanes that lead there alone, or that left its edge at the end
+    although no exit loop on it saw them (they change lanes along the edge, so the whole edge is compared)."""
+    lane, within = suspect.detector.lane, suspect.mask
+    feeding = {link.from_lane for link in links if link.to_lane == lane}
+    elsewhere = {link.from_lane for link in links if link.to_lane != lane}
+    edges = {link.to_edge for link in links if link.to_lane == lane}
+    lanes = {link.to_lane for link in links if link.to_edge in edges}
+    lanes |= {link.from_lane for link in links if link.from_edge in edges}
+    unexplained = _seen(counts.entry, lanes, within) - _seen(counts.exit, lanes, within)
+    return max(_seen(counts.entry, feeding - elsewhere, within), unexplained)
 
 
 def _balance_says(suspect: _Suspect, counts: DetectorCounts, node: _Node) -> int:
@@ -237,27 +280,6 @@ def _balance_says(suspect: _Suspect, counts: DetectorCounts, node: _Node) -> int
     if suspect.detector.count_veh[suspect.first] > 0:
         return 1
     return 1 if missing > 0 else -1
-
-
-def _lane_is_used(suspect: _Suspect, counts: DetectorCounts, links: tuple[LaneLink, ...]) -> bool:
-    """Others saw vehicles that must have passed this loop: an entry lane's queue detector, entry loops of lanes that
-    lead to this exit alone, loops at the end of the exit's edge; or the loop's own other counts make ten likely."""
-    detector, within = suspect.detector, suspect.mask
-    own = np.delete(detector.count_veh, np.arange(suspect.first, suspect.last + 1))
-    own = own[~np.isnan(own)]
-    if own.size and float(np.mean(own)) * (suspect.last - suspect.first + 1) >= MIN_IMBALANCE_VEH:
-        return True
-    if detector.kind == "entry":
-        return _seen(counts.queue, {detector.lane}, within) >= MIN_IMBALANCE_VEH
-    feeding = {link.from_lane for link in links if link.to_lane == detector.lane}
-    elsewhere = {link.from_lane for link in links if link.to_lane != detector.lane}
-    certain = _seen(counts.entry, feeding - elsewhere, within)
-    edges = {link.to_edge for link in links if link.to_lane == detector.lane}
-    lanes = {link.to_lane for link in links if link.to_edge in edges}
-    lanes |= {link.from_lane for link in links if link.from_edge in edges}
-    # Vehicles change lanes along an edge: what left it must have entered it, by whichever lane.
-    unexplained = _seen(counts.entry, lanes, within) - _seen(counts.exit, lanes, within)
-    return max(certain, unexplained) >= MIN_IMBALANCE_VEH
 
 
 def _seen(detectors: dict[str, Detector], lanes: set[str], within: slice) -> float:
