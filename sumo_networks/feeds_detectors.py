@@ -87,6 +87,9 @@ def write_detector_counts(detectors: tuple[Detector, ...], output: Path, path: P
     `count_veh` is what came on the loop (`entry`, `queue`) or passed it whole (`exit`) in the interval;
     `occupancy_pct` the share of time it was covered, of a lane area the mean share of its length; the jam lengths
     (m, lane areas only) are SUMO's meanMaxJamLengthInMeters and maxJamLengthInMeters."""
+    if not detectors:
+        # A net without signals: SUMO wrote no such file.
+        return write_csv(path, DETECTOR_COLUMNS, ())
     known = {_id(number): detector for number, detector in enumerate(detectors)}
     rows = sorted(
         (row for element in elements(output, "interval") for row in _row(known, element)),

@@ -12,7 +12,7 @@ import numpy as np
 
 from sumo_networks.errors import ScenarioError
 from sumo_networks.feeds_format import FeedClock, write_csv
-from sumo_networks.feeds_run import Bus
+from sumo_networks.feeds_run import Recording
 from sumo_networks.georeference import Georeference
 from sumo_networks.sumo_xml import elements
 
@@ -60,22 +60,19 @@ class _Receiver:
 
 def write_vehicle_locations(
     path: Path,
-    positions: Path,
-    buses: dict[str, Bus],
+    recording: Recording,
     quality: GpsQuality,
     place: Georeference,
     clock: FeedClock,
     random: np.random.Generator,
 ) -> int:
-    """Write vehicle_locations.csv from SUMO's FCD output, in order of time and vehicle; returns the number of pings.
+    """Write vehicle_locations.csv from a recording's positions, by time and vehicle; returns the number of pings.
 
     Speed is m/s, heading degrees clockwise from north; the vehicle is on the trip of its own id."""
     day = clock.service_date.isoformat()
 
     def rows() -> Iterator[tuple[str | int | float, ...]]:
-        for number, (time_s, bus, x, y, speed, heading) in enumerate(
-            _pings(positions, buses, quality, random), start=1
-        ):
+        for number, (time_s, bus, x, y, speed, heading) in enumerate(_pings(recording, quality, random), start=1):
             lon, lat = place.to_lon_lat(x, y)
             stamp = clock.timestamp(time_s)
             yield f"p{number:07d}", day, stamp, bus, bus, f"{lat:.6f}", f"{lon:.6f}", f"{speed:.1f}", round(heading)
@@ -84,17 +81,17 @@ def write_vehicle_locations(
 
 
 def _pings(
-    positions: Path, buses: dict[str, Bus], quality: GpsQuality, random: np.random.Generator
+    recording: Recording, quality: GpsQuality, random: np.random.Generator
 ) -> Iterator[tuple[float, str, float, float, float, float]]:
     receivers: dict[str, _Receiver] = {}
     keep = math.exp(-quality.interval_s / _CORRELATION_S)
     fresh_m = quality.noise_m * math.sqrt(1 - keep * keep)
     start_gap = quality.gap_share / (_MEAN_GAP_PINGS * (1 - quality.gap_share))
-    for step in elements(positions, "timestep"):
+    for step in elements(recording.positions, "timestep"):
         seen = sorted((vehicle for vehicle in step.iter("vehicle")), key=lambda vehicle: vehicle.get("id", ""))
         for vehicle in seen:
             bus = vehicle.get("id", "")
-            if bus not in buses:
+            if bus not in recording.buses:
                 continue
             receiver = receivers.get(bus)
             east, north = random.standard_normal(2).tolist()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from sumo_networks.feeds_detectors import DETECTOR_INTERVAL_S, Detector, write_detectors
 from sumo_networks.feeds_net import FeedNet
 from sumo_networks.feeds_planned import PlannedStop, read_planned_stops
 from sumo_networks.scenario import Scenario
@@ -68,10 +69,11 @@ class Recording:
 
 
 def run_scenario(
-    scenario: Scenario, net: FeedNet, detectors: Path, folder: Path, seed: int, gps_interval_s: int, interval_s: int
+    scenario: Scenario, net: FeedNet, detectors: tuple[Detector, ...], folder: Path, seed: int, gps_interval_s: int
 ) -> Recording:
-    """Run the scenario once in `folder` and read what SUMO wrote there. `detectors` is the additional file with the
-    detectors, which write into `folder`/detectors.xml. Raises SimulationError, ScenarioError."""
+    """Run the scenario once in `folder`, with the detectors, and read what SUMO wrote there.
+
+    Raises SimulationError, ScenarioError."""
     positions, routes = folder / "fcd.xml", folder / "vehroutes.xml"
     options = {
         "vehroute-output": str(routes),
@@ -90,14 +92,16 @@ def run_scenario(
         options["device.fcd.explicit"] = ids
     elif not ids:
         options["device.fcd.probability"] = "0"
+    counts = folder / "detectors.xml"
+    write_detectors(detectors, folder / "feed_detectors.add.xml", counts)
     recorded = replace(
         scenario,
         options=tuple(sorted((dict(scenario.options) | options).items())),
-        additionals=(*scenario.additionals, detectors),
+        additionals=(*scenario.additionals, folder / "feed_detectors.add.xml"),
     )
     simulate(recorded, seed, folder, record=Record.TRIPS)
-    buses, crossings = _read_vehicles(routes, net, scenario, demand, interval_s)
-    return Recording(buses, _read_rides(routes, buses), crossings, positions, folder / "detectors.xml")
+    buses, crossings = _read_vehicles(routes, net, scenario, demand)
+    return Recording(buses, _read_rides(routes, buses), crossings, positions, counts)
 
 
 def _bus_ids(scenario: Scenario, demand: Demand) -> list[str]:
@@ -131,7 +135,7 @@ def _vehicle_ids(element: ET.Element, scenario: Scenario) -> Iterator[str]:
 
 
 def _read_vehicles(
-    routes: Path, net: FeedNet, scenario: Scenario, demand: Demand, interval_s: int
+    routes: Path, net: FeedNet, scenario: Scenario, demand: Demand
 ) -> tuple[dict[str, Bus], Counter[tuple[str, str, int]]]:
     signalled = {(link.from_edge, link.to_edge) for link in net.links}
     planned = read_planned_stops(scenario, demand)
@@ -145,7 +149,7 @@ def _read_vehicles(
         left = [float(text) for text in route.get("exitTimes", "").split()]
         for from_edge, to_edge, left_s in zip(edges, edges[1:], left, strict=False):
             if (from_edge, to_edge) in signalled and scenario.begin_s <= left_s < scenario.end_s:
-                since = int((left_s - scenario.begin_s) // interval_s) * interval_s
+                since = int((left_s - scenario.begin_s) // DETECTOR_INTERVAL_S) * DETECTOR_INTERVAL_S
                 crossings[from_edge, to_edge, round(scenario.begin_s) + since] += 1
         ident = element.get("id", "")
         line = demand.line(ident)

@@ -40,6 +40,12 @@ def card_holders(scenario: Scenario) -> dict[str, str]:
     return holders
 
 
+def check_cash_share(cash_share: float) -> None:
+    """Raises ScenarioError for a share outside 0 to 1."""
+    if not 0 <= cash_share <= 1:
+        raise ScenarioError(f"cash share {cash_share:g} is no share; give a number from 0 to 1")
+
+
 def cards_of_rides(
     rides: tuple[Ride, ...], holders: dict[str, str], cash_share: float, random: np.random.Generator
 ) -> tuple[str, ...]:
@@ -48,8 +54,7 @@ def cards_of_rides(
     A person is their own card holder, but for those in `holders`, and for "x.out" and "x.back", who are both x.
     A `cash_share` of the holders, drawn one by one, always pays cash. Raises ScenarioError for a share outside 0 to 1.
     """
-    if not 0 <= cash_share <= 1:
-        raise ScenarioError(f"cash share {cash_share:g} is no share; give a number from 0 to 1")
+    check_cash_share(cash_share)
     who = [holders.get(ride.person, ride.person.removesuffix(".out").removesuffix(".back")) for ride in rides]
     everyone = sorted(set(who))
     draws = random.random(len(everyone))

@@ -79,14 +79,15 @@ def write_bus_loads(path: Path, buses: dict[str, Bus], rides: tuple[Ride, ...]) 
 
 
 def write_turning_flows(
-    path: Path, net: FeedNet, crossings: Counter[tuple[str, str, int]], begin_s: float, end_s: float, interval_s: int
+    path: Path, net: FeedNet, crossings: Counter[tuple[str, str, int]], span_s: tuple[float, float], interval_s: int
 ) -> int:
-    """Write turning_flows.csv: vehicles over the stop line by controller, way and interval, zeros too. A way that has
-    several links names them all, joined by ";". Returns the rows."""
+    """Write turning_flows.csv: vehicles over the stop line by controller, way and interval of `span_s`, zeros too.
+
+    A way that has several links names them all, joined by ";". Returns the rows."""
     ways: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     for link in net.links:
         ways[link.tls, link.from_edge, link.to_edge].append(link.index)
-    starts = range(round(begin_s), round(end_s), interval_s)
+    begin, end = round(span_s[0]), round(span_s[1])
     return write_csv(
         path,
         TURNING_COLUMNS,
@@ -95,10 +96,10 @@ def write_turning_flows(
                 *way,
                 ";".join(map(str, sorted(set(indices)))),
                 start,
-                min(start + interval_s, round(end_s)),
+                min(start + interval_s, end),
                 crossings[way[1], way[2], start],
             )
             for way, indices in sorted(ways.items())
-            for start in starts
+            for start in range(begin, end, interval_s)
         ),
     )

@@ -12,13 +12,19 @@ from typing import Final
 import numpy as np
 
 from sumo_networks.errors import ScenarioError
-from sumo_networks.feeds_detectors import DETECTOR_INTERVAL_S, place_detectors, write_detector_counts, write_detectors
+from sumo_networks.feeds_detectors import DETECTOR_INTERVAL_S, Detector, place_detectors, write_detector_counts
 from sumo_networks.feeds_format import FeedClock
 from sumo_networks.feeds_gtfs import Agency, write_gtfs
-from sumo_networks.feeds_net import read_feed_net, read_public_stops
+from sumo_networks.feeds_net import FeedNet, PublicStop, read_feed_net, read_public_stops
 from sumo_networks.feeds_positions import GpsQuality, write_vehicle_locations
-from sumo_networks.feeds_run import run_scenario
-from sumo_networks.feeds_taps import card_holders, cards_of_rides, write_control_totals, write_taps
+from sumo_networks.feeds_run import Recording, run_scenario
+from sumo_networks.feeds_taps import (
+    card_holders,
+    cards_of_rides,
+    check_cash_share,
+    write_control_totals,
+    write_taps,
+)
 from sumo_networks.feeds_truth import write_bus_loads, write_rides, write_turning_flows
 from sumo_networks.georeference import Georeference, georeference
 from sumo_networks.scenario import Scenario
@@ -33,16 +39,47 @@ class Feeds:
     """A feeds folder and how much it holds. `gtfs` is None for a scenario without public stops."""
 
     folder: Path
-    fare_transactions: Path
-    vehicle_locations: Path
-    control_totals: Path
-    detectors: Path
     gtfs: Path | None
-    truth: Path
     buses: int
     rides: int
     taps: int
     pings: int
+
+    @property
+    def fare_transactions(self) -> Path:
+        """Taps."""
+        return self.folder / "fare_transactions.csv"
+
+    @property
+    def vehicle_locations(self) -> Path:
+        """Pings of the buses' GPS."""
+        return self.folder / "vehicle_locations.csv"
+
+    @property
+    def control_totals(self) -> Path:
+        """Boardings of each line."""
+        return self.folder / "control_totals.csv"
+
+    @property
+    def detectors(self) -> Path:
+        """Counts and queues at signals."""
+        return self.folder / "detectors.csv"
+
+    @property
+    def truth(self) -> Path:
+        """Folder of what is for scoring alone."""
+        return self.folder / "truth"
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What a scenario's files say before anything runs."""
+
+    net: FeedNet
+    stops: dict[str, PublicStop]
+    place: Georeference
+    clock: FeedClock
+    detectors: tuple[Detector, ...]
 
 
 def record_feeds(
@@ -65,59 +102,44 @@ def record_feeds(
     cannot be written; SimulationError when SUMO fails."""
     tell = progress or _silent
     quality = GpsQuality(gps_interval_s, gps_noise_m, gps_gap_share)
+    check_cash_share(cash_share)
     _make_folder(out)
     cash_random, gps_random = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
-    clock = FeedClock.of(scenario)
-
     tell("reading the network", 0.0)
-    net = read_feed_net(scenario.net)
-    stops = read_public_stops(scenario.additionals, net)
-    place = georeference(scenario.net)
-    detectors = place_detectors(net)
+    around = _surroundings(scenario)
     with tempfile.TemporaryDirectory(prefix="jasyl-feeds-") as name:
-        folder = Path(name)
         tell("simulating", 0.05)
-        write_detectors(detectors, folder / "feed_detectors.add.xml", folder / "detectors.xml")
-        recording = run_scenario(
-            scenario, net, folder / "feed_detectors.add.xml", folder, seed, quality.interval_s, DETECTOR_INTERVAL_S
-        )
+        recording = run_scenario(scenario, around.net, around.detectors, Path(name), seed, quality.interval_s)
         tell("writing positions", 0.8)
         pings = write_vehicle_locations(
-            out / "vehicle_locations.csv", recording.positions, recording.buses, quality, place, clock, gps_random
+            out / "vehicle_locations.csv", recording, quality, around.place, around.clock, gps_random
         )
         tell("writing detector counts", 0.9)
-        write_detector_counts(detectors, recording.detectors, out / "detectors.csv")
+        write_detector_counts(around.detectors, recording.detectors, out / "detectors.csv")
     cards = cards_of_rides(recording.rides, card_holders(scenario), cash_share, cash_random)
-    taps = write_taps(out / "fare_transactions.csv", recording.rides, cards, clock)
+    taps = write_taps(out / "fare_transactions.csv", recording.rides, cards, around.clock)
     write_control_totals(out / "control_totals.csv", recording.buses, recording.rides)
     agency = Agency(AGENCY_ID, scenario.name, scenario.zone, scenario.service_date)
     (out / "gtfs.zip").unlink(missing_ok=True)
-    has_gtfs = write_gtfs(out / "gtfs.zip", agency, recording.buses, stops, net, place)
-    write_rides(out / "truth" / "rides.csv", recording.buses, recording.rides, cards)
-    write_bus_loads(out / "truth" / "bus_loads.csv", recording.buses, recording.rides)
-    write_turning_flows(
-        out / "truth" / "turning_flows.csv",
-        net,
-        recording.crossings,
-        scenario.begin_s,
-        scenario.end_s,
-        DETECTOR_INTERVAL_S,
-    )
-    _write_description(out / "feeds.json", scenario, place, cash_share, seed)
+    has_gtfs = write_gtfs(out / "gtfs.zip", agency, recording.buses, around.stops, around.net, around.place)
+    _write_truth(out / "truth", scenario, around.net, recording, cards)
+    _write_description(out / "feeds.json", scenario, around.place, cash_share, seed)
     tell("done", 1.0)
-    return Feeds(
-        folder=out,
-        fare_transactions=out / "fare_transactions.csv",
-        vehicle_locations=out / "vehicle_locations.csv",
-        control_totals=out / "control_totals.csv",
-        detectors=out / "detectors.csv",
-        gtfs=out / "gtfs.zip" if has_gtfs else None,
-        truth=out / "truth",
-        buses=len(recording.buses),
-        rides=len(recording.rides),
-        taps=taps,
-        pings=pings,
-    )
+    gtfs = out / "gtfs.zip" if has_gtfs else None
+    return Feeds(out, gtfs, len(recording.buses), len(recording.rides), taps, pings)
+
+
+def _surroundings(scenario: Scenario) -> _Surroundings:
+    net = read_feed_net(scenario.net)
+    stops = read_public_stops(scenario.additionals, net)
+    return _Surroundings(net, stops, georeference(scenario.net), FeedClock.of(scenario), place_detectors(net))
+
+
+def _write_truth(folder: Path, scenario: Scenario, net: FeedNet, recording: Recording, cards: tuple[str, ...]) -> None:
+    write_rides(folder / "rides.csv", recording.buses, recording.rides, cards)
+    write_bus_loads(folder / "bus_loads.csv", recording.buses, recording.rides)
+    span_s = (scenario.begin_s, scenario.end_s)
+    write_turning_flows(folder / "turning_flows.csv", net, recording.crossings, span_s, DETECTOR_INTERVAL_S)
 
 
 def _make_folder(out: Path) -> None:

@@ -7,6 +7,7 @@ import filecmp
 import io
 import json
 import math
+import subprocess
 import zipfile
 from collections import Counter, defaultdict
 from dataclasses import replace
@@ -28,6 +29,7 @@ from sumo_networks.feeds_taps import cards_of_rides
 from sumo_networks.georeference import georeference
 from sumo_networks.record import Feeds, record_feeds
 from sumo_networks.scenario import Scenario, load_scenario
+from sumo_networks.simulate import sumo_binary
 
 ESIL = Path(sumo_networks.cities.esil.__file__).parent
 PERIOD_S = 1200.0
@@ -220,6 +222,16 @@ def test_a_scenario_without_buses_leaves_empty_tables_and_counts(grid_scenario: 
         assert len(table.read_text().splitlines()) == 1
     assert sum(int(row["count_veh"]) for row in _rows(feeds.detectors) if row["kind"] == "entry") > 200
     assert told == sorted(told) and told[-1] == 1.0
+
+
+def test_a_net_without_signals_has_no_detectors(grid_folder: Path, grid_scenario: Scenario, tmp_path: Path) -> None:
+    plain = ["-n", "grid.nod.xml", "-e", "grid.edg.xml", "-o", str(tmp_path / "plain.net.xml"), "--tls.unset", "A,B"]
+    subprocess.run([str(sumo_binary("netconvert")), *plain], cwd=grid_folder, check=True, capture_output=True)
+    cars = tmp_path / "cars.rou.xml"
+    cars.write_text('<routes><flow id="c" from="west_middle" to="B_east" begin="0" end="60" period="4"/></routes>')
+    scenario = replace(grid_scenario, net=tmp_path / "plain.net.xml", routes=(cars,), additionals=(), end_s=60.0)
+    feeds = record_feeds(scenario, tmp_path / "out", 1)
+    assert _rows(feeds.detectors) == [] and _rows(feeds.truth / "turning_flows.csv") == []
 
 
 def test_settings_that_cannot_be_are_refused(grid_scenario: Scenario, tmp_path: Path) -> None:
