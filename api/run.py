@@ -23,7 +23,6 @@ from optimiser.evaluation import evaluate
 from optimiser.result import OptimisationResult
 from optimiser.rules import Rules
 from optimiser.safety import Finding, check_log, check_network_against, check_network_plan, check_plan
-from optimiser.settings import ModelSettings
 from optimiser.signals import ControllerPlan, Network, NetworkPlan, canonical_json
 from sumo_networks.bindings import CityModel
 from sumo_networks.calibrate import calibrate
@@ -114,7 +113,6 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
     (out / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
     _write_run(out / "run.json", scenario, options, result, polished, clock)
     tell = clock.step("report")
-    settings = model_settings(options.rules)
     report = write_report(
         out / "report.html",
         scenario,
@@ -122,7 +120,7 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
         polished.plan,
         verdict,
         result.running,
-        evaluate(model.network, demand.demand, polished.plan, settings),
+        evaluate(model.network, demand.demand, polished.plan, options.rules),
         tuple(fault.message for fault in demand.faults),
     )
     tell(1.0)
@@ -230,23 +228,12 @@ def optimise_step(network: Network, demand: Demand, rules: Rules, clock: StepClo
     result = optimise(
         network,
         demand,
-        model_settings(rules),
+        rules,
         profile=rules.profile or PROFILE,
         progress=lambda done, total, _: tell(done / max(1, total)),
     )
     tell(1.0)
     return result
-
-
-def model_settings(rules: Rules) -> ModelSettings:
-    """The model's settings under the engineer's rules."""
-    return ModelSettings(
-        cycles_s=rules.cycles_s,
-        vehicle_weight=rules.weights.vehicle,
-        bus_weight=rules.weights.bus,
-        pedestrian_weight=rules.weights.pedestrian,
-        coordinate=rules.coordinated,
-    )
 
 
 def polish_step(
