@@ -24,7 +24,8 @@ def stage_orders(
 ) -> tuple[StageSequence, ...]:
     """Up to `most` sequences that the junction does not list yet, those with the shortest interstages first.
 
-    `forbidden` are pairs of stages that must not follow each other, `kept` stages that no order may leave out. Whether all limits can be kept is not checked."""
+    `forbidden` are pairs of stages that must not follow each other, `kept` stages that no order may leave out. Whether
+    all limits can be kept is not checked."""
     known = {_turned(sequence.stages) for sequence in junction.sequences}
     found: dict[tuple[str, ...], StageSequence] = {}
     for order in _orders(junction):
