@@ -94,9 +94,10 @@ def offer_orders(search: Search) -> None:
     for junction in search.free:
         search.step(f"stage orders of {junction.id}")
         listed = list(offered_forms(junction))
-        generated = stage_orders(
-            junction, search.rules.forbidden_sequences(junction.id), search.settings.most_generated
-        )
+        rules = search.rules.junctions.get(junction.id)
+        kept = rules.locked_stages if rules is not None else ()
+        forbidden = search.rules.forbidden_sequences(junction.id)
+        generated = stage_orders(junction, forbidden, kept, search.settings.most_generated)
         forms = [sequence_form(junction, sequence) for sequence in generated]
         feasible = [form for form in forms if not broken_by_structure(junction, form)]
         room = max(search.settings.orders - len(listed), 0 if listed else 1)
