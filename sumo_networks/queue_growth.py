@@ -4,8 +4,8 @@ A count at the stop line is demand only while the queue clears. Three signs tell
 
 * The queue grows over the period: the growth arrived and was not served.
 * The queue covers its detector for most of the time: growth can no longer be seen (the count is censored). Then the
-  greatest arrival rate of two intervals in a row is taken, arrivals being counts plus growth of the queue; vehicles
-  that wait beyond the detector, or outside the network, stay unseen, so the demand told is a lower bound.
+  peak 15-minute rate of arrivals is taken (HCM 7th ed., chapter 4), arrivals being counts plus growth of the queue;
+  vehicles that wait beyond the detector, or outside the network, stay unseen, so demand may be higher still.
 * Vehicles kept back upstream will come: an edge's unserved flow is handed on to the edges behind it in the shares of
   its served flow. The larger of this and the edge's own sign counts, not their sum.
 """
@@ -21,6 +21,7 @@ from sumo_networks.lane_links import LaneLink
 
 JAM_SPACING_M: Final = 7.5  # room one standing car takes (HCM 7th ed., chapter 31: 25 ft)
 MIN_GROWTH_VEH: Final = 3.0
+PEAK_S: Final = 900.0
 FULL_SHARE: Final = 0.85
 FULL_MEAN_SHARE: Final = 0.35
 _HAND_ON_ROUNDS: Final = 30
@@ -103,10 +104,12 @@ def _censored(served: Series, standing: Series, queues: list[Detector], counts: 
     before = sum(max(0.0, 2.0 * _first(queue.jam_mean_m) - _first(queue.jam_max_m)) for queue in queues)
     # A queue that grew evenly from q0 to q1 has the mean (q0 + q1) / 2: so much stood there when the period began.
     arrivals = served + np.diff(standing, prepend=before / JAM_SPACING_M)
-    pairs_veh = arrivals[:-1] + arrivals[1:]
-    pairs_s = counts.durations_s[:-1] + counts.durations_s[1:]
-    greatest_veh_h = float(np.max(pairs_veh / pairs_s)) * 3600.0
-    return max(0.0, greatest_veh_h - float(served.sum()) / counts.hours)
+    window = max(1, round(PEAK_S / float(np.mean(counts.durations_s))))
+    ones = np.ones(min(window, len(arrivals)))
+    peaks_veh = np.convolve(arrivals, ones, "valid")
+    peaks_s = np.convolve(counts.durations_s, ones, "valid")
+    peak_veh_h = float(np.max(peaks_veh / peaks_s)) * 3600.0
+    return max(0.0, peak_veh_h - float(served.sum()) / counts.hours)
 
 
 def _first(series: Series) -> float:

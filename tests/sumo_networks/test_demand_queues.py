@@ -43,11 +43,11 @@ def test_a_queue_that_grows_adds_its_growth_to_demand() -> None:
 
 
 def test_demand_before_the_queue_filled_its_detector_holds_on() -> None:
-    jam = np.minimum(300.0, np.arange(1, 13) * 150.0)
+    jam = np.minimum(300.0, np.arange(1, 13) * 100.0)
     served = np.full(12, 50.0)
-    counts = counts_with_queue(served, np.minimum(280.0, jam - 75.0), jam)
+    counts = counts_with_queue(served, np.minimum(280.0, jam - 50.0), jam)
     extra = unserved_veh_h((UPSTREAM,), {("a_0", "b_0"): 600.0}, counts)
-    arriving_veh_h = (50.0 + 150.0 / JAM_SPACING_M) * 12
+    arriving_veh_h = (50.0 + 100.0 / JAM_SPACING_M) * 12
     assert extra["a_0", "b_0"] == pytest.approx(arriving_veh_h - 600.0)
 
 
