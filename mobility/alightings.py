@@ -172,27 +172,40 @@ def _options(chain: pl.DataFrame, visits: pl.DataFrame, stops: pl.DataFrame, rul
 
     Returns leg_id, boarding_confidence, alighting_stop_sequence, alighting_stop_id, alighted_at, probability, nearness
     (1 at the stop `toward`, 0.7 at the walk limit)."""
+    trip = ["vehicle_id", "trip_id_performed"]
     place = stops.select("stop_id", "x_m", "y_m")
-    ahead = visits.select("vehicle_id", "trip_id_performed", "trip_stop_sequence", "stop_id", "arrival")
-    distance_m = ((pl.col("x_m") - pl.col("x_m_toward")) ** 2 + (pl.col("y_m") - pl.col("y_m_toward")) ** 2).sqrt()
+    trips = visits.select(trip).unique().sort(trip).with_row_index("trip")
+    ahead = (
+        visits.join(trips, on=trip)
+        .join(place, on="stop_id")
+        .select("trip", "trip_stop_sequence", "stop_id", "arrival", "x_m", "y_m")
+    )
+    numbered = chain.with_row_index("leg")
+    asked = (
+        numbered.join(place.rename({"stop_id": "toward", "x_m": "toward_x", "y_m": "toward_y"}), on="toward")
+        .join(trips, on=trip)
+        .select("leg", "trip", "boarding_stop_sequence", "boarded_at", "next_at", "toward_x", "toward_y")
+    )
+    distance_m = ((pl.col("x_m") - pl.col("toward_x")) ** 2 + (pl.col("y_m") - pl.col("toward_y")) ** 2).sqrt()
+    left_s = (pl.col("next_at") - pl.col("arrival")).dt.total_milliseconds() / 1000
+    ride_s = (pl.col("arrival") - pl.col("boarded_at")).dt.total_milliseconds() / 1000
+    in_time = (pl.col("walk_s") - rules.slack_s <= left_s).fill_null(True)
+    excess_s = pl.col("generalised_s") - pl.col("generalised_s").min().over("leg")
     near = (
-        chain.join(place.rename({"stop_id": "toward"}), on="toward")
-        .rename({"x_m": "x_m_toward", "y_m": "y_m_toward"})
-        .join(ahead.join(place, on="stop_id"), on=["vehicle_id", "trip_id_performed"])
+        asked.lazy()
+        .join(ahead.lazy(), on="trip")
         .filter(pl.col("trip_stop_sequence") > pl.col("boarding_stop_sequence"))
         .with_columns(distance_m.alias("distance_m"))
         .filter(pl.col("distance_m") <= rules.walk_limit_m)
         .with_columns(walk_s(pl.col("distance_m")).alias("walk_s"))
-    )
-    left_s = (pl.col("next_at") - pl.col("arrival")).dt.total_milliseconds() / 1000
-    ride_s = (pl.col("arrival") - pl.col("boarded_at")).dt.total_milliseconds() / 1000
-    in_time = (pl.col("walk_s") - rules.slack_s <= left_s).fill_null(True)
-    excess_s = pl.col("generalised_s") - pl.col("generalised_s").min().over("leg_id")
-    return (
-        near.filter(in_time)
+        .filter(in_time)
         .with_columns((RIDE_WEIGHT * ride_s + pl.col("walk_s")).alias("generalised_s"))
         .with_columns((-excess_s / rules.logit_s).exp().alias("odds"))
-        .filter(pl.col("odds") >= rules.least_share * pl.col("odds").sum().over("leg_id"))
+        .filter(pl.col("odds") >= rules.least_share * pl.col("odds").sum().over("leg"))
+        .collect()
+    )
+    return (
+        near.join(numbered.select("leg", "leg_id", "boarding_confidence"), on="leg")
         .sort("leg_id", "generalised_s", "trip_stop_sequence")
         .select(
             "leg_id",
@@ -200,7 +213,7 @@ def _options(chain: pl.DataFrame, visits: pl.DataFrame, stops: pl.DataFrame, rul
             pl.col("trip_stop_sequence").alias("alighting_stop_sequence"),
             pl.col("stop_id").alias("alighting_stop_id"),
             pl.col("arrival").alias("alighted_at"),
-            (pl.col("odds") / pl.col("odds").sum().over("leg_id")).alias("probability"),
+            (pl.col("odds") / pl.col("odds").sum().over("leg")).alias("probability"),
             (1.0 - 0.3 * pl.col("distance_m") / rules.walk_limit_m).alias("nearness"),
         )
     )

@@ -14,7 +14,7 @@ import polars as pl
 from mobility.schemas import Journey
 from mobility.walking import walk_s
 
-WEAKEST_FIRST = {"none": 0, "probable": 1, "chained_last": 2, "chained": 3}
+WEAKEST_FIRST = ("none", "probable", "chained_last", "chained")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def journeys_of_legs(
 
 def journeys(legs: pl.DataFrame) -> pl.DataFrame:
     """One row a journey (columns of Journey) from legs with journey_id; sorted by journey_id."""
-    rank = pl.col("method").replace_strict(WEAKEST_FIRST, return_dtype=pl.Int64)
+    methods = pl.Enum(WEAKEST_FIRST)
     return (
         legs.sort("journey_id", "leg_number")
         .group_by("journey_id", maintain_order=True)
@@ -109,9 +109,10 @@ def journeys(legs: pl.DataFrame) -> pl.DataFrame:
             pl.col("alighted_at").last().alias("ended_at"),
             pl.len().cast(pl.Int64).alias("legs"),
             pl.col("pax").mean().round(6),
-            pl.col("method").sort_by(rank).first(),
+            pl.col("method").cast(methods).min(),
             (pl.col("confidence") * pl.col("boarding_confidence")).min(),
         )
+        .with_columns(pl.col("method").cast(pl.String))
         .select(Journey.column_names())
     )
 

@@ -74,6 +74,7 @@ def replace_entries(built: Path, target: Path) -> None:
         place = target / entry.name
         old = target / f".{entry.name}.old"
         if place.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
             place.rename(old)
         entry.replace(place)
         shutil.rmtree(old, ignore_errors=True)

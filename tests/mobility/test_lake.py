@@ -1,0 +1,73 @@
+"""The lake holds what fits its schemas, is read back as it was written, and is replaced entry by entry."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from mobility import lake
+from mobility.errors import LakeError
+from mobility.schemas import OdFlow
+
+DAY = date(2025, 3, 3)
+ROWS = pl.DataFrame(
+    {
+        "service_date": [DAY],
+        "hour": [7],
+        "origin_stop_id": ["a"],
+        "destination_stop_id": ["b"],
+        "pax": [2.5],
+        "cards": [3],
+        "method": ["chained"],
+        "confidence": [0.9],
+    }
+)
+
+
+def test_a_table_is_read_as_it_was_written_by_date_or_whole(tmp_path: Path) -> None:
+    other = date(2025, 3, 4)
+    lake.write(tmp_path, "od_flows", OdFlow, ROWS, DAY)
+    lake.write(tmp_path, "od_flows", OdFlow, ROWS.with_columns(pl.lit(other).alias("service_date")), other)
+    assert lake.read(tmp_path, "od_flows", OdFlow, DAY).equals(ROWS)
+    assert lake.read(tmp_path, "od_flows", OdFlow).height == 2
+    assert lake.read(tmp_path, "nothing_here", OdFlow).is_empty()
+
+
+def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
+    path = lake.write(tmp_path, "od_flows", OdFlow, ROWS, DAY)
+    before = path.read_bytes()
+    lake.write(tmp_path, "od_flows", OdFlow, ROWS, DAY)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_rows_that_break_the_schema_do_not_enter(tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match="table od_flows, 2025-03-03"):
+        lake.write(tmp_path, "od_flows", OdFlow, ROWS.with_columns(pax=pl.lit(-1.0)), DAY)
+    assert lake.read(tmp_path, "od_flows", OdFlow).is_empty()
+
+
+def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
+    lake.write_parquet(pl.DataFrame({"x": [1]}), lake.partition(tmp_path, "od_flows", DAY) / "data.parquet")
+    with pytest.raises(LakeError, match="not a table of OdFlow"):
+        lake.read(tmp_path, "od_flows", OdFlow)
+
+
+def test_entries_are_replaced_and_others_stay_also_after_a_crash_left_its_traces(tmp_path: Path) -> None:
+    built, target = tmp_path / "built", tmp_path / "flows"
+    for folder, text in ((built, "new"), (target, "old")):
+        (folder / "table").mkdir(parents=True)
+        (folder / "table" / "part").write_text(text)
+        (folder / "summary.json").write_text(text)
+    (target / "plan.json").write_text("mine")
+    (target / ".table.old").mkdir()
+    (target / ".table.old" / "part").write_text("older")
+    lake.replace_entries(built, target)
+    assert (target / "table" / "part").read_text() == "new"
+    assert (target / "summary.json").read_text() == "new"
+    assert (target / "plan.json").read_text() == "mine"
+    assert sorted(path.name for path in target.iterdir()) == ["plan.json", "summary.json", "table"]
+    assert not built.exists()
