@@ -117,9 +117,9 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
         out / "report.html",
         scenario,
         model,
-        polished.plan,
         verdict,
-        result.running,
+        result,
+        polished,
         evaluate(model.network, demand.demand, polished.plan, options.rules),
         tuple(fault.message for fault in demand.faults),
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from api.report.city_map import level_of_service
+from api.report.colours import level_of_service
+from api.report.names import JunctionNames
 from optimiser.result import Evaluation
 from optimiser.signals import Network
 from sumo_networks.verdict import Verdict
@@ -17,7 +19,7 @@ class MovementRow:
 
     junction: str
     movement: str
-    turn: str
+    name: str
     flow_veh_h: float
     saturation_before: float
     saturation_after: float
@@ -44,9 +46,13 @@ class MovementRow:
 
 
 def movement_rows(
-    network: Network, before: Evaluation, after: Evaluation, verdict: Verdict
+    network: Network,
+    before: Evaluation,
+    after: Evaluation,
+    verdict: Verdict,
+    names: Mapping[str, JunctionNames],
 ) -> dict[str, tuple[MovementRow, ...]]:
-    """Rows by junction, in the order of the network."""
+    """Rows by junction, in the order of the network, within one by name."""
     earlier = {(figure.junction, figure.movement): figure for figure in before.movements}
     later = {(figure.junction, figure.movement): figure for figure in after.movements}
     queues = {queue.lane: queue for queue in verdict.queues}
@@ -63,7 +69,7 @@ def movement_rows(
                 MovementRow(
                     junction=junction.id,
                     movement=movement.id,
-                    turn=movement.turn,
+                    name=names[junction.id].movements[movement.id],
                     flow_veh_h=later[key].flow_veh_h,
                     saturation_before=earlier[key].degree_of_saturation,
                     saturation_after=later[key].degree_of_saturation,
@@ -74,5 +80,5 @@ def movement_rows(
                     room_m=worst.length_m if worst else None,
                 )
             )
-        rows[junction.id] = tuple(found)
+        rows[junction.id] = tuple(sorted(found, key=lambda row: (row.name, row.movement)))
     return rows

@@ -14,10 +14,10 @@ def attributes(values: dict[str, str | float]) -> str:
 
 
 def number(value: str | float) -> str:
-    """A number with two decimals at most; text as it is."""
+    """A number with two decimals at most, never "-0"; text as it is."""
     if isinstance(value, str):
         return value
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
 
 
 def element(name: str, title: str = "", **values: str | float) -> str:
@@ -26,20 +26,21 @@ def element(name: str, title: str = "", **values: str | float) -> str:
     return f"<{name} {attributes(values)}>{tooltip}</{name}>"
 
 
-def text(content: str, **values: str | float) -> str:
-    """A text element."""
-    return f"<text {attributes(values)}>{escape(content)}</text>"
+def text(content: str, title: str = "", **values: str | float) -> str:
+    """A text element; `title` is its tooltip."""
+    tooltip = f"<title>{escape(title)}</title>" if title else ""
+    return f"<text {attributes(values)}>{tooltip}{escape(content)}</text>"
 
 
 def polyline(points: Sequence[Point], title: str = "", **values: str | float) -> str:
     """A line through points."""
     path = " ".join(f"{number(x)},{number(y)}" for x, y in points)
-    return element("polyline", title, points=path, fill="none", **values)
+    return element("polyline", title, points=path, fill="none", stroke_linecap="round", **values)
 
 
 def drawing(width: float, height: float, content: Sequence[str], label: str) -> str:
-    """A whole drawing that scales with the page; `label` is read out to those who do not see it."""
+    """A whole drawing that shrinks with the page and never grows; `label` is read out to those who do not see it."""
     return (
         f'<svg viewBox="0 0 {number(width)} {number(height)}" role="img" aria-label={quoteattr(label)} '
-        f'xmlns="http://www.w3.org/2000/svg" style="max-width:{number(width)}px">' + "".join(content) + "</svg>"
+        f'style="max-width:{number(width)}px">' + "".join(content) + "</svg>"
     )
