@@ -18,6 +18,7 @@ from mobility.errors import LakeError
 
 S = TypeVar("S", bound=dy.Schema)
 WHOLE = "data"
+ROW_GROUP = 262_144
 
 
 def partition(lake: Path, table: str, service_date: date) -> Path:
@@ -44,7 +45,8 @@ def write_parquet(rows: pl.DataFrame, path: Path) -> None:
     """Write one Parquet file through a neighbour and a rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    rows.write_parquet(partial, compression="lz4", statistics=True)
+    # one chunk and fixed row groups: how many threads read the input must not show in the bytes
+    rows.rechunk().write_parquet(partial, compression="lz4", statistics=True, row_group_size=ROW_GROUP)
     partial.replace(path)
 
 
