@@ -11,7 +11,7 @@ import pyomo.environ as pyo
 
 from optimiser.formulation.case import JunctionCase
 from optimiser.formulation.junction import add_junction
-from optimiser.formulation.offsets import add_offsets, coordinable, main_green
+from optimiser.formulation.offsets import TreeArc, add_offsets, coordinable, main_green
 from optimiser.formulation.platoons import Platoon, coordinated_shares, platoons
 from optimiser.lane_flows import JunctionDemand
 from optimiser.settings import ModelSettings
@@ -36,6 +36,7 @@ class NetworkModel:
     model: pyo.ConcreteModel
     cases: Mapping[str, JunctionCase]
     platoons: tuple[Platoon, ...]
+    tree: tuple[TreeArc, ...]
     cycle_s: float
     build_s: float
 
@@ -71,14 +72,10 @@ def build_network(
     model.junction = pyo.Block(sorted(cases))
     for j, case in cases.items():
         add_junction(model.junction[j], case)
-    add_offsets(model, cases, found, cycle_s, running_s)
-    if fixed:
-        for j in cases:
-            model.offset[j].setub(cycle_s)
-            model.offset[j].fix(running_s[j] % cycle_s)
+    tree = add_offsets(model, cases, found, cycle_s, running_s, fixed=fixed)
     total = pyo.quicksum(model.junction[j].person_delay for j in cases) + model.platoon_delay
     model.person_delay = pyo.Objective(expr=total)
-    return NetworkModel(model, cases, found, cycle_s, perf_counter() - started)
+    return NetworkModel(model, cases, found, tree, cycle_s, perf_counter() - started)
 
 
 def start_from(built: NetworkModel, choices: Mapping[str, Choice]) -> None:
@@ -94,15 +91,28 @@ def start_from(built: NetworkModel, choices: Mapping[str, Choice]) -> None:
                 block.duration[k, i].set_value(duration_s, skip_validation=True)
         if not model.offset[j].fixed:
             model.offset[j].set_value(round(choice.offset_s) % built.cycle_s, skip_validation=True)
-    for a, platoon in enumerate(built.platoons):
-        source, target = choices[platoon.from_junction], choices[platoon.to_junction]
-        green = main_green(target.form, platoon.to_group)
-        leaves_s = main_green(source.form, platoon.from_group).start.at(source.durations_s)
-        starts_s, length_s = green.start.at(target.durations_s), green.length.at(target.durations_s)
-        offsets = model.offset[platoon.from_junction].value - model.offset[platoon.to_junction].value
-        early_s = offsets + leaves_s + platoon.lag_s - starts_s
-        turns = -math.ceil((early_s - length_s) / built.cycle_s - 1e-9)
-        model.turns[a].set_value(turns, skip_validation=True)
+    for arc in built.tree:
+        turns = _turns(built, choices, arc.platoon)
+        outward = built.platoons[arc.platoon].to_junction == arc.child
+        moved_s = built.cycle_s * (-turns if outward else turns)
+        model.offset[arc.child].set_value(model.offset[arc.child].value + moved_s, skip_validation=True)
+    for a in range(len(built.platoons)):
+        if not model.turns[a].fixed:
+            model.turns[a].set_value(_turns(built, choices, a), skip_validation=True)
+
+
+def _turns(built: NetworkModel, choices: Mapping[str, Choice], a: int) -> int:
+    """n_a that puts the head of platoon a between the red before and the end of the green it is meant for."""
+    platoon = built.platoons[a]
+    source, target = choices[platoon.from_junction], choices[platoon.to_junction]
+    green = main_green(target.form, platoon.to_group)
+    leaves_s = main_green(source.form, platoon.from_group).start.at(source.durations_s)
+    starts_s, length_s = green.start.at(target.durations_s), green.length.at(target.durations_s)
+    offset = built.model.offset
+    apart_s = offset[platoon.from_junction].value - offset[platoon.to_junction].value
+    early_s = apart_s + leaves_s + platoon.lag_s - starts_s
+    turns: int = -math.ceil((early_s - length_s) / built.cycle_s - 1e-9)
+    return turns
 
 
 def solve_network(
@@ -120,7 +130,7 @@ def read_choices(built: NetworkModel) -> dict[str, Choice]:
         k = chosen_form(block, case)
         form = case.forms[k]
         durations = tuple(float(round(block.duration[k, i].value or 0.0)) for i in range(len(form.min_s)))
-        found[j] = Choice(form, durations, float(built.model.offset[j].value or 0.0))
+        found[j] = Choice(form, durations, float(built.model.offset[j].value or 0.0) % built.cycle_s)
     return found
 
 

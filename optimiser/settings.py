@@ -22,8 +22,8 @@ class ModelSettings:
     cycle_step_s: float = 10.0
     orders: int = 4
     most_generated: int = 12
-    critical_gap_s: float = 4.5
-    follow_up_s: float = 2.5
+    critical_gap_s: float = 6.0
+    follow_up_s: float = 3.0
     sneakers_veh: float = 2.0
     delay_parameter_k: float = 0.5
     dispersion: float = 0.28

@@ -7,12 +7,15 @@ o offset of second 0 of the sequence (whole s); S start, G length of the green w
 long after the start of green the platoon's head arrives. Early heads wait for the green and for the queue before them;
 of late ones the tail that is cut waits for the next green, kappa = C-less-green over width of the running plan. n_a
 counts cycles, so closed loops add up (Serafini & Ukovich 1989, PESP; Gartner, Little & Gabbay 1975, MITROP). The cost
-persons_h * w_a is convex in (o, S, G, R) for each n_a.
+persons_h * w_a is convex in (o, S, G, R) for each n_a. Offsets count beyond the cycle, so n_a = 0 may be set on a
+spanning tree of the platoons (the one with most people), and only the arcs that close loops keep a free n_a (Liebchen
+2006, cycle bases in periodic timetabling).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pyomo.environ as pyo
 
@@ -21,19 +24,36 @@ from optimiser.formulation.platoons import Platoon
 from optimiser.stage_forms import Green, SequenceForm
 
 
+@dataclass(frozen=True)
+class TreeArc:
+    """A platoon on the spanning tree; `child` is the junction that the arc joins to those before it."""
+
+    platoon: int
+    child: str
+
+
 def add_offsets(
     model: pyo.ConcreteModel,
     cases: Mapping[str, JunctionCase],
     found: tuple[Platoon, ...],
     cycle_s: float,
     running_s: Mapping[str, float],
-) -> None:
+    *,
+    fixed: bool = False,
+) -> tuple[TreeArc, ...]:
     """Adds `offset` (junction, s), `early` (e_a), `turns` (n_a), `platoon_wait` (w_a) and the expression
-    `platoon_delay` (persons * s / h). In each part of the network that platoons connect one offset stays as it runs."""
+    `platoon_delay` (persons * s / h), and gives back the spanning tree from its roots on.
+
+    In each part of the network that platoons connect one offset stays as it runs; with `fixed`, all do."""
     names = sorted(cases)
-    model.offset = pyo.Var(names, domain=pyo.NonNegativeIntegers, bounds=(0, cycle_s - 1))
-    for junction in _anchors(names, found):
-        model.offset[junction].fix(running_s.get(junction, 0.0) % cycle_s)
+    tree = () if fixed else spanning_tree(names, found)
+    children = {arc.child for arc in tree}
+    reach_s = cycle_s * 4 * (len(names) + 1)
+    model.offset = pyo.Var(names, domain=pyo.Integers, bounds=(-reach_s, reach_s))
+    for junction in names:
+        if fixed or junction not in children:
+            model.offset[junction].setub(reach_s)
+            model.offset[junction].fix(running_s.get(junction, 0.0) % cycle_s)
     index = range(len(found))
     model.early = pyo.Var(index, bounds=(-cycle_s, cycle_s))
     model.turns = pyo.Var(index, domain=pyo.Integers)
@@ -41,9 +61,35 @@ def add_offsets(
     model.arrival = pyo.ConstraintList()
     for a, platoon in enumerate(found):
         _add_platoon(model, cases, platoon, a, cycle_s)
+    for arc in tree:
+        model.turns[arc.platoon].fix(0)
     model.platoon_delay = pyo.Expression(
         expr=pyo.quicksum(platoon.persons_h * model.platoon_wait[a] for a, platoon in enumerate(found))
     )
+    return tree
+
+
+def spanning_tree(names: list[str], found: tuple[Platoon, ...]) -> tuple[TreeArc, ...]:
+    """Platoons that connect the junctions without a loop, those with most people first; ordered from the first
+    junction (by name) of each part on, so that every arc joins one new junction."""
+    parts = {name: {name} for name in names}
+    kept: list[int] = []
+    for a in sorted(range(len(found)), key=lambda a: (-found[a].persons_h, a)):
+        one, other = parts[found[a].from_junction], parts[found[a].to_junction]
+        if one is not other:
+            kept.append(a)
+            one |= other
+            parts |= dict.fromkeys(sorted(one), one)
+    reached = {min(part) for part in parts.values()}
+    ordered: list[TreeArc] = []
+    while len(ordered) < len(kept):
+        for a in kept:
+            ends = {found[a].from_junction, found[a].to_junction}
+            new = ends - reached
+            if len(new) == 1:
+                ordered.append(TreeArc(a, min(new)))
+                reached |= ends
+    return tuple(ordered)
 
 
 def main_green(form: SequenceForm, group: str) -> Green:
@@ -66,8 +112,9 @@ def _add_platoon(
     starts, length = _green(model, target, platoon.to_group)
     red = cycle_s - length
     early, wait, turns = model.early[a], model.platoon_wait[a], model.turns[a]
-    turns.setlb(-3 - int(platoon.lag_s // cycle_s))
-    turns.setub(3)
+    most = 4 * (len(cases) + 1)
+    turns.setlb(-most - int(platoon.lag_s // cycle_s))
+    turns.setub(most)
     model.arrival.add(
         early
         == model.offset[platoon.from_junction]
@@ -100,18 +147,3 @@ def _green(model: pyo.ConcreteModel, case: JunctionCase, group: str) -> tuple[py
         starts.append(time_in_form(block, k, green.start))
         lengths.append(time_in_form(block, k, green.length))
     return pyo.quicksum(starts), pyo.quicksum(lengths)
-
-
-def _anchors(names: list[str], found: tuple[Platoon, ...]) -> list[str]:
-    """One junction (the first by name) of each part of the network that platoons connect."""
-    root = {name: name for name in names}
-
-    def top(name: str) -> str:
-        while root[name] != name:
-            name = root[name]
-        return name
-
-    for platoon in found:
-        one, other = sorted((top(platoon.from_junction), top(platoon.to_junction)))
-        root[other] = one
-    return sorted({top(name) for name in names})

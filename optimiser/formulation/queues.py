@@ -154,10 +154,10 @@ def _simple_lane(block: pyo.Block, case: JunctionCase, load: LaneLoad) -> None:
 
 
 def _gain_s(form: SequenceForm, run: Green, load: LaneLoad) -> float:
-    """End gain less start-up loss of one run of green, never more than its least length; none where it never ends."""
+    """End gain less start-up loss of one run of green; none where it never ends."""
     if run.count == len(form.segments):
         return 0.0
-    return load.lane.end_gain_s - min(load.lane.start_up_loss_s, run.length.at(form.min_s))
+    return load.lane.end_gain_s - load.lane.start_up_loss_s
 
 
 def _saturation_limit(case: JunctionCase, lane_class: LaneClass) -> float | None:
