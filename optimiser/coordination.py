@@ -13,7 +13,7 @@ from dataclasses import replace
 from optimiser.demand import Demand
 from optimiser.evaluation import demands_of, evaluate
 from optimiser.formulation.junction import NAME
-from optimiser.network_model import Choice, build_network, read_choices, start_from
+from optimiser.network_model import Choice, build_network, read_choices, start_from, with_good_offsets
 from optimiser.offered import candidate_cycles_s
 from optimiser.result import Candidate, OptimisationResult
 from optimiser.rules import Rules
@@ -118,7 +118,7 @@ def _at_common_cycle(search: Search, cycle_s: float, profile: str) -> Candidate 
         return Candidate(name, cycle_s, plan, objective, bound, 0, worst_status(a.ended for a in alone.values()))
     forms = {j.id: _network_forms(search, j.id, cycle_s) for j in search.free}
     built = build_network(search.network, search.demands, forms, cycle_s, search.settings, search.running_s)
-    start_from(built, {j.id: search.alone[j.id, cycle_s].choice for j in search.free})
+    start_from(built, with_good_offsets(built, {j.id: search.alone[j.id, cycle_s].choice for j in search.free}))
     solution = search.solve(f"network at {name}", built, warm=True)
     if solution.objective is None:
         return None

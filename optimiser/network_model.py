@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import pyomo.environ as pyo
 
 from optimiser.formulation.case import JunctionCase
 from optimiser.formulation.junction import add_junction
-from optimiser.formulation.offsets import TreeArc, add_offsets, coordinable, main_green
+from optimiser.formulation.offsets import (
+    TreeArc,
+    add_offsets,
+    coordinable,
+    main_green,
+    platoon_wait_s,
+    tail_slope,
+)
 from optimiser.formulation.platoons import Platoon, coordinated_shares, platoons
 from optimiser.lane_flows import JunctionDemand
 from optimiser.settings import ModelSettings
@@ -89,6 +96,10 @@ def start_from(built: NetworkModel, choices: Mapping[str, Choice]) -> None:
             for i in range(len(form.min_s)):
                 duration_s = round(choice.durations_s[i]) if chosen else 0
                 block.duration[k, i].set_value(duration_s, skip_validation=True)
+        for opening in block.openings:
+            runs = case.forms[opening.k].id == choice.form.id
+            opens = runs and all(room.at(choice.durations_s) >= 0 for room in opening.rooms)
+            opening.opened.set_value(int(opens), skip_validation=True)
         if not model.offset[j].fixed:
             model.offset[j].set_value(round(choice.offset_s) % built.cycle_s, skip_validation=True)
     for arc in built.tree:
@@ -101,16 +112,54 @@ def start_from(built: NetworkModel, choices: Mapping[str, Choice]) -> None:
             model.turns[a].set_value(_turns(built, choices, a), skip_validation=True)
 
 
+def with_good_offsets(built: NetworkModel, choices: Mapping[str, Choice]) -> dict[str, Choice]:
+    """The same splits with offsets from descent: one junction after the other takes the whole second that costs its
+    platoons least, until nothing changes. A start for HiGHS, no more."""
+    found = dict(choices)
+    movable = sorted({arc.child for arc in built.tree})
+    for _ in range(20):
+        changed = False
+        for j in movable:
+            near = [p for p in built.platoons if j in (p.from_junction, p.to_junction)]
+            costs = [
+                sum(_platoon_cost(built, found | {j: replace(found[j], offset_s=float(o))}, p) for p in near)
+                for o in range(int(built.cycle_s))
+            ]
+            best = costs.index(min(costs))
+            if costs[best] < costs[round(found[j].offset_s) % len(costs)] - 1e-6:
+                found[j] = replace(found[j], offset_s=float(best))
+                changed = True
+        if not changed:
+            break
+    return found
+
+
+def _platoon_cost(built: NetworkModel, choices: Mapping[str, Choice], platoon: Platoon) -> float:
+    """persons_h * w_a of `formulation.offsets`."""
+    source, target = choices[platoon.from_junction], choices[platoon.to_junction]
+    early_s, length_s = _early_s(built, source, target, platoon)
+    early_s -= built.cycle_s * math.ceil((early_s - length_s) / built.cycle_s - 1e-9)
+    kappa = tail_slope(built.cases[platoon.to_junction], platoon, built.cycle_s)
+    red_s = built.cycle_s - length_s
+    return platoon.persons_h * platoon_wait_s(platoon, early_s, red_s, length_s, kappa)
+
+
+def _early_s(built: NetworkModel, source: Choice, target: Choice, platoon: Platoon) -> tuple[float, float]:
+    """e_a without turns, and the length of the green it is meant for, s."""
+    green = main_green(target.form, platoon.to_group)
+    leaves_s = main_green(source.form, platoon.from_group).start.at(source.durations_s)
+    starts_s, length_s = green.start.at(target.durations_s), green.length.at(target.durations_s)
+    return source.offset_s + leaves_s + platoon.lag_s - target.offset_s - starts_s, length_s
+
+
 def _turns(built: NetworkModel, choices: Mapping[str, Choice], a: int) -> int:
     """n_a that puts the head of platoon a between the red before and the end of the green it is meant for."""
     platoon = built.platoons[a]
     source, target = choices[platoon.from_junction], choices[platoon.to_junction]
-    green = main_green(target.form, platoon.to_group)
-    leaves_s = main_green(source.form, platoon.from_group).start.at(source.durations_s)
-    starts_s, length_s = green.start.at(target.durations_s), green.length.at(target.durations_s)
     offset = built.model.offset
-    apart_s = offset[platoon.from_junction].value - offset[platoon.to_junction].value
-    early_s = apart_s + leaves_s + platoon.lag_s - starts_s
+    source = replace(source, offset_s=offset[platoon.from_junction].value)
+    target = replace(target, offset_s=offset[platoon.to_junction].value)
+    early_s, length_s = _early_s(built, source, target, platoon)
     turns: int = -math.ceil((early_s - length_s) / built.cycle_s - 1e-9)
     return turns
 

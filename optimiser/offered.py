@@ -35,7 +35,8 @@ def candidate_cycles_s(
     junctions = [j for j in network.junctions if j.id in free]
     if not junctions:
         return ()
-    low_s, high_s = min(j.min_cycle_s for j in junctions), max(j.max_cycle_s for j in junctions)
+    high_s = max(j.max_cycle_s for j in junctions)
+    low_s = min(max(min(j.min_cycle_s for j in junctions), settings.least_cycle_s), high_s)
     first_s = -(-low_s // settings.cycle_step_s) * settings.cycle_step_s
     grid = {first_s + i * settings.cycle_step_s for i in range(int((high_s - first_s) // settings.cycle_step_s) + 1)}
     running = {j.running.cycle_s for j in junctions if j.running.cycle_s.is_integer()}

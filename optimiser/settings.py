@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class ModelSettings:
     """Constants of the model. Sources stand in `formulation/`.
 
-    `cycle_step_s`: grid of candidate cycles within the junctions' limits, where the rules name none.
+    `cycle_step_s`: grid of candidate cycles within the junctions' limits, where the rules name none,
+    not under `least_cycle_s`: shorter cycles live on gaps and sneakers, which SUMO grants less of than the model.
     `common_cycles`: how many common cycles the network is solved at.
     `orders`: stage orders per junction offered to the network model, the running one included, chosen among
     `most_generated` generated ones.
@@ -20,6 +21,7 @@ class ModelSettings:
     deterministically, `time_limit_s` as the last resort that the result names."""
 
     cycle_step_s: float = 10.0
+    least_cycle_s: float = 40.0
     orders: int = 4
     most_generated: int = 12
     critical_gap_s: float = 6.0

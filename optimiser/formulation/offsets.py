@@ -131,6 +131,12 @@ def _add_platoon(
     model.arrival.add(wait >= kappa * (early - length + platoon.width_s))
 
 
+def platoon_wait_s(platoon: Platoon, early_s: float, red_s: float, green_s: float, kappa: float) -> float:
+    """w_a for given times, s."""
+    late_s = kappa * (early_s - green_s + platoon.width_s)
+    return max(0.0, platoon.queue_s_per_red * red_s - early_s, late_s)
+
+
 def tail_slope(target: JunctionCase, platoon: Platoon, cycle_s: float) -> float:
     """Mean wait of a platoon (s) per second that its tail is late, with the red of the running plan."""
     running = target.junction.running

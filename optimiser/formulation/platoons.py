@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from optimiser.lane_flows import JunctionDemand
 from optimiser.signals import Network
 
-LEAST_SHARE = 0.05
+LEAST_SHARE = 0.1
 """Platoons that are a smaller part of their group's people are left to even arrivals."""
 
 

@@ -36,6 +36,16 @@ _OPEN, _OPPOSED, _RED = 2, 1, 0
 
 
 @dataclass(frozen=True)
+class Opening:
+    """A binary that says whether an opposed class finds gaps at all under form k, and the times that must then not be
+    negative."""
+
+    opened: pyo.Var
+    k: int
+    rooms: tuple[Affine, ...]
+
+
+@dataclass(frozen=True)
 class _Span:
     """Neighbouring segments of a form in which every class of a lane stands the same: 2 free, 1 opposed, 0 red."""
 
@@ -67,7 +77,7 @@ def add_lane_flows(block: pyo.Block, case: JunctionCase) -> None:
 
 
 def add_queues(block: pyo.Block, case: JunctionCase) -> None:
-    """Adds `shortfall` (class; flow - capacity, veh/h) and `overflow` (class; mean queue left over, veh)."""
+    """Adds `shortfall` (class; flow - capacity, veh/h), `overflow` (class; mean queue left, veh) and `openings`."""
     classes = [c for load in case.demand.lanes for c in load.classes]
     names = [c.id for c in classes]
     block.shortfall = pyo.Var(names)
@@ -75,6 +85,7 @@ def add_queues(block: pyo.Block, case: JunctionCase) -> None:
     block.capacity = pyo.ConstraintList()
     block.usage = pyo.VarList(domain=pyo.NonNegativeReals)
     block.opened = pyo.VarList(domain=pyo.Binary)
+    block.openings = []
     for load in case.demand.lanes:
         spans = [_spans(case, load, form) for form in case.forms]
         if len(load.classes) == 1 and all(_OPPOSED not in s.states for form in spans for s in form):
@@ -248,7 +259,9 @@ class _LaneInForm:
         open_s = block.usage.add()
         block.capacity.add(open_s <= time_in_form(block, self.k, span.length))
         block.capacity.add(open_s <= most_s * opened)
-        for room in self._room_after_queue(c, span):
+        rooms = self._room_after_queue(c, span)
+        block.openings.append(Opening(opened, self.k, tuple(rooms)))
+        for room in rooms:
             block.capacity.add(open_s <= time_in_form(block, self.k, room) + 2 * most_s * (1 - opened))
         block.capacity.add(self.used[c, i] + self.left[c, i] <= open_s)
         if len(self.load.classes) > 1:
