@@ -11,7 +11,7 @@ from optimiser.signals import GroupKind, Junction, Movement, Network, SignalGrou
 from sumo_networks.net_file import NetFile, Point
 
 SIDES: Final = ("E", "NE", "N", "NW", "W", "SW", "S", "SE")
-TURNS: Final = ("left", "through", "right")
+TURNS: Final[tuple[str, ...]] = ("left", "through", "right")
 SEEN_M: Final = 60.0
 
 

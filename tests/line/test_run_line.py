@@ -1,0 +1,140 @@
+"""The whole line on a small town: from its roads and traffic to a plan that the simulator has proved."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from api.run import RunOptions, RunResult, run_line
+from api.terminal import print_verdict
+from optimiser.rules import JunctionRules, PolishRules, Rules
+from optimiser.signals import NetworkPlan
+from sumo_networks.simulate import sumo_binary, sumo_environment
+from sumo_networks.sumo_xml import elements
+
+FIGURES = {
+    "person_delay_s",
+    "vehicle_delay_s",
+    "bus_delay_s",
+    "pedestrian_delay_s",
+    "stops_per_veh",
+    "co2_g_per_veh_km",
+    "throughput_veh",
+    "not_inserted_veh",
+    "stuck_over_300s_veh",
+    "collisions",
+    "teleports",
+}
+TOP = {"accepted", "reasons", "seeds", "plan_id", "network_hash", "findings"}
+
+
+def _names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_leaves_every_result_in_the_folder(town_run: RunResult) -> None:
+    for name in ("plan.json", "plan.add.xml", "verdict.json", "run.json", "report.html", "flows/summary.json"):
+        assert (town_run.folder / name).stat().st_size > 0, name
+
+
+def test_the_verdict_has_every_key_of_its_contract(town_run: RunResult) -> None:
+    verdict = json.loads((town_run.folder / "verdict.json").read_text())
+    assert verdict.keys() >= TOP
+    for side in ("baseline", "candidate", "difference", "relative"):
+        assert verdict[side].keys() == FIGURES, side
+    for comparison in ("difference", "relative"):
+        for figure, found in verdict[comparison].items():
+            assert found is None or found.keys() == {"mean", "low", "high"}, figure
+    assert verdict["seeds"] == [1, 2]
+    assert verdict["baseline"]["bus_delay_s"] is not None
+
+
+def test_a_program_that_serves_the_wrong_street_is_surely_improved(town_run: RunResult) -> None:
+    assert town_run.verdict.accepted, town_run.verdict.reasons
+    relative = town_run.verdict.relative.person_delay_s
+    assert relative is not None and relative.mean < -0.1
+    assert not [finding for finding in town_run.verdict.findings if finding.new]
+
+
+def test_the_verdict_is_about_the_plan_that_was_written(town_run: RunResult) -> None:
+    plan = NetworkPlan.model_validate_json((town_run.folder / "plan.json").read_text())
+    assert plan == town_run.plan
+    assert plan.id == town_run.verdict.plan_id
+    assert plan.network_hash == town_run.verdict.network_hash
+
+
+def test_run_json_tells_times_versions_and_how_the_solver_ended(town_run: RunResult) -> None:
+    told = json.loads((town_run.folder / "run.json").read_text())
+    assert set(told["versions"]) >= {"jasyl", "highspy", "eclipse-sumo", "python"}
+    assert told["optimiser"]["status"] in {"optimal", "node_limit"}
+    assert {solve["ended"] for solve in told["optimiser"]["solves"]} <= {
+        "optimal",
+        "node_limit",
+        "cutoff",
+        "infeasible",
+    }
+    assert told["seconds"].keys() >= {"record feeds", "flows", "optimise", "polish in SUMO", "verify in SUMO"}
+    assert min(told["polish"]["seeds"]) >= 1000
+
+
+def test_the_same_command_gives_the_same_plan_and_verdict(
+    town: Path, town_run: RunResult, small: RunOptions, tmp_path: Path
+) -> None:
+    again = run_line(town, tmp_path / "again", replace(small, workers=1))
+    for name in ("plan.json", "plan.add.xml", "verdict.json", "demand.json", "report.html"):
+        assert (again.folder / name).read_bytes() == (town_run.folder / name).read_bytes(), name
+
+
+def test_nothing_is_written_beside_the_data(town: Path, town_run: RunResult) -> None:
+    built = {f"town.{kind}.xml" for kind in ("nod", "edg", "net", "add", "rou")} | {"town.sumocfg"}
+    assert _names(town.parent) == built
+    assert town_run.folder not in town.parents
+
+
+def test_the_additional_file_alone_puts_the_plan_in_use(town: Path, town_run: RunResult, tmp_path: Path) -> None:
+    record = tmp_path / "record.add.xml"
+    states = tmp_path / "states.xml"
+    record.write_text(f'<additional><timedEvent type="SaveTLSStates" source="C" dest="{states}"/></additional>')
+    additionals = [town.parent / "town.add.xml", town_run.folder / "plan.add.xml", record]
+    subprocess.run(
+        [
+            str(sumo_binary("sumo")),
+            "-c",
+            str(town),
+            "-a",
+            ",".join(map(str, additionals)),
+            "-e",
+            "200",
+            "--no-step-log",
+        ],
+        env=sumo_environment(),
+        check=True,
+        capture_output=True,
+    )
+    plan = next(iter(elements(town_run.folder / "plan.add.xml", "tlLogic")))
+    recorded = list(elements(states, "tlsState"))
+    assert {found.get("programID") for found in recorded} == {plan.get("programID")}
+    assert plan.get("programID") != "shipped"
+    assert {found.get("state") for found in recorded} == {phase.get("state") for phase in plan.iter("phase")}
+
+
+def test_without_a_budget_the_best_start_is_still_proved(town: Path, small: RunOptions, tmp_path: Path) -> None:
+    options = replace(small, rules=Rules(polish=PolishRules(runs=0, seeds=1)))
+    assert run_line(town, tmp_path / "out", options).verdict.plan_id
+
+
+def test_a_plan_that_is_not_better_is_refused_and_the_shipped_programs_stay(
+    town: Path, small: RunOptions, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    locked = Rules(junctions={"C": JunctionRules(locked=True)}, polish=PolishRules(runs=2, seeds=1))
+    result = run_line(town, tmp_path / "out", replace(small, rules=locked))
+    assert not result.verdict.accepted
+    assert result.plan.controllers == ()
+    assert any("No sure gain" in reason for reason in result.verdict.reasons)
+    print_verdict(result.verdict)
+    assert "shipped programs stay" in capsys.readouterr().out
+    assert "shipped programs stay" in result.report.read_text()
