@@ -1,0 +1,236 @@
+"""The families of the formulation one by one: what each equation says on cases known in closed form."""
+
+from __future__ import annotations
+
+import math
+
+import pyomo.environ as pyo
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from junctions import JUNCTIONS, arterial, tee
+from test_webster import crossing, demand_of
+
+from optimiser.evaluation import evaluate
+from optimiser.formulation.case import JunctionCase
+from optimiser.formulation.junction import add_junction
+from optimiser.formulation.limits import broken_by_structure, requirements
+from optimiser.formulation.offsets import platoon_wait_s, spanning_tree
+from optimiser.formulation.platoons import Platoon, coherence, platoons
+from optimiser.formulation.queues import gap_capacity_veh_h, overflow_queue_veh, overflow_tangents
+from optimiser.lane_flows import junction_demand, nominal_lane_flows
+from optimiser.rules import Rules
+from optimiser.safety import check_plan
+from optimiser.sequences import interstage, stage_orders
+from optimiser.settings import ModelSettings
+from optimiser.signals import Junction, NetworkPlan
+from optimiser.solve import SolveOptions, solve
+from optimiser.stage_forms import plan_form, sequence_form
+from optimiser.timeline import controller_plan, expand
+
+SETTINGS = ModelSettings(reserve_weight=0.0)
+
+
+@pytest.mark.parametrize("name", sorted(JUNCTIONS))
+@given(data=st.data())
+def test_affine_greens_are_those_of_the_timeline(name: str, data: st.DataObject) -> None:
+    junction = JUNCTIONS[name]()
+    sequence = junction.sequences[0]
+    durations = tuple(data.draw(st.integers(1, 60)) for _ in sequence.stages)
+    form = sequence_form(junction, sequence)
+    timeline = expand(junction, sequence, durations)
+    assert form.cycle.at(durations) == pytest.approx(timeline.cycle_s)
+    for group in junction.groups:
+        green_s = sum((i.end_s - i.start_s) % timeline.cycle_s or timeline.cycle_s for i in timeline.greens[group.id])
+        assert sum(g.length.at(durations) for g in form.greens(group.id)) == pytest.approx(green_s)
+
+
+@pytest.mark.parametrize("name", sorted(JUNCTIONS))
+@given(data=st.data())
+def test_durations_that_keep_the_requirements_are_safe_and_others_are_not(name: str, data: st.DataObject) -> None:
+    junction = JUNCTIONS[name]()
+    form = sequence_form(junction, junction.sequences[0])
+    durations = tuple(float(data.draw(st.integers(1, 40))) for _ in form.min_s)
+    plan = controller_plan(junction, junction.sequences[0], durations, 0.0)
+    kept = all(r.kept_by(r.expression.at(durations)) for r in requirements(junction, form))
+    assert kept == (check_plan(plan.model_copy(update={"max_cycle_s": 500.0})) == ())
+
+
+@pytest.mark.parametrize("name", sorted(JUNCTIONS))
+def test_generated_orders_that_structure_allows_make_safe_plans(name: str) -> None:
+    junction = JUNCTIONS[name]()
+    for sequence in stage_orders(junction, most=12):
+        form = sequence_form(junction, sequence)
+        if broken_by_structure(junction, form):
+            continue
+        plan = controller_plan(junction, sequence, (30.0,) * len(sequence.stages), 0.0)
+        assert check_plan(plan.model_copy(update={"max_cycle_s": 500.0})) == ()
+
+
+def test_forbidden_and_kept_stages_bind_generated_orders() -> None:
+    junction = tee()
+    orders = [s.stages for s in stage_orders(junction, frozenset({("stage1", "stage3")}), ("stage2",))]
+    assert orders
+    assert all("stage2" in order for order in orders)
+    assert all(("stage1", "stage3") not in zip(order, (*order[1:], order[0]), strict=True) for order in orders)
+
+
+def test_an_interstage_is_as_long_as_the_longest_intergreen_it_holds() -> None:
+    junction = tee()
+    stages = {stage.id: stage for stage in junction.stages}
+    change = interstage(junction, stages["stage3"], stages["stage4"])
+    needed = {(i.clearing, i.entering): i.seconds for i in junction.intergreens}
+    assert change.duration_s == max(
+        needed.get((c, e), 0.0) for c in stages["stage3"].greens for e in stages["stage4"].greens
+    )
+
+
+@given(st.floats(-3000, 1500), st.floats(1, 2500), st.floats(0.25, 4))
+def test_tangents_never_exceed_the_overflow_queue(z: float, nominal: float, period_h: float) -> None:
+    junction = crossing()
+    demand = junction_demand(junction, demand_of(junction, [500.0, 200.0]), Rules())
+    demand = type(demand)(
+        junction, period_h, demand.movements, demand.lanes, demand.nominal_veh_h, demand.pedestrians_h
+    )
+    case = JunctionCase(demand, (), 60.0, SETTINGS)
+    true = overflow_queue_veh(z, nominal, period_h, SETTINGS.delay_parameter_k)
+    best = max(slope * z + constant for slope, constant in overflow_tangents(nominal, case))
+    assert best <= true + 1e-6
+    scale = math.sqrt(8 * SETTINGS.delay_parameter_k * nominal / period_h)
+    assert true - best <= 0.06 * period_h * scale
+
+
+def test_overflow_grows_by_half_the_period_per_vehicle_over_capacity() -> None:
+    steep = overflow_queue_veh(1001, 1000, 1.0, 0.5) - overflow_queue_veh(1000, 1000, 1.0, 0.5)
+    assert steep == pytest.approx(0.5, abs=0.01)
+
+
+def test_gap_capacity_falls_with_the_opposing_flow() -> None:
+    capacities = [gap_capacity_veh_h(q, 4.5, 2.5) for q in (1, 200, 600, 1200)]
+    assert capacities == sorted(capacities, reverse=True)
+    assert capacities[0] == pytest.approx(3600 / 2.5, rel=0.01)
+
+
+@pytest.mark.parametrize("green_s", [20.0, 30.0, 40.0])
+def test_uniform_delay_is_webster_s_first_term(green_s: float) -> None:
+    junction = crossing()
+    flows = [400.0, 200.0]
+    plan = controller_plan(junction, junction.sequences[0], (green_s, 60.0 - green_s), 0.0)
+    demand = demand_of(junction, flows)
+    figures = evaluate(
+        arterial(1).model_copy(update={"junctions": (junction,), "links": ()}),
+        demand,
+        NetworkPlan(network_hash="0" * 32, profile="", controllers=(plan,)),
+        settings=SETTINGS,
+    )
+    lane = junction.lanes[0]
+    cycle_s = plan.cycle_s
+    share = (green_s + lane.end_gain_s - lane.start_up_loss_s) / cycle_s
+    y = flows[0] / lane.saturation_veh_h
+    webster_s = cycle_s * (1 - share) ** 2 / (2 * (1 - y))
+    assert figures.movements[0].uniform_delay_s == pytest.approx(webster_s, rel=1e-3)
+    assert figures.movements[0].capacity_veh_h == pytest.approx(lane.saturation_veh_h * share, rel=1e-3)
+
+
+def test_an_even_use_of_lanes_equals_their_flow_ratios() -> None:
+    junction = tee()
+    wide = junction.model_copy(
+        update={
+            "lanes": (
+                junction.lanes[0].model_copy(update={"id": "a", "saturation_veh_h": 2000.0}),
+                junction.lanes[0].model_copy(update={"id": "b", "saturation_veh_h": 1000.0}),
+            ),
+            "movements": (junction.movements[0].model_copy(update={"lanes": ("a", "b")}),),
+        }
+    )
+    shares = nominal_lane_flows(wide, {junction.movements[0].id: 900.0})
+    assert shares["a", junction.movements[0].id] == pytest.approx(600.0)
+    assert shares["b", junction.movements[0].id] == pytest.approx(300.0)
+
+
+def test_flow_moves_to_the_lane_with_room() -> None:
+    """A movement over two lanes of which one is full of turners takes the other."""
+    junction = _two_lanes()
+    flows = [800.0, 600.0, 50.0]
+    demand = junction_demand(junction, demand_of(junction, flows), Rules())
+    case = JunctionCase(demand, (plan_form(junction.running),), junction.running.cycle_s, SETTINGS, fixed=True)
+    model = pyo.ConcreteModel()
+    model.junction = pyo.Block()
+    add_junction(model.junction, case)
+    model.objective = pyo.Objective(expr=model.junction.person_delay)
+    solve(model, SolveOptions())
+    flow = model.junction.lane_flow
+    assert flow["free", "ahead"].value > flow["shared", "ahead"].value
+    assert flow["free", "ahead"].value + flow["shared", "ahead"].value == pytest.approx(800.0)
+
+
+def test_a_permissive_turn_has_less_capacity_the_more_opposes_it() -> None:
+    junction = tee()
+    movements = tuple(
+        m.model_copy(update={"yields_to": ("west_through",)}) if m.id == "east_left" else m for m in junction.movements
+    )
+    junction = junction.model_copy(update={"movements": movements})
+    network = arterial(1).model_copy(update={"junctions": (junction,)})
+    capacities = []
+    for opposing in (50.0, 400.0, 700.0):
+        kept = NetworkPlan(network_hash="0" * 32, profile="", controllers=())
+        told = evaluate(network, demand_of(junction, [opposing, 50.0, 200.0, 150.0, 100.0, 50.0]), kept)
+        capacities.append(next(f.capacity_veh_h for f in told.movements if f.movement == "east_left"))
+    assert capacities == sorted(capacities, reverse=True)
+    assert capacities[0] > capacities[-1] + 50
+
+
+def test_platoons_lose_their_shape_with_distance() -> None:
+    gains = [coherence(t, 90.0, 0.28) for t in (1.0, 10.0, 30.0, 90.0)]
+    assert gains == sorted(gains, reverse=True)
+    assert 0 < gains[-1] < gains[0] <= 1
+
+
+def test_platoons_arise_only_where_links_carry_flow() -> None:
+    network = arterial(2)
+    junction = network.junctions[0]
+    demands = {
+        j.id: junction_demand(j, demand_of(j, [600.0, 20.0, 20.0, 20.0, 20.0, 20.0]), Rules())
+        for j in network.junctions
+    }
+    found = platoons(network, demands, 60.0, 0.28)
+    ways = {(p.from_junction, p.to_junction, p.to_group) for p in found}
+    assert (junction.id, "tee2", "west") in ways
+    assert platoons(network.model_copy(update={"links": ()}), demands, 60.0, 0.28) == ()
+
+
+def test_a_platoon_waits_for_green_when_early_and_for_the_next_green_when_its_tail_is_late() -> None:
+    platoon = Platoon("a", "g", "b", "h", 100.0, 20.0, 10.0, 0.0)
+    assert platoon_wait_s(platoon, -8.0, 30.0, 30.0, 2.0) == 8.0
+    assert platoon_wait_s(platoon, 5.0, 30.0, 30.0, 2.0) == 0.0
+    assert platoon_wait_s(platoon, 25.0, 30.0, 30.0, 2.0) == 10.0
+
+
+def test_the_tree_joins_every_junction_once() -> None:
+    def platoon(one: str, other: str, persons_h: float) -> Platoon:
+        return Platoon(one, "g", other, "h", persons_h, 20.0, 10.0, 0.0)
+
+    found = (
+        platoon("a", "b", 5),
+        platoon("b", "a", 9),
+        platoon("b", "c", 2),
+        platoon("c", "a", 7),
+        platoon("d", "e", 1),
+    )
+    tree = spanning_tree(["a", "b", "c", "d", "e"], found)
+    assert [arc.platoon for arc in tree if arc.platoon != 4] in ([1, 3], [3, 1])
+    assert sorted(arc.child for arc in tree) == ["b", "c", "e"]
+
+
+def _two_lanes() -> Junction:
+    """One approach with a shared lane and a lane for those who go ahead."""
+    junction = crossing()
+    lane, movement = junction.lanes[0], junction.movements[0]
+    shared = lane.model_copy(update={"id": "shared", "movements": ("ahead", "turn")})
+    free = lane.model_copy(update={"id": "free", "movements": ("ahead",)})
+    ahead = movement.model_copy(update={"lanes": ("free", "shared")})
+    turn = movement.model_copy(update={"id": "turn", "exit": "south", "turn": "right", "lanes": ("shared",)})
+    others = junction.movements[1:]
+    return junction.model_copy(
+        update={"lanes": (shared, free, *junction.lanes[1:]), "movements": (ahead, turn, *others)}
+    )
