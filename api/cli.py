@@ -28,7 +28,8 @@ from sumo_networks.record import record_feeds
 from sumo_networks.scenario import load_scenario
 
 REFUSED = 3
-DEMO_POLISH_RUNS = 70
+DEMO_POLISH_RUNS = 60
+DEMO_PERIOD_S = 1800.0
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,9 +53,13 @@ CORES = os.cpu_count() or 1
 
 @app.command(epilog="Example: jasyl demo --out demo")
 def demo(out: OutFolder = Path("demo"), workers: Workers = CORES) -> None:
-    """Retime the sample city: record its feeds, make a plan, prove it, write the report."""
+    """Retime the sample city over half an hour: record its feeds, make a plan, prove it, write the report."""
     with as_file(files("sumo_networks.cities") / "esil") as city:
-        options = RunOptions(rules=Rules(polish=PolishRules(runs=DEMO_POLISH_RUNS, seeds=2)), workers=workers)
+        options = RunOptions(
+            end_s=load_scenario(city).begin_s + DEMO_PERIOD_S,
+            rules=Rules(polish=PolishRules(runs=DEMO_POLISH_RUNS, seeds=2)),
+            workers=workers,
+        )
         result = _run(city, out, options)
     console.print(f"Go on with:  jasyl run SCENARIO --out {shlex.quote(str(out))}   (your folder, or any .sumocfg)")
     raise typer.Exit(0 if result.verdict.accepted else REFUSED)

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from api.errors import UnsafePlanError
+from api.proof import ProofEffort, freedom_of, prove, refuse_unsafe
 from api.report import write_report
 from mobility.pipeline import build_flows
 from optimiser.coordination import optimise
@@ -22,23 +22,17 @@ from optimiser.demand import Demand
 from optimiser.evaluation import evaluate
 from optimiser.result import OptimisationResult
 from optimiser.rules import Rules
-from optimiser.safety import Finding, check_log, check_network_against, check_network_plan, check_plan
-from optimiser.signals import ControllerPlan, Network, NetworkPlan, canonical_json
+from optimiser.signals import Network, NetworkPlan, canonical_json
 from sumo_networks.bindings import CityModel
 from sumo_networks.calibrate import calibrate
-from sumo_networks.compare import RegressionLimits
 from sumo_networks.demand import MeasuredDemand, build_demand
-from sumo_networks.moves import Freedom
 from sumo_networks.polish import Budget, Polished, polish
 from sumo_networks.profiles import profile_named
 from sumo_networks.programs import read_plan, write_programs
 from sumo_networks.read import read_network
 from sumo_networks.record import record_feeds
-from sumo_networks.recorded_states import signal_logs
 from sumo_networks.scenario import Scenario, load_scenario
-from sumo_networks.simulate import Run
-from sumo_networks.verdict import Side, Verdict
-from sumo_networks.verify import verify
+from sumo_networks.verdict import Verdict
 
 PROFILE: Final = "shipped"
 FEEDS_SEED: Final = 2000
@@ -58,8 +52,6 @@ class RunOptions:
     end_s: float | None = None
     rules: Rules = field(default_factory=Rules)
     workers: int = 1
-    robustness: tuple[float, ...] = (0.9, 1.1)
-    cleared: bool = True
 
 
 @dataclass(frozen=True)
@@ -109,7 +101,7 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
         result = optimise_step(model.network, demand.demand, options.rules, clock)
         polished = polish_step(scenario, model, result, options, work, clock)
         write_plan(polished.plan, model, out)
-        verdict = verify_step(scenario, model, polished.plan, out / "plan.add.xml", options, work, clock)
+        verdict = prove_step(scenario, model, polished.plan, out / "plan.add.xml", options, work, clock)
     (out / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
     _write_run(out / "run.json", scenario, options, result, polished, clock)
     tell = clock.step("report")
@@ -168,24 +160,9 @@ def verify_plan(
         work = Path(name)
         programs = work / "plan.add.xml"
         write_programs(plan, model.bindings, programs)
-        verdict = verify_step(scenario, model, plan, programs, options, work, clock)
+        verdict = prove_step(scenario, model, plan, programs, options, work, clock)
     (out / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
     return verdict
-
-
-def refuse_unsafe(plan: NetworkPlan, network: Network, source: Path) -> None:
-    """Raise UnsafePlanError where a controller's plan breaks a rule that the junction's running plan does not break."""
-    known = {junction.id: _broken(junction.running) for junction in network.junctions}
-    found = [
-        finding
-        for finding in (*check_network_plan(plan), *check_network_against(plan, network))
-        if (finding.rule.value, finding.groups) not in known.get(finding.junction, frozenset())
-    ]
-    if found:
-        first = found[0]
-        raise UnsafePlanError(
-            f"{source}: unsafe, {len(found)} findings, first at junction {first.junction}: {first.message}", found
-        )
 
 
 def observe(
@@ -260,28 +237,6 @@ def polish_step(
     )
 
 
-def freedom_of(network: Network, rules: Rules) -> Freedom:
-    """What the search may change: no rule of the engineer, and nothing that the running plan does not break already."""
-    known = {junction.id: _broken(junction.running) for junction in network.junctions}
-    cycles_s = rules.cycles_s
-
-    def safe(plan: ControllerPlan) -> bool:
-        return (not cycles_s or plan.cycle_s in cycles_s) and _broken(plan) <= known[plan.junction]
-
-    return Freedom(
-        safe=safe,
-        fixed_junctions=frozenset(junction.id for junction in network.junctions if junction.locked),
-        fixed_stages=frozenset(
-            (name, stage) for name, junction in rules.junctions.items() for stage in junction.locked_stages
-        ),
-        fixed_cycle=frozenset(junction.id for junction in network.junctions) if rules.cycle_s else frozenset(),
-    )
-
-
-def _broken(plan: ControllerPlan) -> frozenset[tuple[str, tuple[str, ...]]]:
-    return frozenset((finding.rule.value, finding.groups) for finding in check_plan(plan))
-
-
 def write_plan(plan: NetworkPlan, model: CityModel, out: Path) -> Path:
     """plan.json and plan.add.xml in `out`; returns the additional file."""
     (out / "plan.json").write_text(canonical_json(plan) + "\n", encoding="utf-8")
@@ -289,7 +244,7 @@ def write_plan(plan: NetworkPlan, model: CityModel, out: Path) -> Path:
     return out / "plan.add.xml"
 
 
-def verify_step(
+def prove_step(
     scenario: Scenario,
     model: CityModel,
     plan: NetworkPlan,
@@ -298,38 +253,10 @@ def verify_step(
     work: Path,
     clock: StepClock,
 ) -> Verdict:
-    """The plan against the shipped programs on the verdict's seeds, every recorded signal state checked."""
+    """The plan against the shipped programs on the verdict's seeds."""
     tell = clock.step("verify in SUMO")
-    rules = options.rules
-    planned = {controller.junction: controller for controller in plan.controllers}
-
-    def check(side: Side, run: Run) -> list[Finding]:
-        if run.tls_states is None:
-            return []
-        found: list[Finding] = []
-        for name, log in signal_logs(run.tls_states, model.bindings).items():
-            running = model.network.junction(name).running
-            found += check_log(log, planned.get(name, running) if side is Side.CANDIDATE else running)
-        return found
-
-    return verify(
-        scenario,
-        programs,
-        plan_id=plan.id,
-        network_hash=plan.network_hash,
-        seeds=options.seeds,
-        folder=work / "verify",
-        check=check,
-        limits=RegressionLimits(
-            default_s=rules.verdict.regression_limit_s,
-            junctions=rules.junction_regression_limits_s(),
-            lines=rules.line_regression_limits_s(),
-        ),
-        workers=options.workers,
-        progress=lambda done, total: tell(done / max(1, total)),
-        robustness=options.robustness,
-        cleared=options.cleared,
-    )
+    effort = ProofEffort(seeds=options.seeds, workers=options.workers)
+    return prove(scenario, model, plan, programs, options.rules, effort, work / "verify", tell)
 
 
 def _write_run(

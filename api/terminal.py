@@ -33,7 +33,9 @@ class StepBars:
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, step: str, share: float) -> None:
-        """Tell that `share` (0 to 1) of a step is done."""
+        """Tell that `share` (0 to 1) of a step is done. Where nobody watches, a line is written as a step begins."""
+        if step not in self._tasks and not self._progress.console.is_terminal:
+            self._progress.console.print(step)
         if step not in self._tasks:
             self._tasks[step] = self._progress.add_task(step, total=1.0)
         self._progress.update(self._tasks[step], completed=min(1.0, share))
@@ -48,7 +50,7 @@ def step_bars() -> Iterator[StepBars]:
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=errors) as progress:
+    with Progress(*columns, console=errors, disable=not errors.is_terminal) as progress:
         yield StepBars(progress)
 
 
