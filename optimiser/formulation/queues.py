@@ -105,10 +105,10 @@ def overflow_queue_veh(z_veh_h: float, nominal_veh_h: float, period_h: float, k:
 
 
 def overflow_tangents(nominal_veh_h: float, case: JunctionCase) -> list[tuple[float, float]]:
-    """(slope, constant) of tangents to N(z)."""
+    """(slope, constant) of tangents to N(z), its asymptote T / 2 * z among them."""
     period_h, k = case.demand.period_h, case.settings.delay_parameter_k
     scale = math.sqrt(8 * k * max(nominal_veh_h, 1.0) / period_h)
-    found = []
+    found = [(period_h / 2, 0.0)]
     for point in TANGENTS:
         z = point * scale
         slope = period_h / 4 * (1 + z / math.sqrt(z**2 + scale**2))
