@@ -31,6 +31,7 @@ FIRST_SEED: Final = 1000
 LOSES_BY: Final = 0.004
 WORSE_JUNCTION_S: Final = 4.0
 FEW_VEHICLES: Final = 30
+FINALISTS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -207,18 +208,18 @@ def _permitted(model: CityModel, solutions: Mapping[str, Timings], freedom: Free
 
 
 def _best_start(race: _Race, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> tuple[str, _Incumbent]:
-    """The solution to search around: all on the first seed, the best three on all."""
-    names = list(solutions)
-    first = race.run([(solutions[name], seeds[0]) for name in names])
-    ranked = sorted(zip(names, first, strict=True), key=lambda pair: (race.score(pair[1]), names.index(pair[0])))
-    best: tuple[str, _Incumbent] | None = None
-    for name, found in ranked[:3]:
-        rest = race.run([(solutions[name], seed) for seed in seeds[1:]])
-        incumbent = _incumbent(race, solutions[name], [found, *rest])
-        if best is None or incumbent.score < best[1].score:
-            best = name, incumbent
-    assert best is not None
-    return best
+    """The solution to search around: the running one and the best two others of a heat are judged on all seeds."""
+    names = sorted(solutions)
+    share = race.budget.heat_share
+    race.ship(seeds[:1], share)
+    heats = race.run([(solutions[name], seeds[0]) for name in names], share)
+    scores = {name: race.score(found, share) for name, found in zip(names, heats, strict=True)}
+    chosen = sorted(names, key=lambda name: (name != "running", scores[name], name))[:FINALISTS]
+    found = race.run([(solutions[name], seed) for name in chosen for seed in seeds])
+    of_name = {name: found[i * len(seeds) : (i + 1) * len(seeds)] for i, name in enumerate(chosen)}
+    incumbents = {name: _incumbent(race, solutions[name], measures) for name, measures in of_name.items()}
+    start = min(chosen, key=lambda name: (incumbents[name].score, name))
+    return start, incumbents[start]
 
 
 def _incumbent(race: _Race, timings: Timings, measures: Sequence[RunMeasures]) -> _Incumbent:
@@ -241,8 +242,9 @@ def _search(
         batch = _batch(race, best, others, freedom, rng)
         if not batch:
             break
-        for timings, done in _heat(race, best, batch, seeds[lead]):
-            first = race.run([(timings, seeds[lead])])[0]
+        survivors = _heat(race, best, batch, seeds[lead])
+        firsts = race.run([(timings, seeds[lead]) for timings, _ in survivors])
+        for (timings, done), first in zip(survivors, firsts, strict=True):
             if race.score(first) > best.scores[lead] + LOSES_BY:
                 continue
             rest = race.run([(timings, seed) for k, seed in enumerate(seeds) if k != lead])
