@@ -28,6 +28,7 @@ from sumo_networks.record import record_feeds
 from sumo_networks.scenario import load_scenario
 
 REFUSED = 3
+STOPPED = 130
 DEMO_POLISH_RUNS = 60
 DEMO_PERIOD_S = 1800.0
 
@@ -190,6 +191,10 @@ def main() -> None:
     except OSError as error:
         print_error(f"{error.filename or 'file'}: {error.strerror or error}; check the path and the rights on it")
         raise SystemExit(1) from None
+    except SystemExit as end:
+        if end.code == STOPPED:
+            print_error("stopped; give the same command again to start over")
+        raise
 
 
 def _run(scenario: Path, out: Path, options: RunOptions) -> RunResult:

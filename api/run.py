@@ -16,7 +16,8 @@ import numpy as np
 
 from api.proof import ProofEffort, freedom_of, prove, refuse_unsafe
 from api.report import write_report
-from mobility.pipeline import build_flows
+from mobility.errors import FeedError
+from mobility.pipeline import SUMMARY, build_flows
 from optimiser.coordination import optimise
 from optimiser.demand import Demand
 from optimiser.evaluation import evaluate
@@ -174,7 +175,9 @@ def observe(
     feeds: Path | None = None,
     flows: Path | None = None,
 ) -> tuple[CityModel, MeasuredDemand]:
-    """Feeds, flows, the network with calibrated lanes and the rules in it, and the demand at its stop lines."""
+    """Feeds, flows, the network with calibrated lanes and the rules in it, and the demand at its stop lines.
+
+    Raises FeedError where `flows` is not a flows folder."""
     if feeds is None:
         tell = clock.step("record feeds")
         feeds = record_feeds(scenario, out / "feeds", FEEDS_SEED, progress=lambda _, share: tell(share)).folder
@@ -183,6 +186,8 @@ def observe(
         flows = out / "flows"
         build_flows(feeds, flows, key=SIMULATED_CARDS_KEY, progress=lambda _, share: tell(share))
         tell(1.0)
+    elif not (flows / SUMMARY).is_file():
+        raise FeedError(f"{flows}: no flows folder, {SUMMARY} is not in it; make one with `jasyl flows`")
     tell = clock.step("network and demand")
     model = read_city(scenario, options.rules)
     model = calibrate(scenario, model, work / "calibration", FEEDS_SEED).model

@@ -30,7 +30,7 @@ ROUTES = """<routes>
         <stop busStop="stop_west" duration="12"/>
         <stop busStop="stop_east" duration="12"/>
     </route>
-    <personFlow id="riders" begin="0" end="500" period="40">
+    <personFlow id="riders" begin="0" end="480" period="15">
         <walk from="west_C" busStop="stop_west"/>
         <ride busStop="stop_east" lines="7"/>
     </personFlow>
@@ -96,9 +96,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small() -> RunOptions:
     """Options that make a run short."""
-    return RunOptions(
-        seeds=(1, 2), rules=Rules(polish=PolishRules(runs=4, seeds=1)), robustness=(), cleared=False, workers=2
-    )
+    return RunOptions(seeds=(1, 2), rules=Rules(polish=PolishRules(runs=4, seeds=1)), workers=2)
 
 
 @pytest.fixture(scope="session")
