@@ -94,7 +94,7 @@ def test_tangents_never_exceed_the_overflow_queue(z: float, nominal: float, peri
     )
     case = JunctionCase(demand, (), 60.0, SETTINGS)
     true = overflow_queue_veh(z, nominal, period_h, SETTINGS.delay_parameter_k)
-    best = max(slope * z + constant for slope, constant in overflow_tangents(nominal, case))
+    best = max(0.0, *(slope * z + constant for slope, constant in overflow_tangents(nominal, case)))
     assert best <= true + 1e-6
     scale = math.sqrt(8 * SETTINGS.delay_parameter_k * nominal / period_h)
     assert true - best <= 0.06 * period_h * scale
