@@ -30,12 +30,12 @@ ROUTES = """<routes>
         <stop busStop="stop_west" duration="12"/>
         <stop busStop="stop_east" duration="12"/>
     </route>
-    <personFlow id="riders" begin="0" end="480" period="15">
+    <personFlow id="riders" begin="0" end="450" period="15">
         <walk from="west_C" busStop="stop_west"/>
         <ride busStop="stop_east" lines="7"/>
     </personFlow>
-    <flow id="eastbound" from="west_C" to="C_east" begin="0" end="900" vehsPerHour="560" departSpeed="max"/>
-    <flow id="westbound" from="east_C" to="C_west" begin="0" end="900" vehsPerHour="420" departSpeed="max"/>
+    <flow id="eastbound" from="west_C" to="C_east" begin="0" end="900" vehsPerHour="430" departSpeed="max"/>
+    <flow id="westbound" from="east_C" to="C_west" begin="0" end="900" vehsPerHour="330" departSpeed="max"/>
     <flow id="southbound" from="north_C" to="C_south" begin="0" end="900" vehsPerHour="90"/>
     <flow id="turning" from="south_C" to="C_east" begin="0" end="900" vehsPerHour="60"/>
     <flow id="bus_7" type="coach" route="line_7" line="7" begin="60" end="900" period="180"/>
@@ -47,7 +47,7 @@ CONFIG = """<configuration>
         <route-files value="town.rou.xml"/>
         <additional-files value="town.add.xml"/>
     </input>
-    <time><begin value="0"/><end value="600"/></time>
+    <time><begin value="0"/><end value="540"/></time>
 </configuration>
 """
 BUSY_GREEN_S, QUIET_GREEN_S = 22, 50
@@ -96,7 +96,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small() -> RunOptions:
     """Options that make a run short."""
-    return RunOptions(seeds=(1, 2), rules=Rules(polish=PolishRules(runs=4, seeds=1)), workers=2)
+    return RunOptions(seeds=(1, 2, 3), rules=Rules(polish=PolishRules(runs=4, seeds=1)), workers=2)
 
 
 @pytest.fixture(scope="session")

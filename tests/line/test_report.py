@@ -83,10 +83,9 @@ def test_has_map_charts_and_a_stage_diagram_before_and_after(page: _Page) -> Non
     assert sum(label.startswith("Greens of junction C") for label in labels) == 2
 
 
-def test_every_movement_has_its_row(town_run: RunResult, text: str) -> None:
-    for side in "WENS":
-        for turn in ("left", "through", "right"):
-            assert f">{side} {turn}</td>" in text
+def test_every_movement_with_traffic_has_its_row(text: str) -> None:
+    for name in ("W through", "E through", "N through", "S right"):
+        assert f">{name}</td>" in text
 
 
 def test_coordinates_stay_in_their_drawing(text: str) -> None:
