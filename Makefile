@@ -21,7 +21,7 @@ demo: install
 	$(BIN)/jasyl demo --out demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .

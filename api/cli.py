@@ -46,7 +46,7 @@ Begin = Annotated[float | None, typer.Option(help="Start of the period, SUMO sec
 End = Annotated[float | None, typer.Option(help="End of the period.", show_default="the scenario's, or begin + 3600")]
 RulesFile = Annotated[Path | None, typer.Option("--rules", help="rules.toml, the engineer's word.", show_default=False)]
 Seeds = Annotated[str, typer.Option(help="Seeds of the verdict, comma-separated; under 1000.")]
-PolishRuns = Annotated[int | None, typer.Option(help="SUMO runs the search may take.", show_default="the rules', 200")]
+PolishRuns = Annotated[int | None, typer.Option(help="SUMO runs the search may take.", show_default="the rules', else 100")]
 Workers = Annotated[int, typer.Option(help="Simulations at once.", show_default="one a core")]
 
 CORES = os.cpu_count() or 1

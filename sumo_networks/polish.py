@@ -39,7 +39,7 @@ class Budget:
     """How long the search may go on: whole SUMO runs in all (a run over half the period counts half), seeds each
     survivor is judged on, candidates raced at once, and the share of the period that the first heat simulates."""
 
-    runs: int = 200
+    runs: int = 100
     seeds: int = 3
     batch: int = 6
     heat_share: float = 0.5
