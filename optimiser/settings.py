@@ -34,5 +34,5 @@ class ModelSettings:
     common_cycles: int = 4
     mip_gap: float = 0.02
     node_limit: int = 400
-    time_limit_s: float = 120.0
+    time_limit_s: float = 900.0
     seed: int = 1

@@ -25,7 +25,7 @@ class SolveOptions:
 
     mip_gap: float = 0.01
     node_limit: int = 2000
-    time_limit_s: float = 120.0
+    time_limit_s: float = 900.0
     seed: int = 1
     cutoff: float | None = None
 
