@@ -157,13 +157,16 @@ def _result(search: Search, demand: Demand, candidates: list[Candidate], profile
     running = evaluate(network, demand, kept, rules, settings)
     ranked = sorted(candidates, key=lambda c: (c.objective, c.cycle_s, c.name))
     notes = [f"junction {j.id} keeps its program: {j.locked_reason}" for j in network.junctions if j.locked]
-    if ranked:
+    if any(candidate.name != WEBSTER for candidate in ranked):
         plan, objective, status = ranked[0].plan, ranked[0].objective, worst_status([ranked[0].ended])
         bound = min(min(c.bound for c in ranked), objective)
     else:
-        plan, objective, bound, status = kept, running.objective, 0.0, "fallback"
+        better = ranked and ranked[0].objective < running.objective
+        plan, objective = (ranked[0].plan, ranked[0].objective) if better else (kept, running.objective)
+        bound, status = 0.0, "fallback"
         if search.free:
-            notes.append("HiGHS found no plan within its limits: the running programs stay")
+            stays = "Webster's plan stands in" if better else "the running programs stay"
+            notes.append(f"HiGHS found no plan within its limits: {stays}")
     if search.stopped():
         status = "cancelled"
     if any(entry.ended == "time_limit" for entry in search.log):

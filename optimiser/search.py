@@ -121,10 +121,11 @@ def _best_orders(search: Search, junction: Junction, forms: list[SequenceForm]) 
 
 
 def solve_alone(search: Search, cycles_s: tuple[float, ...]) -> None:
-    """Fills `alone`: every free junction at every cycle it allows.
+    """Fills `alone`: every free junction at every cycle it allows, as far as HiGHS gets within its limits.
 
     Raises InfeasibleError for junctions that no cycle suits."""
     running = search.running_s
+    undecided: set[str] = set()
     for junction in search.free:
         for cycle_s in cycles_s:
             search.step(f"{junction.id} at {cycle_s:g} s")
@@ -139,7 +140,10 @@ def solve_alone(search: Search, cycles_s: tuple[float, ...]) -> None:
                 choice = replace(read_choices(built)[junction.id], offset_s=round(running[junction.id]) % cycle_s)
                 found = Alone(choice, solution.objective, solution.bound, solution.ended)
                 search.alone[junction.id, cycle_s] = found
-    impossible = [j for j in search.free if not any(key[0] == j.id for key in search.alone)]
+            elif solution.ended != "infeasible":
+                undecided.add(junction.id)
+    solved = {junction for junction, _ in search.alone}
+    impossible = [j for j in search.free if j.id not in solved | undecided]
     if impossible:
         conflicts = tuple(c for j in impossible for c in conflicts_of(j, cycles_s))
         raise InfeasibleError("no plan keeps all limits: " + "; ".join(conflicts), conflicts)
