@@ -29,7 +29,24 @@ def conflicts_of(junction: Junction, cycles_s: tuple[float, ...]) -> tuple[str, 
                 best = found
     if best is None:
         return (f"junction {junction.id} has no stage sequence",)
-    return tuple(text for _, text in best) or (f"junction {junction.id}: no whole seconds keep all its limits",)
+    return tuple(text for _, text in best) or (_of_saturation(junction, allowed),)
+
+
+def _of_saturation(junction: Junction, cycles_s: list[float]) -> str:
+    """Where all limits of time can be kept, those of saturation cannot, or only between whole seconds."""
+    limited = sorted(
+        (limits.max_degree_of_saturation, group)
+        for group, limits in junction.limits.items()
+        if limits.max_degree_of_saturation is not None
+    )
+    if not limited:
+        return f"junction {junction.id}: no whole seconds keep all its limits"
+    told = ", ".join(f"{group} at most {most:g}" for most, group in limited[:3])
+    more = f" and {len(limited) - 3} more groups" if len(limited) > 3 else ""
+    return (
+        f"junction {junction.id}: the degree of saturation of {told}{more} cannot be kept at this demand "
+        f"at cycles of {cycles_s[0]:g} to {cycles_s[-1]:g} s; raise it or allow longer cycles"
+    )
 
 
 def _violations(junction: Junction, form: SequenceForm, cycle_s: float) -> list[tuple[float, str]]:

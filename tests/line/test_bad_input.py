@@ -158,6 +158,14 @@ def test_rules_that_leave_no_plan_name_the_junction_and_the_limits(
     assert "junction C" in _error(said) and "38 s" in _error(said)
 
 
+def test_a_degree_of_saturation_that_cannot_be_kept_is_named(jasyl: Jasyl, town: Path, tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text("cycle_s = 40\n[junctions.C]\nmax_degree_of_saturation = 0.05\n")
+    code, said = jasyl("run", town, "--out", tmp_path / "out", "--rules", file)
+    assert code == 1
+    assert "junction C: the degree of saturation" in _error(said)
+
+
 def test_a_simulator_that_stops_tells_its_own_words(jasyl: Jasyl, copied: Path, tmp_path: Path) -> None:
     routes = copied.parent / "town.rou.xml"
     routes.write_text(routes.read_text().replace('to="C_south"', 'to="moon"'))
