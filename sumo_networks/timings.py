@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from optimiser.signals import ControllerPlan, Junction, Network, NetworkPlan, StageSequence
+from optimiser.signals import ControllerPlan, GroupKind, Junction, Network, NetworkPlan, StageSequence
 from optimiser.timeline import controller_plan, sequence_start_s
 
 
@@ -40,6 +40,27 @@ def timing_of(plan: ControllerPlan) -> Timing:
 def plan_of(junction: Junction, timing: Timing) -> ControllerPlan:
     """The plan that runs a timing."""
     return controller_plan(junction, timing.sequence, timing.durations_s, timing.start_s)
+
+
+def with_short_walks(junction: Junction, timing: Timing, walk_s: float) -> Timing:
+    """The timing with walks of `walk_s` (no shorter than a stage's least) where a stage goes on without its walkers.
+
+    Where a stage is followed at once by one that differs from it in that pedestrian groups have ended, time moves from
+    the first to the second: the greens of vehicles stay as they are, and turners give way for less of them."""
+    stages = {stage.id: stage for stage in junction.stages}
+    walkers = {group.id for group in junction.groups if group.kind is GroupKind.PEDESTRIAN}
+    durations = list(timing.durations_s)
+    for i, name in enumerate(timing.sequence.stages):
+        following = (i + 1) % len(durations)
+        now, then = stages[name].greens, stages[timing.sequence.stages[following]].greens
+        ended = set(now) - set(then)
+        if timing.sequence.interstages[i].duration_s > 0 or not ended or not ended <= walkers or set(then) - set(now):
+            continue
+        spare_s = durations[i] - max(walk_s, stages[name].min_s)
+        if spare_s > 0:
+            durations[i] -= spare_s
+            durations[following] += spare_s
+    return replace(timing, durations_s=tuple(durations))
 
 
 def running_timings(network: Network) -> dict[str, Timing]:
