@@ -12,7 +12,7 @@ import typer
 
 from api.card_key import card_key
 from api.errors import ApiError
-from api.run import RunOptions, RunResult, optimise_scenario, run_line, verify_plan
+from api.run import SIMULATED_CARDS_KEY, RunOptions, RunResult, optimise_scenario, run_line, verify_plan
 from api.service_commands import service
 from api.terminal import console, print_error, print_verdict, step_bars
 from mobility.errors import MobilityError
@@ -46,7 +46,9 @@ Begin = Annotated[float | None, typer.Option(help="Start of the period, SUMO sec
 End = Annotated[float | None, typer.Option(help="End of the period.", show_default="the scenario's, or begin + 3600")]
 RulesFile = Annotated[Path | None, typer.Option("--rules", help="rules.toml, the engineer's word.", show_default=False)]
 Seeds = Annotated[str, typer.Option(help="Seeds of the verdict, comma-separated; under 1000.")]
-PolishRuns = Annotated[int | None, typer.Option(help="SUMO runs the search may take.", show_default="the rules', else 100")]
+PolishRuns = Annotated[
+    int | None, typer.Option(help="SUMO runs the search may take.", show_default="the rules', else 100")
+]
 Workers = Annotated[int, typer.Option(help="Simulations at once.", show_default="one a core")]
 
 CORES = os.cpu_count() or 1
@@ -60,6 +62,7 @@ def demo(out: OutFolder = Path("demo"), workers: Workers = CORES) -> None:
             end_s=load_scenario(city).begin_s + DEMO_PERIOD_S,
             rules=Rules(polish=PolishRules(runs=DEMO_POLISH_RUNS, seeds=2)),
             workers=workers,
+            card_key=SIMULATED_CARDS_KEY,
         )
         result = _run(city, out, options)
     console.print(f"Go on with:  jasyl run SCENARIO --out {shlex.quote(str(out))}   (your folder, or any .sumocfg)")

@@ -14,6 +14,8 @@ from typing import Final
 
 import numpy as np
 
+from api.card_key import card_key
+from api.feeds import FEEDS_SEED, gather_feeds
 from api.proof import ProofEffort, freedom_of, prove, refuse_unsafe
 from api.report import write_report
 from mobility.errors import FeedError
@@ -31,12 +33,10 @@ from sumo_networks.polish import Budget, Polished, polish
 from sumo_networks.profiles import profile_named
 from sumo_networks.programs import read_plan, write_programs
 from sumo_networks.read import read_network
-from sumo_networks.record import record_feeds
 from sumo_networks.scenario import Scenario, load_scenario
 from sumo_networks.verdict import Verdict
 
 PROFILE: Final = "shipped"
-FEEDS_SEED: Final = 2000
 SIMULATED_CARDS_KEY: Final = b"cards of simulated people need no secret"
 VERSIONS_OF: Final = ("jasyl", "eclipse-sumo", "pyomo", "highspy", "polars")
 
@@ -46,13 +46,15 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a person may choose of a run. `seeds` are the verdict's; the search uses others."""
+    """What a person may choose of a run. `seeds` are the verdict's; the search uses others. `card_key` makes the
+    pseudonyms of cards; without one, cards of simulated people get a known key and real ones the installation's."""
 
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     begin_s: float | None = None
     end_s: float | None = None
     rules: Rules = field(default_factory=Rules)
     workers: int = 1
+    card_key: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -180,11 +182,12 @@ def observe(
     Raises FeedError where `flows` is not a flows folder."""
     if feeds is None:
         tell = clock.step("record feeds")
-        feeds = record_feeds(scenario, out / "feeds", FEEDS_SEED, progress=lambda _, share: tell(share)).folder
+        feeds = gather_feeds(scenario, out / "feeds", lambda _, share: tell(share))
     if flows is None:
         tell = clock.step("flows")
         flows = out / "flows"
-        build_flows(feeds, flows, key=SIMULATED_CARDS_KEY, progress=lambda _, share: tell(share))
+        key = options.card_key or (SIMULATED_CARDS_KEY if scenario.taps is None else card_key())
+        build_flows(feeds, flows, key=key, progress=lambda _, share: tell(share))
         tell(1.0)
     elif not (flows / SUMMARY).is_file():
         raise FeedError(f"{flows}: no flows folder, {SUMMARY} is not in it; make one with `jasyl flows`")
