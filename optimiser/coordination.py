@@ -13,18 +13,27 @@ from dataclasses import replace
 from optimiser.demand import Demand
 from optimiser.evaluation import demands_of, evaluate
 from optimiser.formulation.junction import NAME
-from optimiser.network_model import Choice, build_network, read_choices, start_from, with_good_offsets
+from optimiser.network_model import (
+    Choice,
+    NetworkModel,
+    build_network,
+    read_choices,
+    start_from,
+    with_good_offsets,
+)
 from optimiser.offered import candidate_cycles_s
 from optimiser.result import Candidate, OptimisationResult
 from optimiser.rules import Rules
 from optimiser.search import Progress, Search, offer_orders, solve_alone
 from optimiser.settings import ModelSettings
 from optimiser.signals import Network, NetworkPlan
+from optimiser.solve import Solution
 from optimiser.stage_forms import SequenceForm
 from optimiser.timeline import controller_plan
 from optimiser.webster import webster
 
 OWN_CYCLES, WEBSTER = "own cycles", "webster"
+HALF_PAYS = 0.97
 
 
 def optimise(
@@ -49,7 +58,7 @@ def optimise(
     search.steps = len(search.free) * (len(cycles) + 1) + settings.common_cycles + 2
     offer_orders(search)
     solve_alone(search, cycles)
-    found = _common_cycles(search, cycles, profile)
+    found = _common_cycles(search, demand, cycles, profile)
     for candidate in (_own_cycles(search, profile), _webster(search, profile)):
         if candidate is not None:
             weighed = evaluate(ruled, demand, candidate.plan, rules, settings).objective
@@ -90,8 +99,8 @@ def _webster(search: Search, profile: str) -> Candidate | None:
     return Candidate(WEBSTER, 0.0, _plan(search, choices, profile), 0.0, float("inf"), 0, "optimal")
 
 
-def _common_cycles(search: Search, cycles: tuple[float, ...], profile: str) -> list[Candidate]:
-    """The network at the common cycles that look best from the junctions alone, best first."""
+def _common_cycles(search: Search, demand: Demand, cycles: tuple[float, ...], profile: str) -> list[Candidate]:
+    """The network at the common cycles that look best from the junctions alone, best first; with half cycles too."""
     sums = {
         c: sum(search.alone[j.id, c].objective for j in search.free)
         for c in cycles
@@ -103,9 +112,12 @@ def _common_cycles(search: Search, cycles: tuple[float, ...], profile: str) -> l
         search.step(f"network at {cycle_s:g} s")
         if search.stopped():
             break
-        candidate = _at_common_cycle(search, cycle_s, profile)
-        if candidate is not None:
-            found.append(candidate)
+        for candidate in (
+            _at_common_cycle(search, cycle_s, profile),
+            _with_half_cycles(search, demand, cycle_s, profile),
+        ):
+            if candidate is not None:
+                found.append(candidate)
     return found
 
 
@@ -116,14 +128,50 @@ def _at_common_cycle(search: Search, cycle_s: float, profile: str) -> Candidate 
         plan = _plan(search, {j: a.choice for j, a in alone.items()}, profile)
         objective, bound = sum(a.objective for a in alone.values()), sum(a.bound for a in alone.values())
         return Candidate(name, cycle_s, plan, objective, bound, 0, worst_status(a.ended for a in alone.values()))
-    forms = {j.id: _network_forms(search, j.id, cycle_s) for j in search.free}
-    built = build_network(search.network, search.demands, forms, cycle_s, search.settings, search.running_s)
-    start_from(built, with_good_offsets(built, {j.id: search.alone[j.id, cycle_s].choice for j in search.free}))
-    solution = search.solve(f"network at {name}", built, warm=True)
-    if solution.objective is None:
+    solved = _solve_network(search, name, cycle_s, [j.id for j in search.free])
+    if solved is None:
         return None
+    built, solution, objective = solved
     plan = _plan(search, read_choices(built), profile)
-    return Candidate(name, cycle_s, plan, solution.objective, solution.bound, solution.nodes, solution.ended)
+    return Candidate(name, cycle_s, plan, objective, solution.bound, solution.nodes, solution.ended)
+
+
+def _with_half_cycles(search: Search, demand: Demand, cycle_s: float, profile: str) -> Candidate | None:
+    """The network at a common cycle with those junctions at half of it that are better so alone; None where none is.
+
+    A junction at half the cycle meets the same part of its neighbours' cycle every second time; the model takes its
+    arrivals as even, as it does for any junction of another cycle."""
+    halves = {
+        j.id: search.alone[j.id, cycle_s / 2]
+        for j in search.free
+        if (j.id, cycle_s / 2) in search.alone
+        and search.alone[j.id, cycle_s / 2].objective < HALF_PAYS * search.alone[j.id, cycle_s].objective
+    }
+    whole = [j.id for j in search.free if j.id not in halves]
+    if not halves or not whole or not search.rules.coordinated:
+        return None
+    name = f"{cycle_s:g} s, half cycles"
+    solved = _solve_network(search, name, cycle_s, whole)
+    if solved is None:
+        return None
+    built, solution, _ = solved
+    choices = {**read_choices(built), **{j: alone.choice for j, alone in halves.items()}}
+    plan = _plan(search, choices, profile)
+    objective = evaluate(search.network, demand, plan, search.rules, search.settings).objective
+    bound = min(objective, solution.bound + sum(alone.bound for alone in halves.values()))
+    ended = worst_status([solution.ended, *(alone.ended for alone in halves.values())])
+    return Candidate(name, cycle_s, plan, objective, bound, solution.nodes, ended)
+
+
+def _solve_network(
+    search: Search, name: str, cycle_s: float, junctions: list[str]
+) -> tuple[NetworkModel, Solution, float] | None:
+    """The network model of some junctions at a common cycle, its solution and objective; None without an incumbent."""
+    forms = {j: _network_forms(search, j, cycle_s) for j in junctions}
+    built = build_network(search.network, search.demands, forms, cycle_s, search.settings, search.running_s)
+    start_from(built, with_good_offsets(built, {j: search.alone[j, cycle_s].choice for j in junctions}))
+    solution = search.solve(f"network at {name}", built, warm=True)
+    return None if solution.objective is None else (built, solution, solution.objective)
 
 
 def _network_forms(search: Search, junction: str, cycle_s: float) -> tuple[SequenceForm, ...]:

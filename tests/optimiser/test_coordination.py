@@ -176,3 +176,21 @@ def test_every_plan_for_any_demand_is_safe(flows: list[float], cycle_s: float) -
     result = solved(network, demand, Rules(cycle_s=cycle_s))
     assert check_network_plan(result.plan) == ()
     assert result.bound <= result.objective
+
+
+def test_a_quiet_junction_beside_a_busy_one_may_run_at_half_the_common_cycle() -> None:
+    network = arterial(2)
+    demand = Demand(
+        begin_s=0,
+        end_s=3600,
+        turning_flows=tuple(
+            TurningFlow(junction=j.id, movement=m.id, flow_veh_h=flow, served_veh_h=flow)
+            for j, flow in zip(network.junctions, (550.0, 60.0), strict=True)
+            for m in j.movements
+        ),
+    )
+    result = solved(network, demand, Rules(candidate_cycles_s=(45, 90)))
+    mixed = [c for c in result.candidates if c.name == "90 s, half cycles"]
+    assert [p.cycle_s for p in mixed[0].plan.controllers] == [90, 45]
+    assert check_network_plan(mixed[0].plan) == ()
+    assert mixed[0].bound <= mixed[0].objective
