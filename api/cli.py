@@ -20,6 +20,7 @@ from mobility.pipeline import build_flows
 from optimiser.errors import OptimiserError
 from optimiser.rules import PolishRules, Rules, load_rules
 from optimiser.safety import check_network_against, check_network_plan
+from optimiser.settings import ModelSettings
 from sumo_networks.errors import NetworkError
 from sumo_networks.profiles import PROFILES, profile_named
 from sumo_networks.programs import read_plan
@@ -63,6 +64,7 @@ def demo(out: OutFolder = Path("demo"), workers: Workers = CORES) -> None:
             rules=Rules(polish=PolishRules(runs=DEMO_POLISH_RUNS, seeds=2)),
             workers=workers,
             card_key=SIMULATED_CARDS_KEY,
+            settings=ModelSettings(common_cycles=2),
         )
         result = _run(city, out, options)
     console.print(f"Go on with:  jasyl run SCENARIO --out {shlex.quote(str(out))}   (your folder, or any .sumocfg)")

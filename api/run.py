@@ -25,6 +25,7 @@ from optimiser.demand import Demand
 from optimiser.evaluation import evaluate
 from optimiser.result import OptimisationResult
 from optimiser.rules import Rules
+from optimiser.settings import ModelSettings
 from optimiser.signals import Network, NetworkPlan, canonical_json
 from sumo_networks.bindings import CityModel
 from sumo_networks.calibrate import calibrate
@@ -55,6 +56,7 @@ class RunOptions:
     rules: Rules = field(default_factory=Rules)
     workers: int = 1
     card_key: bytes = b""
+    settings: ModelSettings = field(default_factory=ModelSettings)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
     with tempfile.TemporaryDirectory(prefix="jasyl-run-") as name:
         work = Path(name)
         model, demand = observe(scenario, out, work, options, clock)
-        result = optimise_step(model.network, demand.demand, options.rules, clock)
+        result = optimise_step(model.network, demand.demand, options, clock)
         polished = polish_step(scenario, model, result, options, work, clock)
         write_plan(polished.plan, model, out)
         verdict = prove_step(scenario, model, polished.plan, out / "plan.add.xml", options, work, clock)
@@ -115,7 +117,7 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
         verdict,
         result,
         polished,
-        evaluate(model.network, demand.demand, polished.plan, options.rules),
+        evaluate(model.network, demand.demand, polished.plan, options.rules, options.settings),
         tuple(fault.message for fault in demand.faults),
     )
     tell(1.0)
@@ -139,7 +141,7 @@ def optimise_scenario(
     with tempfile.TemporaryDirectory(prefix="jasyl-optimise-") as name:
         work = Path(name)
         model, demand = observe(scenario, out, work, options, clock, feeds, flows)
-        result = optimise_step(model.network, demand.demand, options.rules, clock)
+        result = optimise_step(model.network, demand.demand, options, clock)
         polished = polish_step(scenario, model, result, options, work, clock)
     write_plan(polished.plan, model, out)
     _write_run(out / "run.json", scenario, options, result, polished, clock)
@@ -207,14 +209,15 @@ def read_city(scenario: Scenario, rules: Rules) -> CityModel:
     return replace(model, network=rules.apply(model.network))
 
 
-def optimise_step(network: Network, demand: Demand, rules: Rules, clock: StepClock) -> OptimisationResult:
+def optimise_step(network: Network, demand: Demand, options: RunOptions, clock: StepClock) -> OptimisationResult:
     """The MILP over the whole network."""
     tell = clock.step("optimise")
     result = optimise(
         network,
         demand,
-        rules,
-        profile=rules.profile or PROFILE,
+        options.rules,
+        settings=options.settings,
+        profile=options.rules.profile or PROFILE,
         progress=lambda done, total, _: tell(done / max(1, total)),
     )
     tell(1.0)

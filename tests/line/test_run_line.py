@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from api.run import RunOptions, RunResult, optimise_scenario, run_line
 from api.terminal import print_verdict
-from optimiser.coordination import optimise
 from optimiser.rules import JunctionRules, PolishRules, Rules
 from optimiser.settings import ModelSettings
 from optimiser.signals import NetworkPlan
@@ -133,10 +131,10 @@ def test_without_a_budget_to_search_there_is_still_a_plan(town: Path, small: Run
 
 
 def test_a_solver_out_of_its_limit_falls_back_to_the_best_known_plan_and_says_so(
-    town: Path, small: RunOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    town: Path, small: RunOptions, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("api.run.optimise", partial(optimise, settings=ModelSettings(time_limit_s=0.0)))
-    options = replace(small, rules=Rules(polish=PolishRules(runs=0, seeds=1)))
+    settings = ModelSettings(time_limit_s=0.0)
+    options = replace(small, rules=Rules(polish=PolishRules(runs=0, seeds=1)), settings=settings)
     polished = optimise_scenario(town, tmp_path / "out", options, None, None)
     told = json.loads((tmp_path / "out" / "run.json").read_text())["optimiser"]
     assert told["status"] == "fallback"
