@@ -37,8 +37,8 @@ regression_limit_s = 5
 regression_limit_s = 5                # where no junction or line says otherwise
 
 [polish]
-runs = 100                            # SUMO runs in all
-seeds = 3
+runs = 240                            # SUMO runs in all
+seeds = 5
 ```
 """
 
@@ -134,8 +134,8 @@ class VerdictRules(_Table):
 class PolishRules(_Table):
     """Budget of the search in the simulator: SUMO runs in all, and seeds each surviving candidate is judged on."""
 
-    runs: Annotated[int, Field(ge=0, le=100_000)] = 100
-    seeds: Annotated[int, Field(ge=1, le=100)] = 3
+    runs: Annotated[int, Field(ge=0, le=100_000)] = 240
+    seeds: Annotated[int, Field(ge=1, le=100)] = 5
 
 
 class Rules(_Table):

@@ -96,13 +96,13 @@ def _drawn(
     rng: np.random.Generator,
 ) -> Move | None:
     kind = rng.random()
-    if kind < 0.45:
+    if kind < 0.36:
         return _shift(junction, timing, pressure, rng)
-    if kind < 0.55:
+    if kind < 0.46:
         return _shift_to_neighbour(junction, timing, rng)
-    if kind < 0.75:
+    if kind < 0.63:
         return _offset(junction, timing, rng)
-    if kind < 0.92 and junction.id not in freedom.fixed_cycle:
+    if kind < 0.78 and junction.id not in freedom.fixed_cycle:
         return _stretch(junction, timing, pressure, rng)
     return _take_over(junction, timing, others, rng)
 
@@ -116,7 +116,7 @@ def _shift(junction: Junction, timing: Timing, pressure: Pressure, rng: np.rando
     relief = np.array([timing.durations_s[i] / (1.0 + pressures[i]) for i in range(len(pressures))])
     relief[gains] = 0.0
     loses = int(rng.choice(len(pressures), p=_mixed(relief, without=gains)))
-    return _moved(junction, timing, loses, gains, int(rng.choice(STEPS_S)))
+    return _moved(junction, timing, loses, gains, _step(STEPS_S, rng))
 
 
 def _shift_to_neighbour(junction: Junction, timing: Timing, rng: np.random.Generator) -> Move | None:
@@ -127,7 +127,7 @@ def _shift_to_neighbour(junction: Junction, timing: Timing, rng: np.random.Gener
     first = int(rng.integers(count))
     pair = (first, (first + 1) % count)
     loses, gains = pair if rng.random() < 0.5 else pair[::-1]
-    return _moved(junction, timing, loses, gains, int(rng.choice(STEPS_S)))
+    return _moved(junction, timing, loses, gains, _step(STEPS_S, rng))
 
 
 def _moved(junction: Junction, timing: Timing, loses: int, gains: int, step_s: int) -> Move | None:
@@ -147,7 +147,7 @@ def _moved(junction: Junction, timing: Timing, loses: int, gains: int, step_s: i
 
 def _offset(junction: Junction, timing: Timing, rng: np.random.Generator) -> Move:
     """The whole cycle earlier or later."""
-    step = int(rng.choice(OFFSET_STEPS_S)) * (1 if rng.random() < 0.5 else -1)
+    step = _step(OFFSET_STEPS_S, rng) * (1 if rng.random() < 0.5 else -1)
     return Move(junction.id, replace(timing, start_s=(timing.start_s + step) % timing.cycle_s), f"offset {step:+d} s")
 
 
@@ -155,7 +155,7 @@ def _stretch(junction: Junction, timing: Timing, pressure: Pressure, rng: np.ran
     """One stage longer or shorter, and the cycle with it."""
     pressures = pressure.of_stages(junction, timing)
     longer = rng.random() < 0.5
-    step = float(rng.choice(STEPS_S))
+    step = float(_step(STEPS_S, rng))
     durations = list(timing.durations_s)
     if longer:
         stage = int(rng.choice(len(durations), p=_mixed(pressures)))
@@ -181,10 +181,31 @@ def _take_over(
     junction: Junction, timing: Timing, others: tuple[Mapping[str, Timing], ...], rng: np.random.Generator
 ) -> Move | None:
     """The timing that another solution has for this junction."""
-    choices = [other[junction.id] for other in others if junction.id in other and other[junction.id] != timing]
-    if not choices:
-        return None
-    return Move(junction.id, choices[int(rng.integers(len(choices)))], "timing of another solution")
+    choices = _of_others(junction, timing, others)
+    return choices[int(rng.integers(len(choices)))] if choices else None
+
+
+def exchanges(
+    junction: Junction, timing: Timing, others: tuple[Mapping[str, Timing], ...], freedom: Freedom
+) -> list[Move]:
+    """Every safe change of one junction to the timing that another solution has for it, in the order of these."""
+    if junction.id in freedom.fixed_junctions:
+        return []
+    return [move for move in _of_others(junction, timing, others) if _allowed(junction, timing, move.timing, freedom)]
+
+
+def _of_others(junction: Junction, timing: Timing, others: tuple[Mapping[str, Timing], ...]) -> list[Move]:
+    found: list[Timing] = []
+    for other in others:
+        if junction.id in other and other[junction.id] != timing and other[junction.id] not in found:
+            found.append(other[junction.id])
+    return [Move(junction.id, one, "timing of another solution") for one in found]
+
+
+def _step(steps_s: tuple[int, ...], rng: np.random.Generator) -> int:
+    """A length in s, with a chance of one over it: what is left to change of a good plan is small."""
+    chances = 1 / np.array(steps_s)
+    return int(rng.choice(steps_s, p=chances / chances.sum()))
 
 
 def _allowed(junction: Junction, before: Timing, after: Timing, freedom: Freedom) -> bool:

@@ -1,55 +1,55 @@
 """A last search around the optimiser's plans in which SUMO itself is the judge.
 
-Candidates are raced on common seeds that no verdict uses: all on one seed, and only those that do not lose there on the
-others. The race is over a fixed number of runs, so the same inputs give the same plan on any machine. Racing follows
-Maron & Moore (1997), "The racing algorithm"; common random numbers as in Law (2015), Simulation Modeling and Analysis,
+Candidates are raced on common seeds that no verdict uses: all on one seed, those that win there on two more, then on
+all. The race is over a fixed number of runs, so the same inputs give the same plan on any machine. Racing follows Maron
+& Moore (1997), "The racing algorithm"; common random numbers as in Law (2015), Simulation Modeling and Analysis,
 section 11.2.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from optimiser.signals import NetworkPlan
-from sumo_networks.approaches import Approaches, read_approaches
+from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
-from sumo_networks.measure import RunMeasures, measure
-from sumo_networks.moves import Freedom, Move, Pressure, draw_move
-from sumo_networks.programs import write_programs
+from sumo_networks.measure import RunMeasures
+from sumo_networks.moves import Freedom, Pressure, draw_move, exchanges
+from sumo_networks.prices import Prices, neighbourhoods, prices
+from sumo_networks.race import Progress, Race, Timings
 from sumo_networks.scenario import Scenario
-from sumo_networks.simulate import Job, Record, Run, simulate_many
 from sumo_networks.timings import Timing, network_plan, plan_of, running_timings, timing_of, with_short_walks
-from sumo_networks.trips import Demand, read_demand
+from sumo_networks.trips import read_demand
 
 FIRST_SEED: Final = 1000
-LOSES_BY: Final = 0.004
-WORSE_PLACE_S: Final = 4.0
-GUARD: Final = 0.001
-GUARD_ON_MEANS: Final = 0.004
-# A verdict tests places with 30 vehicles over its five seeds.
-FEW_VEHICLES_A_RUN: Final = 6
 FINALISTS: Final = 3
+SURVIVORS: Final = 2
+MOST_MOVES: Final = 3
+EXCHANGE_EVERY: Final = 12
+EXCHANGED_WITH: Final = 2
+MOST_EXCHANGES: Final = 24
+LEAST_GAIN: Final = 0.002
+LOSES_BY: Final = 0.03
+LEAST_STRICT: Final = 0.1
+STRICT_FROM: Final = 0.6
 SHORT_WALK_S: Final = 12.0
-STRESS: Final = 1.1
 STRESS_SEEDS: Final = 2
-STRESS_MARGIN: Final = 0.02
+HEAT_SEEDS: Final = 3
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long the search may go on: whole SUMO runs in all (a run over half the period counts half), seeds each
-    survivor is judged on, candidates raced at once, and the share of the period that the first heat simulates."""
+    """How long the search may go on: SUMO runs in all, seeds each survivor is judged on, random candidates raced at
+    once."""
 
-    runs: int = 100
-    seeds: int = 3
+    runs: int = 240
+    seeds: int = 5
     batch: int = 6
-    heat_share: float = 0.5
 
     def seed_numbers(self) -> tuple[int, ...]:
         """The seeds, from FIRST_SEED up: a verdict's seeds must be others."""
@@ -78,107 +78,39 @@ class Polished:
     seeds: tuple[int, ...]
 
 
-Progress = Callable[[int, int], None]
-Timings = Mapping[str, Timing]
+@dataclass(frozen=True)
+class _Incumbent:
+    """Timings with their measures on each seed."""
 
-
-@dataclass
-class _Race:
-    """The runs of one search: what is spent, and how the shipped program does on each seed."""
-
-    scenario: Scenario
-    model: CityModel
-    demand: Demand
-    approaches: Approaches
-    folder: Path
-    budget: Budget
-    workers: int
-    progress: Progress | None
-    profile: str
-    spent: float = 0.0
-    stressed_s: float | None = None
-    shipped: dict[tuple[int, float], RunMeasures] = field(default_factory=dict)
-
-    def run(
-        self, candidates: Sequence[tuple[Timings | None, int]], share: float = 1.0, scale: float = 1.0
-    ) -> list[RunMeasures]:
-        """Measures of each (timings, seed) over the first `share` of the period at demand × `scale`; None runs the
-        scenario as it is."""
-        end_s = self.scenario.begin_s + share * (self.scenario.end_s - self.scenario.begin_s)
-        jobs: list[Job] = []
-        for number, (timings, seed) in enumerate(candidates):
-            place = (self.folder / f"candidate_{number}").absolute()
-            place.mkdir(parents=True, exist_ok=True)
-            plan = None
-            if timings is not None:
-                plan = place / "candidate.add.xml"
-                write_programs(network_plan(self.model.network, timings, self.profile), self.model.bindings, plan)
-            jobs.append(Job(self.scenario, seed, place, plan, scale, end_s, record=Record.DELAYS))
-        measured: dict[Path, RunMeasures] = {}
-
-        def keep(run: Run) -> None:
-            measured[run.folder] = measure(run, self.scenario, self.demand, self.approaches)
-            shutil.rmtree(run.folder)
-            self.spent += share
-            if self.progress is not None:
-                self.progress(min(int(self.spent), self.budget.runs), self.budget.runs)
-
-        simulate_many(jobs, self.workers, keep)
-        return [measured[job.folder] for job in jobs]
-
-    def ship(self, seeds: Sequence[int], share: float) -> None:
-        """Have the shipped program's measures on these seeds, for `score`."""
-        missing = [seed for seed in seeds if (seed, share) not in self.shipped]
-        for seed, found in zip(missing, self.run([(None, seed) for seed in missing], share), strict=True):
-            self.shipped[seed, share] = found
-
-    def withstands(self, timings: Timings, seeds: Sequence[int]) -> bool:
-        """Whether at a higher demand these timings are no worse than the shipped program: what is best only until the
-        day when traffic jams is no plan."""
-        if self.stressed_s is None:
-            self.stressed_s = _mean_person_delay_s(self.run([(None, seed) for seed in seeds], scale=STRESS))
-        found_s = _mean_person_delay_s(self.run([(timings, seed) for seed in seeds], scale=STRESS))
-        return found_s <= (1 + STRESS_MARGIN) * self.stressed_s
-
-    def worsening_s(self, found: Sequence[RunMeasures], share: float = 1.0) -> float:
-        """By how much junctions and bus lines get worse, beyond what a verdict would bear, summed in s a vehicle.
-
-        Means over the runs; places that few vehicles come to are left out, as the verdict leaves them out."""
-        pairs = [(self.shipped[one.seed, share], one) for one in found]
-        excess_s = 0.0
-        for places in ([(a.junctions, b.junctions) for a, b in pairs], [(a.lines, b.lines) for a, b in pairs]):
-            for name in sorted({name for _, after in places for name in after}):
-                both = [(before[name], after[name]) for before, after in places if name in before and name in after]
-                if not both or sum(min(a.vehicles, b.vehicles) for a, b in both) < FEW_VEHICLES_A_RUN * len(both):
-                    continue
-                change_s = sum(b.per_vehicle_s - a.per_vehicle_s for a, b in both) / len(both)
-                excess_s += max(0.0, change_s - WORSE_PLACE_S)
-        return excess_s
-
-    def score(self, found: RunMeasures, share: float = 1.0) -> float:
-        """Person and vehicle delay as a ratio to the shipped program's on the same seed; more where buses or a place
-        lose, since a verdict would refuse that."""
-        before = self.shipped[found.seed, share]
-        now, then = found.measures, before.measures
-        value = (
-            _ratio(now.person_delay_s, then.person_delay_s) + _ratio(now.vehicle_delay_s, then.vehicle_delay_s)
-        ) / 2
-        if now.bus_delay_s is not None and then.bus_delay_s is not None:
-            value += 0.3 * max(0.0, _ratio(now.bus_delay_s, then.bus_delay_s) - 1.0)
-        return value + GUARD * self.worsening_s([found], share)
+    timings: Timings
+    measures: tuple[RunMeasures, ...]
 
 
 @dataclass(frozen=True)
-class _Incumbent:
-    timings: Timings
-    scores: tuple[float, ...]
-    measures: tuple[RunMeasures, ...]
-    guard: float
-    heats: dict[tuple[int, float], float] = field(default_factory=dict)
+class _Candidate:
+    """Changes of the incumbent: by junction its new timing, and in words what was done to it."""
+
+    changes: Mapping[str, tuple[Timing, str]]
+
+    def timings(self, base: Timings) -> dict[str, Timing]:
+        return {**base, **{junction: timing for junction, (timing, _) in self.changes.items()}}
 
     @property
-    def score(self) -> float:
-        return sum(self.scores) / len(self.scores) + self.guard
+    def what(self) -> str:
+        return "; ".join(f"{junction}: {done}" for junction, (_, done) in sorted(self.changes.items()))
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What one search works with; `others` are whole solutions to take timings over from, the best first."""
+
+    race: Race
+    others: tuple[Timings, ...]
+    freedom: Freedom
+    rng: np.random.Generator
+    seeds: tuple[int, ...]
+    batch: int
+    near: Mapping[str, frozenset[str]]
 
 
 def polish(
@@ -197,31 +129,39 @@ def polish(
 
     Runs are written under `folder` and deleted. Raises SimulationError where SUMO fails."""
     profile = next((plan.profile for plan in starts.values()), "")
-    race = _Race(
+    race = Race(
         scenario,
         model,
         read_demand(scenario),
         read_approaches(scenario.net),
         folder,
-        budget,
+        budget.runs,
         workers,
         progress,
         profile,
     )
     seeds = budget.seed_numbers()
-    race.ship(seeds, 1.0)
+    race.ship(seeds)
     running = running_timings(model.network)
     solutions: dict[str, Timings] = {"running": running}
     for name, plan in starts.items():
         solutions[name] = running | {c.junction: timing_of(c) for c in plan.controllers if c.windows}
     solutions |= _short_walks(model, solutions)
     solutions = _permitted(model, solutions, freedom)
-    start, best = _best_start(race, solutions, seeds)
-    others = tuple(solutions[name] for name in sorted(solutions) if name != start)
-    best, steps = _search(race, best, others, freedom, rng, seeds)
+    (start, *others), best = _best_start(race, solutions, seeds)
+    search = _Search(
+        race,
+        tuple(solutions[name] for name in others),
+        freedom,
+        rng,
+        seeds,
+        budget.batch,
+        neighbourhoods(model.network),
+    )
+    best, steps = _climb(search, best, budget.runs)
     return Polished(
         plan=network_plan(model.network, best.timings, profile),
-        score=best.score,
+        score=race.score(best.measures),
         start=start,
         steps=tuple(steps),
         runs=round(race.spent),
@@ -252,102 +192,144 @@ def _permitted(model: CityModel, solutions: Mapping[str, Timings], freedom: Free
     return permitted or {"running": solutions["running"]}
 
 
-def _best_start(race: _Race, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> tuple[str, _Incumbent]:
-    """The solution to search around: the running one and the best two others of a heat are judged on all seeds."""
+def _best_start(race: Race, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> tuple[list[str], _Incumbent]:
+    """The solution to search around: the running one and the best others on one seed are judged on all seeds.
+
+    Names of all solutions come back, that one first, then the running one, then the others as they did on one seed."""
+    race.strictness = LEAST_STRICT
     names = sorted(solutions)
-    share = race.budget.heat_share
-    race.ship(seeds[:1], share)
-    heats = race.run([(solutions[name], seeds[0]) for name in names], share)
-    scores = {name: race.score(found, share) for name, found in zip(names, heats, strict=True)}
-    chosen = sorted(names, key=lambda name: (name != "running", scores[name], name))[:FINALISTS]
-    found = race.run([(solutions[name], seed) for name in chosen for seed in seeds])
-    of_name = {name: found[i * len(seeds) : (i + 1) * len(seeds)] for i, name in enumerate(chosen)}
-    incumbents = {name: _incumbent(race, solutions[name], measures) for name, measures in of_name.items()}
-    ranked = sorted(chosen, key=lambda name: (incumbents[name].score, name))
+    firsts = dict(zip(names, race.run([(solutions[name], seeds[0]) for name in names]), strict=True))
+    scores = {name: race.score([first]) for name, first in firsts.items()}
+    names.sort(key=lambda name: (name != "running", scores[name], name))
+    chosen = names[:FINALISTS]
+    rest = race.run([(solutions[name], seed) for name in chosen for seed in seeds[1:]])
+    more = len(seeds) - 1
+    judged = {
+        name: _Incumbent(solutions[name], (firsts[name], *rest[i * more : (i + 1) * more]))
+        for i, name in enumerate(chosen)
+    }
+    ranked = sorted(chosen, key=lambda name: (race.score(judged[name].measures), name))
     tried = ranked[: ranked.index("running")] if "running" in ranked else ranked
     stable = (name for name in tried if race.withstands(solutions[name], seeds[:STRESS_SEEDS]))
     start = next(stable, "running" if "running" in ranked else ranked[0])
-    return start, incumbents[start]
+    return [start, *(name for name in names if name != start)], judged[start]
 
 
-def _incumbent(race: _Race, timings: Timings, measures: Sequence[RunMeasures]) -> _Incumbent:
-    scores = tuple(race.score(found) for found in measures)
-    return _Incumbent(timings, scores, tuple(measures), GUARD_ON_MEANS * race.worsening_s(measures))
+def _climb(search: _Search, start: _Incumbent, most_runs: int) -> tuple[_Incumbent, list[Step]]:
+    """Rounds on one seed after the other, until the runs are spent or nothing is left to change.
 
-
-def _search(
-    race: _Race,
-    best: _Incumbent,
-    others: tuple[Timings, ...],
-    freedom: Freedom,
-    rng: np.random.Generator,
-    seeds: Sequence[int],
-) -> tuple[_Incumbent, list[Step]]:
+    Places that lose count little at first and fully from STRICT_FROM of the runs on: the way to a plan that spares them
+    may lead through plans that do not. The best by the full count of all that were ever judged on all seeds comes back.
+    """
+    race, best, judged = search.race, start, [start]
     steps: list[Step] = []
     turn = 0
-    while race.spent < race.budget.runs:
-        lead = turn % len(seeds)
+    while race.spent < most_runs:
+        race.strictness = min(1.0, LEAST_STRICT + (1 - LEAST_STRICT) * race.spent / (STRICT_FROM * most_runs))
+        best = min(judged, key=lambda one: race.score(one.measures))
+        lead = turn % len(search.seeds)
+        survivors = _round(search, best, lead, exchange=turn % EXCHANGE_EVERY == 0)
         turn += 1
-        batch = _batch(race, best, others, freedom, rng)
-        if not batch:
+        if survivors is None:
             break
-        survivors = _heat(race, best, batch, seeds[lead])
-        firsts = race.run([(timings, seeds[lead]) for timings, _ in survivors])
-        for (timings, done), first in zip(survivors, firsts, strict=True):
-            if race.score(first) > best.scores[lead] + LOSES_BY:
-                continue
-            rest = race.run([(timings, seed) for k, seed in enumerate(seeds) if k != lead])
-            candidate = _incumbent(race, timings, [*rest[:lead], first, *rest[lead:]])
-            if candidate.score < best.score and race.withstands(timings, seeds[:STRESS_SEEDS]):
-                best = candidate
-                steps.append(Step(round(race.spent), round(candidate.score, 6), done))
+        for candidate, first in survivors:
+            found = _judged(search, best, candidate, first, lead)
+            if found is not None and race.withstands(found.timings, search.seeds[:STRESS_SEEDS]):
+                judged.append(found)
+                steps.append(Step(race.spent, round(race.score(found.measures), 6), candidate.what))
                 break
-    return best, steps
+    race.strictness = 1.0
+    return min(judged, key=lambda one: race.score(one.measures)), steps
 
 
-def _heat(race: _Race, best: _Incumbent, batch: Sequence[tuple[Timings, str]], seed: int) -> list[tuple[Timings, str]]:
-    """The two candidates that do best over the first part of the period, those behind the incumbent left out."""
-    share = race.budget.heat_share
-    race.ship([seed], share)
-    key = seed, share
-    if key not in best.heats:
-        best.heats[key] = race.score(race.run([(best.timings, seed)], share)[0], share)
-    found = race.run([(timings, seed) for timings, _ in batch], share)
-    scores = [race.score(one, share) for one in found]
-    ranked = sorted(range(len(batch)), key=lambda i: (scores[i], i))
-    return [batch[i] for i in ranked if scores[i] < best.heats[key] + LOSES_BY][:2]
+def _round(
+    search: _Search, best: _Incumbent, lead: int, *, exchange: bool
+) -> list[tuple[_Candidate, RunMeasures]] | None:
+    """The best candidates on one seed that beat the incumbent there: a batch of changes (random ones, or single
+    junctions as other solutions have them), and what the good parts of these make together. None where nothing can be
+    changed."""
+    priced = prices(search.race, best.measures)
+    batch = (_exchanges(search, best, priced) if exchange else []) or _batch(search, best, priced)
+    if not batch:
+        return None
+    seed, before = search.seeds[lead], best.measures[lead]
+    tried = list(zip(batch, search.race.run([(one.timings(best.timings), seed) for one in batch]), strict=True))
+    joined = _joined(search, tried, before, priced)
+    found = search.race.run([(one.timings(best.timings), seed) for one in joined])
+    tried += zip(joined, found, strict=True)
+    scores = [search.race.score([measures]) for _, measures in tried]
+    to_beat = search.race.score([before])
+    ranked = sorted(range(len(tried)), key=lambda i: (scores[i], i))
+    return [tried[i] for i in ranked if scores[i] < to_beat][:SURVIVORS]
 
 
-def _batch(
-    race: _Race, best: _Incumbent, others: tuple[Timings, ...], freedom: Freedom, rng: np.random.Generator
-) -> list[tuple[Timings, str]]:
-    """Candidates around the incumbent: one to three moves each."""
-    pressure = _pressure(best.measures)
-    batch: list[tuple[Timings, str]] = []
-    for _ in range(race.budget.batch):
-        timings, done = dict(best.timings), []
-        for _ in range(1 + int(rng.integers(3))):
-            move: Move | None = draw_move(race.model.network, timings, others, pressure, freedom, rng)
+def _judged(
+    search: _Search, best: _Incumbent, candidate: _Candidate, first: RunMeasures, lead: int
+) -> _Incumbent | None:
+    """The candidate with its measures on all seeds; None once it is behind the incumbent on those it has run on."""
+    timings = candidate.timings(best.timings)
+    order = [(lead + k) % len(search.seeds) for k in range(len(search.seeds))]
+    measures = {lead: first}
+    for stage in (order[1:HEAT_SEEDS], order[HEAT_SEEDS:]):
+        found = search.race.run([(timings, search.seeds[k]) for k in stage])
+        measures |= dict(zip(stage, found, strict=True))
+        before = [best.measures[k] for k in measures]
+        if search.race.score(list(measures.values())) >= search.race.score(before):
+            return None
+    return _Incumbent(timings, tuple(measures[k] for k in sorted(measures)))
+
+
+def _exchanges(search: _Search, best: _Incumbent, priced: Prices) -> list[_Candidate]:
+    """The timings that the best other solutions have at single junctions, the dearest junctions first."""
+    costs: dict[str, float] = {}
+    for key, cost in priced.by_approach(best.measures).items():
+        costs[key.junction] = costs.get(key.junction, 0.0) + cost
+    found: list[_Candidate] = []
+    for name in sorted(best.timings, key=lambda name: (-costs.get(name, 0.0), name)):
+        junction = search.race.model.network.junction(name)
+        for move in exchanges(junction, best.timings[name], search.others[:EXCHANGED_WITH], search.freedom):
+            found.append(_Candidate({name: (move.timing, move.what)}))
+    return found[:MOST_EXCHANGES]
+
+
+def _batch(search: _Search, best: _Incumbent, priced: Prices) -> list[_Candidate]:
+    """Candidates around the incumbent, each with moves at one to a few junctions."""
+    costs = priced.by_approach(best.measures)
+    pressure = Pressure({(key.junction, key.edge): cost for key, cost in costs.items()})
+    most_moves = max(MOST_MOVES, len(best.timings) // 2)
+    batch: list[_Candidate] = []
+    for _ in range(search.batch):
+        timings, changes = dict(best.timings), dict[str, tuple[Timing, str]]()
+        for _ in range(1 + int(search.rng.integers(most_moves))):
+            move = draw_move(search.race.model.network, timings, search.others, pressure, search.freedom, search.rng)
             if move is not None:
+                before = changes.get(move.junction)
                 timings[move.junction] = move.timing
-                done.append(f"{move.junction}: {move.what}")
-        if done:
-            batch.append((timings, "; ".join(done)))
+                changes[move.junction] = move.timing, f"{before[1]}, {move.what}" if before else move.what
+        if changes:
+            batch.append(_Candidate(changes))
     return batch
 
 
-def _pressure(measures: Sequence[RunMeasures]) -> Pressure:
-    delays: dict[tuple[str, str], float] = {}
-    for found in measures:
-        for key, delay in found.approaches.items():
-            place = key.junction, key.edge
-            delays[place] = delays.get(place, 0.0) + delay.delay_s / len(measures)
-    return Pressure(delays)
-
-
-def _mean_person_delay_s(measures: Sequence[RunMeasures]) -> float:
-    return sum(found.measures.person_delay_s for found in measures) / len(measures)
-
-
-def _ratio(now: float, then: float) -> float:
-    return now / then if then > 0 else 1.0
+def _joined(
+    search: _Search, tried: Sequence[tuple[_Candidate, RunMeasures]], before: RunMeasures, priced: Prices
+) -> list[_Candidate]:
+    """New candidates of the best parts: of every junction the change that paid most in its own neighbourhood, and the
+    best candidate with those of the junctions that it leaves alone. Candidates that lose much in all are left out: what
+    starves a network of traffic pays in many places."""
+    gains: dict[str, tuple[float, tuple[Timing, str]]] = {}
+    most = search.race.score([before]) + LOSES_BY
+    for candidate, found in tried:
+        for junction, change in candidate.changes.items() if search.race.score([found]) < most else ():
+            near = search.near[junction]
+            gain = priced.around(before, near) - priced.around(found, near)
+            if gain > LEAST_GAIN * priced.total_s and (junction not in gains or gain > gains[junction][0]):
+                gains[junction] = gain, change
+    paying = {junction: change for junction, (_, change) in sorted(gains.items())}
+    best = min(tried, key=lambda one: search.race.score([one[1]]))[0]
+    known = [candidate for candidate, _ in tried]
+    joined: list[_Candidate] = []
+    for candidate in (_Candidate(paying), _Candidate({**paying, **best.changes})):
+        if candidate.changes and candidate not in known + joined:
+            joined.append(candidate)
+    return joined

@@ -21,10 +21,11 @@ _NUMBERED: Final = re.compile(r"[._#:-]\d+$")
 @dataclass(frozen=True)
 class Demand:
     """`lines`: line name of every bus, by the id of its vehicle or flow. `origins`: first edge of every vehicle or
-    flow, where its route or `from` names one."""
+    flow, where its route or `from` names one. `ways`: edges that the buses of each line drive on, by line."""
 
     lines: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+    ways: dict[str, set[str]] = field(default_factory=dict)
 
     def line(self, vehicle: str) -> str | None:
         """Line of a vehicle as SUMO names it in its outputs; None where it is no bus."""
@@ -48,9 +49,10 @@ def _of_vehicle(values: dict[str, str], vehicle: str) -> str | None:
 
 @dataclass
 class _Routes:
-    """First edge, and whether buses stop on it, of every named route."""
+    """First edge, and whether buses stop on it, of every named route; all edges of those that are no distribution."""
 
     origins: dict[str, str] = field(default_factory=dict)
+    edges: dict[str, list[str]] = field(default_factory=dict)
     with_bus_stops: set[str] = field(default_factory=set)
 
 
@@ -78,6 +80,7 @@ def _add_route(route: ET.Element, routes: _Routes) -> None:
     edges = route.get("edges", "").split()
     if name and edges:
         routes.origins[name] = edges[0]
+        routes.edges[name] = edges
     if name and _has_bus_stop(route):
         routes.with_bus_stops.add(name)
 
@@ -105,7 +108,9 @@ def _add_vehicle(element: ET.Element, routes: _Routes, demand: Demand) -> None:
     if origin:
         demand.origins[name] = origin
     if _has_bus_stop(element) or route_name in routes.with_bus_stops:
-        demand.lines[name] = element.get("line") or route_name or _NUMBERED.sub("", name)
+        line = element.get("line") or route_name or _NUMBERED.sub("", name)
+        demand.lines[name] = line
+        demand.ways.setdefault(line, set()).update(edges or routes.edges.get(route_name, []))
 
 
 def within_period(scenario: Scenario, folder: Path) -> Scenario:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from optimiser.safety import check_plan
 from optimiser.signals import ControllerPlan, Network
-from sumo_networks.moves import Freedom, Pressure, draw_move
+from sumo_networks.moves import Freedom, Pressure, draw_move, exchanges
 from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario
@@ -105,6 +105,17 @@ def test_moves_leave_fixed_junctions_cycles_and_stages(network: Network, seed: i
         assert timings["A"] == running["A"]
         assert timings["B"].cycle_s == running["B"].cycle_s
         assert timings["B"].durations_s[0] == running["B"].durations_s[0]
+
+
+def test_an_exchange_takes_over_what_another_solution_has_where_that_is_free(network: Network) -> None:
+    running, junction = running_timings(network), network.junction("B")
+    timing = running["B"]
+    other = Timing(timing.sequence, (timing.durations_s[0] + 3, *timing.durations_s[1:]), timing.start_s)
+    safe = _no_worse_than_running(network)
+    others = ({"B": other}, running, {"B": other}, {})
+    assert [move.timing for move in exchanges(junction, timing, others, Freedom(safe=safe))] == [other]
+    assert exchanges(junction, timing, others, Freedom(safe=safe, fixed_cycle=frozenset({"B"}))) == []
+    assert exchanges(junction, timing, others, Freedom(safe=safe, fixed_junctions=frozenset({"B"}))) == []
 
 
 def test_nothing_is_drawn_where_nothing_may_change(network: Network) -> None:

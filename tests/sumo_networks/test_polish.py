@@ -55,7 +55,8 @@ def test_any_number_of_workers_finds_the_same(
 
 
 def test_spends_its_budget_and_at_most_one_batch_more(once: Polished) -> None:
-    one_turn = BUDGET.heat_share * (BUDGET.batch + 2) + 2 * BUDGET.seeds
+    joined, survivors, stressed = 2, 2, 2
+    one_turn = BUDGET.batch + joined + survivors * (BUDGET.seeds - 1) + stressed * survivors
     assert BUDGET.runs <= once.runs <= BUDGET.runs + one_turn
 
 

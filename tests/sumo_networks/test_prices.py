@@ -1,0 +1,74 @@
+"""What delay costs a search at each place: dearer where a bus line or a junction loses more than a verdict bears."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sumo_networks.approaches import ApproachKey, read_approaches
+from sumo_networks.measure import DelayAt, Measures, RunMeasures
+from sumo_networks.prices import neighbourhoods, prices
+from sumo_networks.profiles import profile_named
+from sumo_networks.race import WORSE_PLACE_S, Race
+from sumo_networks.read import read_network
+from sumo_networks.scenario import Scenario
+from sumo_networks.trips import read_demand
+
+AT_A, AT_B, CROSS_B = ApproachKey("A", "middle_A"), ApproachKey("B", "A_B"), ApproachKey("B", "south_b_B")
+SHIPPED = RunMeasures(
+    seed=1000,
+    measures=Measures(30.0, 30.0, 40.0, None, None, None, 0, 0, 0, None, None),
+    junctions={"A": DelayAt(2000.0, 100), "B": DelayAt(3000.0, 100)},
+    approaches={AT_A: DelayAt(2000.0, 100), AT_B: DelayAt(2500.0, 75), CROSS_B: DelayAt(500.0, 25)},
+    lines={"7": DelayAt(400.0, 10), "express": DelayAt(40.0, 1)},
+    queues=(),
+)
+
+
+@pytest.fixture
+def race(grid_scenario: Scenario, tmp_path: Path) -> Race:
+    model = read_network(grid_scenario.net, grid_scenario.additionals, profile_named("shipped"))
+    demand, approaches = read_demand(grid_scenario), read_approaches(grid_scenario.net)
+    return Race(grid_scenario, model, demand, approaches, tmp_path, 0, 1, None, "shipped", shipped={1000: SHIPPED})
+
+
+def test_where_nothing_loses_a_vehicle_second_costs_one(race: Race) -> None:
+    found = prices(race, [SHIPPED])
+    assert found.per_mean_s == {}
+    assert found.around(SHIPPED, frozenset({"A", "B"})) == 5000.0
+
+
+def test_a_line_that_loses_makes_delay_dearer_on_its_way_alone(race: Race) -> None:
+    worse = replace(SHIPPED, lines=SHIPPED.lines | {"7": DelayAt(400.0 + 10 * (WORSE_PLACE_S + 3), 10)})
+    found = prices(race, [worse])
+    assert found.per_mean_s.keys() == {AT_A, AT_B}
+    slower = DelayAt(2600.0, 100)
+    assert found.cost(AT_A, slower) > 2600.0
+    assert found.cost(CROSS_B, DelayAt(600.0, 25)) == 600.0
+    assert found.cost(AT_A, SHIPPED.approaches[AT_A]) == 2000.0, "what was lost before is not surcharged"
+
+
+def test_a_line_of_few_buses_is_not_guarded_as_no_verdict_tests_it(race: Race) -> None:
+    worse = replace(SHIPPED, lines=SHIPPED.lines | {"express": DelayAt(400.0, 1)})
+    assert race.excess_s([worse]) == {}
+
+
+def test_a_junction_that_loses_is_charged_to_its_approaches_by_their_traffic(race: Race) -> None:
+    worse = replace(SHIPPED, junctions=SHIPPED.junctions | {"B": DelayAt(4000.0, 100)})
+    found = prices(race, [worse])
+    assert found.per_mean_s[AT_B] == pytest.approx(3 * found.per_mean_s[CROSS_B])
+    assert AT_A not in found.per_mean_s
+
+
+def test_the_surcharge_follows_the_strictness_of_the_race(race: Race) -> None:
+    worse = replace(SHIPPED, junctions=SHIPPED.junctions | {"B": DelayAt(4000.0, 100)})
+    strict, dear = race.score([worse]), prices(race, [worse]).per_mean_s[AT_B]
+    race.strictness = 0.1
+    assert 1.0 < race.score([worse]) < strict
+    assert prices(race, [worse]).per_mean_s[AT_B] == pytest.approx(0.1 * dear)
+
+
+def test_neighbours_are_the_junctions_that_traffic_comes_from_and_goes_to(race: Race) -> None:
+    assert neighbourhoods(race.model.network) == {"A": frozenset({"A", "B"}), "B": frozenset({"A", "B"})}
