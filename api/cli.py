@@ -48,7 +48,7 @@ End = Annotated[float | None, typer.Option(help="End of the period.", show_defau
 RulesFile = Annotated[Path | None, typer.Option("--rules", help="rules.toml, the engineer's word.", show_default=False)]
 Seeds = Annotated[str, typer.Option(help="Seeds of the verdict, comma-separated; under 1000.")]
 PolishRuns = Annotated[
-    int | None, typer.Option(help="SUMO runs the search may take.", show_default="the rules', else 240")
+    int | None, typer.Option(help="SUMO runs the search may take.", show_default="the rules', else 300")
 ]
 Workers = Annotated[int, typer.Option(help="Simulations at once.", show_default="one a core")]
 

@@ -37,7 +37,7 @@ regression_limit_s = 5
 regression_limit_s = 5                # where no junction or line says otherwise
 
 [polish]
-runs = 240                            # SUMO runs in all
+runs = 300                            # SUMO runs in all
 seeds = 5
 ```
 """
@@ -134,7 +134,7 @@ class VerdictRules(_Table):
 class PolishRules(_Table):
     """Budget of the search in the simulator: SUMO runs in all, and seeds each surviving candidate is judged on."""
 
-    runs: Annotated[int, Field(ge=0, le=100_000)] = 240
+    runs: Annotated[int, Field(ge=0, le=100_000)] = 300
     seeds: Annotated[int, Field(ge=1, le=100)] = 5
 
 

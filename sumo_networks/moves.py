@@ -194,6 +194,21 @@ def exchanges(
     return [move for move in _of_others(junction, timing, others) if _allowed(junction, timing, move.timing, freedom)]
 
 
+def again(junction: Junction, before: Timing, after: Timing, freedom: Freedom) -> Move | None:
+    """The change from `before` to `after` once more, where that is a safe change of times alone."""
+    if junction.id in freedom.fixed_junctions or before == after or before.sequence != after.sequence:
+        return None
+    durations = tuple(2 * now - then for then, now in zip(before.durations_s, after.durations_s, strict=True))
+    if any(duration < _least(junction, after, i) for i, duration in enumerate(durations)):
+        return None
+    further = replace(after, durations_s=durations)
+    if not junction.min_cycle_s <= further.cycle_s <= junction.max_cycle_s:
+        return None
+    moved_s = (after.start_s - before.start_s + after.cycle_s / 2) % after.cycle_s - after.cycle_s / 2
+    further = replace(further, start_s=(after.start_s + moved_s) % further.cycle_s)
+    return Move(junction.id, further, "the same again") if _allowed(junction, after, further, freedom) else None
+
+
 def _of_others(junction: Junction, timing: Timing, others: tuple[Mapping[str, Timing], ...]) -> list[Move]:
     found: list[Timing] = []
     for other in others:

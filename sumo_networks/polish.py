@@ -9,7 +9,7 @@ section 11.2.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from optimiser.signals import NetworkPlan
 from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.measure import RunMeasures
-from sumo_networks.moves import Freedom, Pressure, draw_move, exchanges
+from sumo_networks.moves import Freedom, Pressure, again, draw_move, exchanges
 from sumo_networks.prices import Prices, neighbourhoods, prices
 from sumo_networks.race import Progress, Race, Timings
 from sumo_networks.scenario import Scenario
@@ -32,11 +32,11 @@ SURVIVORS: Final = 2
 MOST_MOVES: Final = 3
 EXCHANGE_EVERY: Final = 12
 EXCHANGED_WITH: Final = 2
-MOST_EXCHANGES: Final = 24
+EXCHANGES_SHARE: Final = 1 / 12
 LEAST_GAIN: Final = 0.002
 LOSES_BY: Final = 0.03
 LEAST_STRICT: Final = 0.1
-STRICT_FROM: Final = 0.6
+STRICT_FROM: Final = 0.4
 SHORT_WALK_S: Final = 12.0
 STRESS_SEEDS: Final = 2
 HEAT_SEEDS: Final = 3
@@ -47,7 +47,7 @@ class Budget:
     """How long the search may go on: SUMO runs in all, seeds each survivor is judged on, random candidates raced at
     once."""
 
-    runs: int = 240
+    runs: int = 300
     seeds: int = 5
     batch: int = 6
 
@@ -80,10 +80,12 @@ class Polished:
 
 @dataclass(frozen=True)
 class _Incumbent:
-    """Timings with their measures on each seed."""
+    """Timings with their measures on each seed, the timings that they improved on, and in which turn."""
 
     timings: Timings
     measures: tuple[RunMeasures, ...]
+    before: Timings | None = None
+    turn: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class _Search:
     rng: np.random.Generator
     seeds: tuple[int, ...]
     batch: int
+    most_exchanges: int
     near: Mapping[str, frozenset[str]]
 
 
@@ -156,6 +159,7 @@ def polish(
         rng,
         seeds,
         budget.batch,
+        max(budget.batch, round(EXCHANGES_SHARE * budget.runs)),
         neighbourhoods(model.network),
     )
     best, steps = _climb(search, best, budget.runs)
@@ -221,37 +225,42 @@ def _climb(search: _Search, start: _Incumbent, most_runs: int) -> tuple[_Incumbe
     Places that lose count little at first and fully from STRICT_FROM of the runs on: the way to a plan that spares them
     may lead through plans that do not. The best by the full count of all that were ever judged on all seeds comes back.
     """
-    race, best, judged = search.race, start, [start]
+    race, judged = search.race, [start]
     steps: list[Step] = []
     turn = 0
     while race.spent < most_runs:
         race.strictness = min(1.0, LEAST_STRICT + (1 - LEAST_STRICT) * race.spent / (STRICT_FROM * most_runs))
         best = min(judged, key=lambda one: race.score(one.measures))
-        lead = turn % len(search.seeds)
-        survivors = _round(search, best, lead, exchange=turn % EXCHANGE_EVERY == 0)
-        turn += 1
-        if survivors is None:
+        priced = prices(race, best.measures)
+        batch = _proposals(search, best, priced, turn)
+        if not batch:
             break
-        for candidate, first in survivors:
+        lead = turn % len(search.seeds)
+        turn += 1
+        for candidate, first in _heat(search, best, lead, batch, priced):
             found = _judged(search, best, candidate, first, lead)
             if found is not None and race.withstands(found.timings, search.seeds[:STRESS_SEEDS]):
-                judged.append(found)
+                judged.append(replace(found, turn=turn))
                 steps.append(Step(race.spent, round(race.score(found.measures), 6), candidate.what))
                 break
     race.strictness = 1.0
     return min(judged, key=lambda one: race.score(one.measures)), steps
 
 
-def _round(
-    search: _Search, best: _Incumbent, lead: int, *, exchange: bool
-) -> list[tuple[_Candidate, RunMeasures]] | None:
-    """The best candidates on one seed that beat the incumbent there: a batch of changes (random ones, or single
-    junctions as other solutions have them), and what the good parts of these make together. None where nothing can be
-    changed."""
-    priced = prices(search.race, best.measures)
-    batch = (_exchanges(search, best, priced) if exchange else []) or _batch(search, best, priced)
-    if not batch:
-        return None
+def _proposals(search: _Search, best: _Incumbent, priced: Prices, turn: int) -> list[_Candidate]:
+    """What to try in a turn: single junctions as other solutions have them, else random changes, and what has just
+    paid done once more."""
+    exchanged = _exchanges(search, best, priced) if turn % EXCHANGE_EVERY == 0 else []
+    if exchanged:
+        return exchanged
+    repeated = _again(search, best, best.before) if best.before is not None and best.turn == turn else []
+    return repeated + _batch(search, best, priced)
+
+
+def _heat(
+    search: _Search, best: _Incumbent, lead: int, batch: Sequence[_Candidate], priced: Prices
+) -> list[tuple[_Candidate, RunMeasures]]:
+    """The best on one seed that beat the incumbent there, of a batch and of what its good parts make together."""
     seed, before = search.seeds[lead], best.measures[lead]
     tried = list(zip(batch, search.race.run([(one.timings(best.timings), seed) for one in batch]), strict=True))
     joined = _joined(search, tried, before, priced)
@@ -276,7 +285,7 @@ def _judged(
         before = [best.measures[k] for k in measures]
         if search.race.score(list(measures.values())) >= search.race.score(before):
             return None
-    return _Incumbent(timings, tuple(measures[k] for k in sorted(measures)))
+    return _Incumbent(timings, tuple(measures[k] for k in sorted(measures)), best.timings)
 
 
 def _exchanges(search: _Search, best: _Incumbent, priced: Prices) -> list[_Candidate]:
@@ -289,7 +298,17 @@ def _exchanges(search: _Search, best: _Incumbent, priced: Prices) -> list[_Candi
         junction = search.race.model.network.junction(name)
         for move in exchanges(junction, best.timings[name], search.others[:EXCHANGED_WITH], search.freedom):
             found.append(_Candidate({name: (move.timing, move.what)}))
-    return found[:MOST_EXCHANGES]
+    return found[: search.most_exchanges]
+
+
+def _again(search: _Search, best: _Incumbent, before: Timings) -> list[_Candidate]:
+    """What made the incumbent, done once more."""
+    changes: dict[str, tuple[Timing, str]] = {}
+    for name, timing in sorted(before.items()):
+        move = again(search.race.model.network.junction(name), timing, best.timings[name], search.freedom)
+        if move is not None:
+            changes[name] = move.timing, move.what
+    return [_Candidate(changes)] if changes else []
 
 
 def _batch(search: _Search, best: _Incumbent, priced: Prices) -> list[_Candidate]:

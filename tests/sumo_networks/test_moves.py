@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from optimiser.safety import check_plan
 from optimiser.signals import ControllerPlan, Network
-from sumo_networks.moves import Freedom, Pressure, draw_move, exchanges
+from sumo_networks.moves import Freedom, Pressure, again, draw_move, exchanges
 from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario
@@ -116,6 +116,21 @@ def test_an_exchange_takes_over_what_another_solution_has_where_that_is_free(net
     assert [move.timing for move in exchanges(junction, timing, others, Freedom(safe=safe))] == [other]
     assert exchanges(junction, timing, others, Freedom(safe=safe, fixed_cycle=frozenset({"B"}))) == []
     assert exchanges(junction, timing, others, Freedom(safe=safe, fixed_junctions=frozenset({"B"}))) == []
+
+
+def test_a_change_goes_on_in_its_direction_as_far_as_the_rules_go(network: Network) -> None:
+    running, junction = running_timings(network), network.junction("B")
+    before = running["B"]
+    longer = Timing(before.sequence, (before.durations_s[0] + 3, *before.durations_s[1:]), before.start_s - 2)
+    free = Freedom(safe=_no_worse_than_running(network))
+    move = again(junction, before, longer, free)
+    assert move is not None
+    assert move.timing.durations_s == (before.durations_s[0] + 6, *before.durations_s[1:])
+    assert move.timing.start_s == pytest.approx((before.start_s - 4) % move.timing.cycle_s)
+    assert again(junction, before, before, free) is None
+    assert again(junction, before, longer, Freedom(safe=lambda plan: False)) is None
+    shortest = Timing(before.sequence, (1.0, *before.durations_s[1:]), before.start_s)
+    assert again(junction, before, shortest, free) is None
 
 
 def test_nothing_is_drawn_where_nothing_may_change(network: Network) -> None:
