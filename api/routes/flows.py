@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from api import flows
 from api.errors import NotAcceptableError
@@ -33,13 +33,25 @@ Accept = Annotated[
 
 @dataclass(frozen=True)
 class _Asked:
-    """Which rows are wanted."""
+    """Which rows are wanted, and how."""
 
-    service_date: date | None
-    line: str | None
-    stop: str | None
-    limit: int
-    offset: int
+    form: FormatChoice = None
+    service_date: ServiceDate = None
+    stop: Stop = None
+    limit: Limit = 1000
+    offset: Offset = 0
+    accept: Accept = None
+
+
+@dataclass(frozen=True)
+class _AskedOfLine(_Asked):
+    """Rows of a table that has lines."""
+
+    line: Line = None
+
+
+Asked = Annotated[_Asked, Depends(_Asked)]
+AskedOfLine = Annotated[_AskedOfLine, Depends(_AskedOfLine)]
 
 
 def _table_responses(table: FlowsTable) -> dict[int | str, dict[str, Any]]:
@@ -75,21 +87,9 @@ def list_flows(service: InService, actor: Staff, limit: Limit = 100, offset: Off
     response_class=Response,
     responses=_table_responses(FlowsTable.BOARDINGS),
 )
-def boardings(
-    service: InService,
-    actor: Staff,
-    flows_id: FlowsId,
-    form: FormatChoice = None,
-    service_date: ServiceDate = None,
-    line: Line = None,
-    stop: Stop = None,
-    limit: Limit = 1000,
-    offset: Offset = 0,
-    accept: Accept = None,
-) -> Response:
+def boardings(service: InService, actor: Staff, flows_id: FlowsId, asked: AskedOfLine) -> Response:
     """Passengers who board, scaled for those who pay cash. Cells with too few cards behind them are left out."""
-    page = _Asked(service_date, line, stop, limit, offset)
-    return _answer(service, flows_id, FlowsTable.BOARDINGS, page, form, accept)
+    return _answer(service, flows_id, FlowsTable.BOARDINGS, asked, asked.line)
 
 
 @router.get(
@@ -98,20 +98,9 @@ def boardings(
     response_class=Response,
     responses=_table_responses(FlowsTable.OD),
 )
-def od_flows(
-    service: InService,
-    actor: Staff,
-    flows_id: FlowsId,
-    form: FormatChoice = None,
-    service_date: ServiceDate = None,
-    stop: Stop = None,
-    limit: Limit = 1000,
-    offset: Offset = 0,
-    accept: Accept = None,
-) -> Response:
+def od_flows(service: InService, actor: Staff, flows_id: FlowsId, asked: Asked) -> Response:
     """Origin-destination matrix of journeys. Cells with too few cards behind them are left out."""
-    page = _Asked(service_date, None, stop, limit, offset)
-    return _answer(service, flows_id, FlowsTable.OD, page, form, accept)
+    return _answer(service, flows_id, FlowsTable.OD, asked)
 
 
 @router.get(
@@ -120,28 +109,15 @@ def od_flows(
     response_class=Response,
     responses=_table_responses(FlowsTable.LOADS),
 )
-def loads(
-    service: InService,
-    actor: Staff,
-    flows_id: FlowsId,
-    form: FormatChoice = None,
-    service_date: ServiceDate = None,
-    line: Line = None,
-    stop: Stop = None,
-    limit: Limit = 1000,
-    offset: Offset = 0,
-    accept: Accept = None,
-) -> Response:
+def loads(service: InService, actor: Staff, flows_id: FlowsId, asked: AskedOfLine) -> Response:
     """Mean passengers aboard the buses of a line between two stops, by hour."""
-    page = _Asked(service_date, line, stop, limit, offset)
-    return _answer(service, flows_id, FlowsTable.LOADS, page, form, accept)
+    return _answer(service, flows_id, FlowsTable.LOADS, asked, asked.line)
 
 
-def _answer(
-    service: Service, flows_id: str, table: FlowsTable, asked: _Asked, form: Format | None, accept: str | None
-) -> Response:
+def _answer(service: Service, flows_id: str, table: FlowsTable, asked: _Asked, line: str | None = None) -> Response:
+    form = asked.form
     if form is None:
-        wanted = chosen_type(accept, tuple(MEDIA_TYPES.values()))
+        wanted = chosen_type(asked.accept, tuple(MEDIA_TYPES.values()))
         form = next((known for known, media_type in MEDIA_TYPES.items() if media_type == wanted), None)
         if form is None:
             raise NotAcceptableError(f"Flows are served as {', '.join(MEDIA_TYPES.values())}.")
@@ -154,7 +130,7 @@ def _answer(
         limit=asked.limit,
         offset=asked.offset,
         service_date=asked.service_date,
-        line=asked.line,
+        line=line,
         stop=asked.stop,
     )
     headers = {"X-Total-Count": str(page.total), "Vary": "Accept, Authorization"}
