@@ -39,6 +39,8 @@ from sumo_networks.verdict import Verdict
 
 PROFILE: Final = "shipped"
 SIMULATED_CARDS_KEY: Final = b"cards of simulated people need no secret"
+RESULTS: Final = ("demand.json", "plan.json", "plan.add.xml", "verdict.json", "run.json", "report.html")
+PREVIOUS: Final = "previous"
 VERSIONS_OF: Final = ("jasyl", "eclipse-sumo", "pyomo", "highspy", "polars")
 
 Progress = Callable[[str, float], None]
@@ -94,12 +96,13 @@ class StepClock:
 def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Progress | None = None) -> RunResult:
     """Taps, positions and counts of the scenario into flows, these into a plan, the plan into a verdict.
 
-    Leaves in `out`: feeds/, flows/, demand.json, plan.json, plan.add.xml, verdict.json, run.json, report.html.
+    Leaves in `out`: feeds/, flows/, demand.json, plan.json, plan.add.xml, verdict.json, run.json, report.html; what an
+    earlier run left of these files goes to previous/.
     The same arguments give the same plan.json and verdict.json, byte for byte.
     Raises the errors of the rooms, each a sentence for a person."""
     clock = StepClock(progress)
     scenario = load_scenario(scenario_path, options.begin_s, options.end_s)
-    out.mkdir(parents=True, exist_ok=True)
+    set_aside(out)
     with tempfile.TemporaryDirectory(prefix="jasyl-run-") as name:
         work = Path(name)
         model, demand = observe(scenario, out, work, options, clock)
@@ -137,7 +140,7 @@ def optimise_scenario(
     Raises the errors of the rooms."""
     clock = StepClock(progress)
     scenario = load_scenario(scenario_path, options.begin_s, options.end_s)
-    out.mkdir(parents=True, exist_ok=True)
+    set_aside(out)
     with tempfile.TemporaryDirectory(prefix="jasyl-optimise-") as name:
         work = Path(name)
         model, demand = observe(scenario, out, work, options, clock, feeds, flows)
@@ -168,6 +171,15 @@ def verify_plan(
         verdict = prove_step(scenario, model, plan, programs, options, work, clock)
     (out / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
     return verdict
+
+
+def set_aside(out: Path) -> None:
+    """Make the folder; results of an earlier run in it go to its folder `previous`, so that a run which fails midway
+    never leaves its first results beside an older verdict."""
+    earlier = [out / name for name in RESULTS if (out / name).is_file()]
+    (out / PREVIOUS if earlier else out).mkdir(parents=True, exist_ok=True)
+    for file in earlier:
+        file.replace(out / PREVIOUS / file.name)
 
 
 def observe(

@@ -11,6 +11,7 @@ import pytest
 
 from api.run import RunOptions, RunResult, optimise_scenario, run_line
 from api.terminal import print_verdict
+from optimiser.errors import RulesError
 from optimiser.rules import JunctionRules, PolishRules, Rules
 from optimiser.settings import ModelSettings
 from optimiser.signals import NetworkPlan
@@ -88,6 +89,19 @@ def test_the_same_command_gives_the_same_plan_and_verdict(
     again = run_line(town, tmp_path / "again", replace(small, workers=1))
     for name in ("plan.json", "plan.add.xml", "verdict.json", "demand.json", "report.html"):
         assert (again.folder / name).read_bytes() == (town_run.folder / name).read_bytes(), name
+
+
+def test_a_run_that_fails_leaves_no_results_beside_an_older_verdict(
+    town: Path, small: RunOptions, tmp_path: Path
+) -> None:
+    (tmp_path / "verdict.json").write_text("of an earlier run")
+    (tmp_path / "notes.txt").write_text("the engineer's")
+    unknown = replace(small, rules=Rules(junctions={"nowhere": JunctionRules(locked=True)}))
+    with pytest.raises(RulesError, match="nowhere"):
+        run_line(town, tmp_path, unknown)
+    assert not (tmp_path / "verdict.json").exists()
+    assert (tmp_path / "previous" / "verdict.json").read_text() == "of an earlier run"
+    assert (tmp_path / "notes.txt").is_file()
 
 
 def test_nothing_is_written_beside_the_data(town: Path, town_run: RunResult) -> None:
