@@ -198,7 +198,7 @@ def main() -> None:
         raise SystemExit(1) from None
     except SystemExit as end:
         if end.code == STOPPED:
-            print_error("stopped; give the same command again to start over")
+            print_error("stopped; give the same command again to go on")
         raise
 
 

@@ -12,6 +12,7 @@ from optimiser.safety import Finding, check_log, check_network_against, check_ne
 from optimiser.signals import ControllerPlan, Network, NetworkPlan
 from sumo_networks.bindings import CityModel
 from sumo_networks.compare import RegressionLimits
+from sumo_networks.journal import Journal
 from sumo_networks.moves import Freedom
 from sumo_networks.programs import write_programs
 from sumo_networks.recorded_states import signal_logs
@@ -42,6 +43,7 @@ def prove(
     effort: ProofEffort,
     work: Path,
     tell: Callable[[float], None],
+    journal: Journal | None = None,
 ) -> Verdict:
     """The plan against the shipped programs on the verdict's seeds, every recorded signal state checked."""
     planned = {controller.junction: controller for controller in plan.controllers}
@@ -73,6 +75,7 @@ def prove(
         robustness=effort.robustness,
         repaired=_repaired_programs(model, rules, work),
         cleared=effort.cleared,
+        journal=journal,
     )
 
 

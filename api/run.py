@@ -26,10 +26,11 @@ from optimiser.evaluation import evaluate
 from optimiser.result import OptimisationResult
 from optimiser.rules import Rules
 from optimiser.settings import ModelSettings
-from optimiser.signals import Network, NetworkPlan, canonical_json
+from optimiser.signals import Network, NetworkPlan, canonical_json, content_hash
 from sumo_networks.bindings import CityModel
 from sumo_networks.calibrate import calibrate
 from sumo_networks.demand import MeasuredDemand, build_demand
+from sumo_networks.journal import Journal
 from sumo_networks.polish import Budget, Polished, polish
 from sumo_networks.profiles import profile_named
 from sumo_networks.programs import read_plan, write_programs
@@ -41,6 +42,7 @@ PROFILE: Final = "shipped"
 SIMULATED_CARDS_KEY: Final = b"cards of simulated people need no secret"
 RESULTS: Final = ("demand.json", "plan.json", "plan.add.xml", "verdict.json", "run.json", "report.html")
 PREVIOUS: Final = "previous"
+JOURNAL: Final = "journal.jsonl"
 VERSIONS_OF: Final = ("jasyl", "eclipse-sumo", "pyomo", "highspy", "polars")
 
 Progress = Callable[[str, float], None]
@@ -98,7 +100,8 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
 
     Leaves in `out`: feeds/, flows/, demand.json, plan.json, plan.add.xml, verdict.json, run.json, report.html; what an
     earlier run left of these files goes to previous/.
-    The same arguments give the same plan.json and verdict.json, byte for byte.
+    The same arguments give the same plan.json and verdict.json, byte for byte; a run that was killed goes on from the
+    last simulation it had measured when it is started again.
     Raises the errors of the rooms, each a sentence for a person."""
     clock = StepClock(progress)
     scenario = load_scenario(scenario_path, options.begin_s, options.end_s)
@@ -107,9 +110,10 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
         work = Path(name)
         model, demand = observe(scenario, out, work, options, clock)
         result = optimise_step(model.network, demand.demand, options, clock)
-        polished = polish_step(scenario, model, result, options, work, clock)
+        journal = journal_in(out, model)
+        polished = polish_step(scenario, model, result, options, work, clock, journal)
         write_plan(polished.plan, model, out)
-        verdict = prove_step(scenario, model, polished.plan, out / "plan.add.xml", options, work, clock)
+        verdict = prove_step(scenario, model, polished.plan, out / "plan.add.xml", options, work, clock, journal)
     (out / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
     _write_run(out / "run.json", scenario, options, result, polished, clock)
     tell = clock.step("report")
@@ -123,6 +127,7 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
         evaluate(model.network, demand.demand, polished.plan, options.rules, options.settings),
         tuple(fault.message for fault in demand.faults),
     )
+    journal.close()
     tell(1.0)
     return RunResult(out, polished.plan, verdict, report)
 
@@ -145,9 +150,11 @@ def optimise_scenario(
         work = Path(name)
         model, demand = observe(scenario, out, work, options, clock, feeds, flows)
         result = optimise_step(model.network, demand.demand, options, clock)
-        polished = polish_step(scenario, model, result, options, work, clock)
+        journal = journal_in(out, model)
+        polished = polish_step(scenario, model, result, options, work, clock, journal)
     write_plan(polished.plan, model, out)
     _write_run(out / "run.json", scenario, options, result, polished, clock)
+    journal.close()
     return polished
 
 
@@ -168,8 +175,10 @@ def verify_plan(
         work = Path(name)
         programs = work / "plan.add.xml"
         write_programs(plan, model.bindings, programs)
-        verdict = prove_step(scenario, model, plan, programs, options, work, clock)
+        journal = journal_in(out, model)
+        verdict = prove_step(scenario, model, plan, programs, options, work, clock, journal)
     (out / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
+    journal.close()
     return verdict
 
 
@@ -180,6 +189,11 @@ def set_aside(out: Path) -> None:
     (out / PREVIOUS if earlier else out).mkdir(parents=True, exist_ok=True)
     for file in earlier:
         file.replace(out / PREVIOUS / file.name)
+
+
+def journal_in(out: Path, model: CityModel) -> Journal:
+    """The simulations that a killed run of the same command left measured in the folder."""
+    return Journal(out / JOURNAL, content_hash(model.network))
 
 
 def observe(
@@ -243,6 +257,7 @@ def polish_step(
     options: RunOptions,
     work: Path,
     clock: StepClock,
+    journal: Journal,
 ) -> Polished:
     """Simulated candidates around the plans of the MILP."""
     tell = clock.step("polish in SUMO")
@@ -257,6 +272,7 @@ def polish_step(
         work / "polish",
         workers=options.workers,
         progress=lambda done, total: tell(done / max(1, total)),
+        journal=journal,
     )
 
 
@@ -275,11 +291,12 @@ def prove_step(
     options: RunOptions,
     work: Path,
     clock: StepClock,
+    journal: Journal,
 ) -> Verdict:
     """The plan against the shipped programs on the verdict's seeds."""
     tell = clock.step("verify in SUMO")
     effort = ProofEffort(seeds=options.seeds, workers=options.workers)
-    return prove(scenario, model, plan, programs, options.rules, effort, work / "verify", tell)
+    return prove(scenario, model, plan, programs, options.rules, effort, work / "verify", tell, journal)
 
 
 def _write_run(

@@ -18,6 +18,7 @@ import numpy as np
 from optimiser.signals import NetworkPlan
 from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
+from sumo_networks.journal import Journal
 from sumo_networks.measure import RunMeasures
 from sumo_networks.moves import Freedom, Pressure, again, draw_move, exchanges
 from sumo_networks.prices import Prices, neighbourhoods, prices
@@ -127,10 +128,12 @@ def polish(
     *,
     workers: int = 1,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> Polished:
     """Best plan found by simulation from the running program and `starts` (name → plan), within `budget.runs` runs.
 
-    Runs are written under `folder` and deleted. Raises SimulationError where SUMO fails."""
+    Runs are written under `folder` and deleted; a search that was killed goes on from those in its `journal`.
+    Raises SimulationError where SUMO fails."""
     profile = next((plan.profile for plan in starts.values()), "")
     race = Race(
         scenario,
@@ -142,6 +145,7 @@ def polish(
         workers,
         progress,
         profile,
+        journal or Journal(),
     )
     seeds = budget.seed_numbers()
     race.ship(seeds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Final
 
 from sumo_networks.approaches import Approaches
 from sumo_networks.bindings import CityModel
+from sumo_networks.journal import Journal, Kept, run_measured
 from sumo_networks.measure import DelayAt, Measures, RunMeasures, measure
 from sumo_networks.programs import write_programs
 from sumo_networks.scenario import Scenario
-from sumo_networks.simulate import Job, Record, Run, simulate_many
+from sumo_networks.simulate import Job, Record, Run
 from sumo_networks.timings import Timing, network_plan
 from sumo_networks.trips import Demand
 
@@ -43,6 +43,7 @@ class Race:
     workers: int
     progress: Progress | None
     profile: str
+    journal: Journal = field(default_factory=Journal)
     strictness: float = 1.0
     spent: int = 0
     stressed_s: float | None = None
@@ -61,17 +62,16 @@ class Race:
                 plan = place / "candidate.add.xml"
                 write_programs(network_plan(self.model.network, timings, self.profile), self.model.bindings, plan)
             jobs.append(Job(self.scenario, seed, place, plan, scale, record=Record.DELAYS))
-        measured: dict[Path, RunMeasures] = {}
 
-        def keep(run: Run) -> None:
-            measured[run.folder] = measure(run, self.scenario, self.demand, self.approaches)
-            shutil.rmtree(run.folder)
+        def look(_: Job, run: Run) -> Kept:
+            return Kept(measure(run, self.scenario, self.demand, self.approaches))
+
+        def count(_: Job) -> None:
             self.spent += 1
             if self.progress is not None:
                 self.progress(min(self.spent, self.most_runs), self.most_runs)
 
-        simulate_many(jobs, self.workers, keep)
-        return [measured[job.folder] for job in jobs]
+        return [kept.measures for kept in run_measured(jobs, self.workers, self.journal, look, count)]
 
     def ship(self, seeds: Sequence[int]) -> None:
         """Have the shipped program's measures on these seeds, for `score`."""

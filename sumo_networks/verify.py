@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,10 @@ from optimiser.safety import Finding, Rule
 from sumo_networks.approaches import Approaches, read_approaches
 from sumo_networks.compare import RegressionLimits, approach_delays, compare, compare_places, lane_queues
 from sumo_networks.errors import PlanMismatchError, ScenarioError
+from sumo_networks.journal import Journal, Kept, run_measured
 from sumo_networks.measure import RunMeasures, measure
 from sumo_networks.scenario import Scenario
-from sumo_networks.simulate import Job, Run, simulate_many
+from sumo_networks.simulate import Job, Run
 from sumo_networks.sumo_xml import check_well_formed, elements
 from sumo_networks.timetable import keep_timetable
 from sumo_networks.trips import Demand, read_demand, within_period
@@ -142,6 +142,7 @@ def verify(
     cleared: bool = True,
     repaired: Path | None = None,
     keep_runs: bool = False,
+    journal: Journal | None = None,
 ) -> Verdict:
     """Verdict on the additional file `plan` against the scenario as it is, on the same seeds.
 
@@ -153,7 +154,8 @@ def verify(
     `repaired`: the shipped program made to keep the profile; the gain is told against it too.
     `extra_seeds` (else `seeds`) are those of the runs at other demand and of those that go on.
 
-    Runs are written under `folder` and deleted once measured unless `keep_runs`; `workers` run at once.
+    Runs are written under `folder` and deleted once measured unless `keep_runs`; `workers` run at once. A verdict that
+    was killed goes on from the runs in its `journal`.
     Raises ScenarioError, PlanMismatchError, SimulationError."""
     if not seeds:
         raise ScenarioError(f"{scenario.name}: no seeds to verify on; give at least two")
@@ -173,7 +175,7 @@ def verify(
             if scale != 1.0
         ),
     )
-    records = _run_all(design, folder, demand, approaches, check, workers, progress, keep_runs)
+    records = _run_all(design, folder, demand, approaches, check, workers, progress, journal or Journal(), keep_runs)
     return _verdict(records, design, limits or RegressionLimits(), plan_id, network_hash)
 
 
@@ -198,6 +200,7 @@ def _run_all(
     check: Check | None,
     workers: int,
     progress: Progress | None,
+    journal: Journal,
     keep_runs: bool,
 ) -> _Records:
     of_folder: dict[Path, tuple[_Series, int]] = {}
@@ -209,18 +212,24 @@ def _run_all(
             jobs.append(Job(one.scenario, seed, place, one.plan, one.scale, one.end_s))
     records = _Records()
 
-    def keep(run: Run) -> None:
-        one, seed = of_folder[run.folder]
-        records.measures[one.name, seed] = measure(run, one.scenario, demand, approaches)
-        if check is not None:
-            records.add_findings(one.side, check(one.side, run))
-        if not keep_runs:
-            shutil.rmtree(run.folder)
+    def look(job: Job, run: Run) -> Kept:
+        one, _ = of_folder[job.folder]
+        findings = check(one.side, run) if check is not None else ()
+        return Kept(measure(run, one.scenario, demand, approaches), tuple(findings))
+
+    def count(_: Job) -> None:
         records.done += 1
         if progress is not None:
             progress(records.done, len(jobs))
 
-    simulate_many(jobs, workers, keep)
+    def purpose(job: Job) -> str:
+        return of_folder[job.folder][0].side.value
+
+    found = run_measured(jobs, workers, journal, look, count, purpose=purpose, keep_runs=keep_runs)
+    for job, kept in zip(jobs, found, strict=True):
+        one, seed = of_folder[job.folder]
+        records.measures[one.name, seed] = kept.measures
+        records.add_findings(one.side, kept.findings)
     return records
 
 

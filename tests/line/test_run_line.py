@@ -104,6 +104,30 @@ def test_a_run_that_fails_leaves_no_results_beside_an_older_verdict(
     assert (tmp_path / "notes.txt").is_file()
 
 
+class _KilledError(Exception):
+    """Stands for the kill."""
+
+
+@pytest.mark.parametrize(("step", "share"), [("polish in SUMO", 0.6), ("verify in SUMO", 0.5)])
+def test_a_killed_run_goes_on_from_its_last_simulation_to_the_same_bytes(
+    town: Path, town_run: RunResult, small: RunOptions, tmp_path: Path, step: str, share: float
+) -> None:
+    def kill(at: str, done: float) -> None:
+        if at == step and done >= share:
+            raise _KilledError
+
+    journal, kept = tmp_path / "journal.jsonl", []
+    for _ in range(2):
+        with pytest.raises(_KilledError):
+            run_line(town, tmp_path, small, kill)
+        kept.append(journal.read_text().count('"key"'))
+    assert 0 < kept[0] <= kept[1] <= kept[0] + small.workers, "the second start simulated again what was there"
+    resumed = run_line(town, tmp_path, small)
+    assert not journal.exists()
+    for name in ("plan.json", "verdict.json", "report.html"):
+        assert (resumed.folder / name).read_bytes() == (town_run.folder / name).read_bytes(), name
+
+
 def test_nothing_is_written_beside_the_data(town: Path, town_run: RunResult) -> None:
     built = {f"town.{kind}.xml" for kind in ("nod", "edg", "net", "add", "rou")} | {"town.sumocfg"}
     assert _names(town.parent) == built
