@@ -31,11 +31,15 @@ class StepBars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
+        self._quarters: dict[str, int] = {}
 
     def __call__(self, step: str, share: float) -> None:
-        """Tell that `share` (0 to 1) of a step is done. Where nobody watches, a line is written as a step begins."""
-        if step not in self._tasks and not self._progress.console.is_terminal:
-            self._progress.console.print(step)
+        """Tell that `share` (0 to 1) of a step is done. Where nobody watches, a line is written as a step begins and
+        after each quarter of it, for whoever reads the log."""
+        quarters = min(3, int(4 * share))
+        if not self._progress.console.is_terminal and quarters > self._quarters.get(step, -1):
+            self._progress.console.print(f"{step} {25 * quarters} %" if step in self._tasks else step)
+            self._quarters[step] = quarters
         if step not in self._tasks:
             self._tasks[step] = self._progress.add_task(step, total=1.0)
         self._progress.update(self._tasks[step], completed=min(1.0, share))

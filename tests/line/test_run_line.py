@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from api.run import RunOptions, RunResult, optimise_scenario, run_line
-from api.terminal import print_verdict
+from api.terminal import StepBars, print_verdict
 from optimiser.errors import RulesError
 from optimiser.rules import JunctionRules, PolishRules, Rules
 from optimiser.settings import ModelSettings
@@ -192,3 +195,19 @@ def test_a_plan_that_is_not_better_is_refused_and_the_shipped_programs_stay(
     print_verdict(result.verdict)
     assert "shipped programs stay" in capsys.readouterr().out
     assert "shipped programs stay" in result.report.read_text()
+
+
+def test_a_log_that_nobody_watches_tells_each_step_and_its_quarters() -> None:
+    log = io.StringIO()
+    with Progress(console=Console(file=log), disable=True) as progress:
+        bars = StepBars(progress)
+        for step, share in [("flows", 0.0), ("flows", 1.0), *(("search", k / 100) for k in range(101))]:
+            bars(step, share)
+    assert log.getvalue().split("\n")[:-1] == [
+        "flows",
+        "flows 75 %",
+        "search",
+        "search 25 %",
+        "search 50 %",
+        "search 75 %",
+    ]
