@@ -30,17 +30,23 @@ from sumo_networks.trips import read_demand
 FIRST_SEED: Final = 1000
 FINALISTS: Final = 3
 SURVIVORS: Final = 2
+# A candidate must win on so many seeds before it runs on the others.
+HEAT_SEEDS: Final = 3
+STRESS_SEEDS: Final = 2
+# A candidate changes one to so many junctions, or to half of them where there are more.
 MOST_MOVES: Final = 3
+# Every so many turns single junctions are tried as so many other solutions have them, on this share of the runs.
 EXCHANGE_EVERY: Final = 12
 EXCHANGED_WITH: Final = 2
 EXCHANGES_SHARE: Final = 1 / 12
+# What a change gains around it must be over this share of all delay: less is chance. And what candidates that lose over
+# LOSES_BY in all gain here and there is not believed.
 LEAST_GAIN: Final = 0.002
 LOSES_BY: Final = 0.03
+# The share of the surcharge for places that lose that counts at first, and the share of the runs from which all counts.
 LEAST_STRICT: Final = 0.1
 STRICT_FROM: Final = 0.4
 SHORT_WALK_S: Final = 12.0
-STRESS_SEEDS: Final = 2
-HEAT_SEEDS: Final = 3
 
 
 @dataclass(frozen=True)
