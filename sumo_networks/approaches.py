@@ -25,11 +25,19 @@ class ApproachKey:
 class Approaches:
     """`of_edge`: the approach that every edge (internal ones too) counts for; edges from which vehicles may reach
     several controllers next, or none, are not in it. `lanes`: incoming lanes of each approach with their length in m.
-    `link_counts`: how many signals each controller has."""
+    `link_counts`: how many signals each controller has. `signal_nodes` are the nodes where a signal stands,
+    `signal_edges` the edges that lead there or away."""
 
     of_edge: dict[str, ApproachKey]
     lanes: dict[ApproachKey, tuple[tuple[str, float], ...]]
     link_counts: dict[str, int]
+    signal_nodes: frozenset[str] = frozenset()
+    signal_edges: frozenset[str] = frozenset()
+
+    def at_signal(self, lane: str) -> bool:
+        """Whether a lane lies within a node with signals, or on an edge that leads there or away."""
+        edge = lane.rpartition("_")[0]
+        return edge[1:].rpartition("_")[0] in self.signal_nodes if edge.startswith(":") else edge in self.signal_edges
 
 
 @dataclass
@@ -40,6 +48,8 @@ class _Net:
     signalled: dict[str, set[str]]
     entered_from: dict[str, str]
     link_counts: dict[str, int]
+    signal_nodes: set[str]
+    signal_edges: set[str]
 
 
 def read_approaches(net: Path) -> Approaches:
@@ -59,11 +69,12 @@ def read_approaches(net: Path) -> Approaches:
     for edge, controllers in sorted(parsed.signalled.items()):
         if len(controllers) == 1:
             lanes[ApproachKey(min(controllers), edge)] = tuple(sorted(parsed.lengths.get(edge, {}).items()))
-    return Approaches(of_edge, lanes, parsed.link_counts)
+    signal_nodes, signal_edges = frozenset(parsed.signal_nodes), frozenset(parsed.signal_edges)
+    return Approaches(of_edge, lanes, parsed.link_counts, signal_nodes, signal_edges)
 
 
 def _parse(path: Path) -> _Net:
-    net = _Net({}, {}, defaultdict(set), defaultdict(set), {}, {})
+    net = _Net({}, {}, defaultdict(set), defaultdict(set), {}, {}, set(), set())
     rail: set[str] = set()
     for element in elements(path, "edge", "junction", "connection"):
         if element.tag == "junction":
@@ -88,6 +99,11 @@ def _parse(path: Path) -> _Net:
         if controller is not None:
             index = max(int(element.get("linkIndex", "0")), int(element.get("linkIndex2", "-1")))
             net.link_counts[controller] = max(net.link_counts.get(controller, 0), index + 1)
+            net.signal_edges |= {edge for edge in (origin, target) if not edge.startswith(":")}
+            # A crossing is itself a way within the node; other ways lead through one.
+            within = via or target + "_0"
+            if within.startswith(":"):
+                net.signal_nodes.add(within[1:].rpartition("_")[0].rpartition("_")[0])
         if via is not None:
             net.entered_from.setdefault(via.rpartition("_")[0], origin)
         if origin.startswith(":"):

@@ -162,6 +162,23 @@ def _place(name: str, pairs: _Pairs, bound: Bound | None) -> Place:
     )
 
 
+def compare_collisions(
+    baseline: Sequence[RunMeasures], candidate: Sequence[RunMeasures]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What speaks against a plan, one more collision at signals being enough, and what is only told: collisions
+    at places that no signal governs, such as merges."""
+    at_signals = [sum(run.collisions_at_signals or 0 for run in runs) for runs in (baseline, candidate)]
+    in_all = [sum(run.measures.collisions or 0 for run in runs) for runs in (baseline, candidate)]
+    elsewhere = [whole - part for whole, part in zip(in_all, at_signals, strict=True)]
+    runs = len(candidate)
+    against = f"{at_signals[1]} collisions at signals in {runs} runs instead of {at_signals[0]}."
+    told = f"Away from signals {elsewhere[1]} collisions in {runs} runs instead of {elsewhere[0]}."
+    return (
+        (against,) if at_signals[1] > at_signals[0] else (),
+        (told,) if elsewhere[1] > elsewhere[0] else (),
+    )
+
+
 def approach_delays(baseline: Sequence[RunMeasures], candidate: Sequence[RunMeasures]) -> tuple[ApproachDelay, ...]:
     """Delay by approach of both sides, means over the seeds, sorted by junction and edge."""
     keys: set[ApproachKey] = {key for run in [*baseline, *candidate] for key in run.approaches}

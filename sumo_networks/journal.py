@@ -45,6 +45,7 @@ class _Line(BaseModel):
     approaches: tuple[tuple[ApproachKey, DelayAt], ...]
     lines: dict[str, DelayAt]
     queues: tuple[LaneQueue, ...]
+    collisions_at_signals: int | None
     findings: tuple[Finding, ...]
 
 
@@ -153,10 +154,19 @@ def _line(key: str, kept: Kept) -> _Line:
         approaches=tuple(found.approaches.items()),
         lines=found.lines,
         queues=found.queues,
+        collisions_at_signals=found.collisions_at_signals,
         findings=kept.findings,
     )
 
 
 def _read(line: _Line) -> Kept:
-    measures = RunMeasures(line.seed, line.measures, line.junctions, dict(line.approaches), line.lines, line.queues)
+    measures = RunMeasures(
+        line.seed,
+        line.measures,
+        line.junctions,
+        dict(line.approaches),
+        line.lines,
+        line.queues,
+        line.collisions_at_signals,
+    )
     return Kept(measures, line.findings)

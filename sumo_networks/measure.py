@@ -69,7 +69,10 @@ class LaneQueue:
 
 @dataclass(frozen=True)
 class RunMeasures:
-    """All that one run tells: its figures, and delay by junction, approach and line, queues by lane; sorted by name."""
+    """All that one run tells: its figures, and delay by junction, approach and line, queues by lane; sorted by name.
+
+    `collisions_at_signals` are those at a node with signals or on an edge that leads there or away; None where the run
+    did not record them."""
 
     seed: int
     measures: Measures
@@ -77,6 +80,7 @@ class RunMeasures:
     approaches: dict[ApproachKey, DelayAt]
     lines: dict[str, DelayAt]
     queues: tuple[LaneQueue, ...]
+    collisions_at_signals: int | None = None
 
 
 @dataclass
@@ -124,6 +128,7 @@ def measure(run: Run, scenario: Scenario, demand: Demand, approaches: Approaches
         approaches=at,
         lines=lines,
         queues=_queues(run, approaches),
+        collisions_at_signals=_collisions_at_signals(run, approaches),
     )
 
 
@@ -211,6 +216,12 @@ def _accidents(run: Run) -> tuple[int | None, int | None]:
     for element in _output(run.statistic, "safety", "teleports"):
         counts[element.tag] = int(element.get("collisions" if element.tag == "safety" else "total", "0"))
     return counts["safety"], counts["teleports"]
+
+
+def _collisions_at_signals(run: Run, approaches: Approaches) -> int | None:
+    if run.collisions is None:
+        return None
+    return sum(approaches.at_signal(found.get("lane", "")) for found in _output(run.collisions, "collision"))
 
 
 def _co2_g_per_veh_km(run: Run) -> float | None:

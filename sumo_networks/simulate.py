@@ -46,6 +46,7 @@ class Run:
     edge_data: Path | None = None
     emissions: Path | None = None
     queues: Path | None = None
+    collisions: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ def _run(job: Job, processes: _Processes) -> Run:
         edge_data=folder / "edge_data.xml" if job.record is not Record.TRIPS else None,
         emissions=folder / "emissions.xml" if full else None,
         queues=folder / "queues.xml" if full else None,
+        collisions=folder / "collisions.xml" if full else None,
     )
     command = [str(sumo_binary())]
     for name, value in _options(job, run).items():
@@ -239,7 +241,11 @@ def _options(job: Job, run: Run) -> dict[str, str]:
         files.append(folder / "recording.add.xml")
         write_edge_recording(folder / "recording.add.xml", run.begin_s, run.end_s)
     if job.record is Record.FULL:
-        options |= {"stop-output": str(run.stops), "statistic-output": str(run.statistic)}
+        options |= {
+            "stop-output": str(run.stops),
+            "statistic-output": str(run.statistic),
+            "collision-output": str(run.collisions),
+        }
     if files:
         options["additional-files"] = ",".join(map(str, files))
     return options

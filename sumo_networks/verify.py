@@ -9,7 +9,14 @@ from typing import Final
 
 from optimiser.safety import Finding, Rule
 from sumo_networks.approaches import Approaches, read_approaches
-from sumo_networks.compare import RegressionLimits, approach_delays, compare, compare_places, lane_queues
+from sumo_networks.compare import (
+    RegressionLimits,
+    approach_delays,
+    compare,
+    compare_collisions,
+    compare_places,
+    lane_queues,
+)
 from sumo_networks.errors import PlanMismatchError, ScenarioError
 from sumo_networks.journal import Journal, Kept, run_measured
 from sumo_networks.measure import RunMeasures, measure
@@ -147,9 +154,9 @@ def verify(
     """Verdict on the additional file `plan` against the scenario as it is, on the same seeds.
 
     Accepted only if the recorded states of its runs break no rule that the baseline's do not break, it causes no more
-    collisions, the interval of the difference in person delay lies below zero, no junction or bus line surely gets
-    worse (see RegressionLimits), and at a demand of `robustness` person delay rises neither surely nor by over 5 % in
-    the mean.
+    collisions at signals, the interval of the difference in person delay lies below zero, no junction or bus line
+    surely gets worse (see RegressionLimits), and at a demand of `robustness` person delay rises neither surely nor by
+    over 5 % in the mean.
     `cleared`: a second figure, of runs that go on, at most 1,800 s, until all due before the end have left.
     `repaired`: the shipped program made to keep the profile; the gain is told against it too.
     `extra_seeds` (else `seeds`) are those of the runs at other demand and of those that go on.
@@ -244,7 +251,7 @@ def _verdict(records: _Records, design: _Design, limits: RegressionLimits, plan_
     junctions, lines = compare_places(before, after, limits)
     findings = _recorded(records)
     against = [
-        *_unsafe(findings, compared),
+        *_unsafe(findings, before, after),
         *(() if compared.accepted else compared.reasons),
         *_worse("Junction", junctions),
         *_worse("Bus line", lines),
@@ -268,7 +275,7 @@ def _verdict(records: _Records, design: _Design, limits: RegressionLimits, plan_
         robustness=robustness,
         cleared=_compared(records, design.cleared) if design.cleared else None,
         repaired=_compared(records, (design.repaired, design.main[1])) if design.repaired else None,
-        notes=(SEEDS_NOTE,),
+        notes=(SEEDS_NOTE, *compare_collisions(before, after)[1]),
     )
 
 
@@ -295,17 +302,17 @@ def _recorded(records: _Records) -> tuple[RecordedFinding, ...]:
     return tuple(told)
 
 
-def _unsafe(findings: Sequence[RecordedFinding], compared: Comparison) -> list[str]:
+def _unsafe(
+    findings: Sequence[RecordedFinding], before: Sequence[RunMeasures], after: Sequence[RunMeasures]
+) -> list[str]:
     reasons: list[str] = []
     new = [finding for finding in findings if finding.side is Side.CANDIDATE and finding.new]
     if new:
         first = f"{new[0].junction}: {new[0].message}" if new[0].junction not in new[0].message else new[0].message
         count = "a safety finding" if len(new) == 1 else f"{len(new)} safety findings"
         reasons.append(f"Unsafe: {count} that the shipped program does not have, first {first}")
-    before, after = compared.baseline.collisions, compared.candidate.collisions
-    if before is not None and after is not None and after > before:
-        reasons.append(f"Unsafe: {after:g} collisions a run instead of {before:g}.")
-    return reasons
+    at_signals, _ = compare_collisions(before, after)
+    return reasons + [f"Unsafe: {told}" for told in at_signals]
 
 
 def _worse(kind: str, found: Sequence[Place]) -> list[str]:

@@ -309,3 +309,15 @@ def test_delay_agrees_with_the_independent_judge(
     assert found.throughput_veh == told["finished"]
     if persons_within is not None:
         assert found.person_delay_s == pytest.approx(told["person_delay_s"], rel=persons_within)
+
+
+def test_collisions_at_signals_are_told_from_those_elsewhere(grid_scenario: Scenario, tmp_path: Path) -> None:
+    approaches = read_approaches(grid_scenario.net)
+    lanes = {"middle_A_0": True, "A_B_1": True, ":A_0_0": True, ":middle_0_0": False, "west_middle_0": False, "": False}
+    assert {lane: approaches.at_signal(lane) for lane in lanes} == lanes
+    run = replace(_run(tmp_path, ""), collisions=tmp_path / "collisions.xml")
+    assert run.collisions is not None
+    found = "".join(f'<collision time="1.00" lane="{lane}"/>' for lane in lanes)
+    run.collisions.write_text(f"<collisions>{found}</collisions>")
+    measured = measure(run, grid_scenario, read_demand(grid_scenario), approaches)
+    assert measured.collisions_at_signals == 3

@@ -10,7 +10,7 @@ import pytest
 
 from optimiser.safety import Finding, Rule
 from sumo_networks.approaches import ApproachKey, read_approaches
-from sumo_networks.compare import RegressionLimits, compare, compare_places
+from sumo_networks.compare import RegressionLimits, compare, compare_collisions, compare_places
 from sumo_networks.errors import PlanMismatchError, ScenarioError
 from sumo_networks.measure import DelayAt, Measures, RunMeasures
 from sumo_networks.scenario import Scenario
@@ -253,3 +253,21 @@ def test_sides_must_share_their_seeds() -> None:
 
 def test_a_plan_fits_the_net_it_was_made_for(grid_scenario: Scenario, grid_plan: Path) -> None:
     check_plan_fits(grid_plan, read_approaches(grid_scenario.net))
+
+
+def _with_collisions(in_all: int, at_signals: int) -> RunMeasures:
+    figures = Measures(30.0, 30.0, None, None, None, None, 0, 0, 0, in_all, 0)
+    return RunMeasures(1, figures, {}, {}, {}, (), at_signals)
+
+
+def test_one_more_collision_at_signals_speaks_against_a_plan_and_one_elsewhere_is_told() -> None:
+    none, elsewhere, at_signals = _with_collisions(0, 0), _with_collisions(1, 0), _with_collisions(1, 1)
+    assert compare_collisions([none, none], [none, none]) == ((), ())
+    assert compare_collisions([none, none], [none, elsewhere]) == (
+        (),
+        ("Away from signals 1 collisions in 2 runs instead of 0.",),
+    )
+    against, told = compare_collisions([none, elsewhere], [none, at_signals])
+    assert against == ("1 collisions at signals in 2 runs instead of 0.",)
+    assert told == ()
+    assert compare_collisions([at_signals], [at_signals]) == ((), ())
