@@ -15,7 +15,9 @@ from mobility.sources.mapped_csv import mapping_named, mapping_of
 from mobility.sources.tap_on import read_tap_ons
 
 SUBE = mapping_named("sube")
-HEADER = "id,id_tarjeta,modo,lat,lon,sexo,interno_bus,tipo_trx_tren,etapa_red_sube,id_linea,id_ramal,id_tarifa,hora,fecha"
+HEADER = (
+    "id,id_tarjeta,modo,lat,lon,sexo,interno_bus,tipo_trx_tren,etapa_red_sube,id_linea,id_ramal,id_tarifa,hora,fecha"
+)
 TRAIN = "1,77.0,TRE,-34.628,-58.38,F,,CHECK IN,1,16,16,1,8,27/11/2019"
 BUS = "2,77.0,COL,-34.64,-58.40,F,2014.0,,0,98,98,1,7,27/11/2019"
 EXIT = "3,77.0,TRE,-34.708,-58.39,F,,CHECK OUT,1,16,16,1,9,27/11/2019"
