@@ -31,8 +31,8 @@ from mobility.tap_evidence import COUNTER_STEPS, HOME, KINDS, NONE, Evidence, Ri
 from mobility.tap_order import Links, link_weights, links_of
 
 # Taps believed in before any is seen, by class of distance: a short walk is the rule, and nothing is impossible.
-WALK_TAPS: Final = np.array([2.0, 1.0, 0.5, 0.3, 0.2, 0.2, 0.2, 0.2, 0.2])
-FIRST_WALK: Final = np.array([0.45, 0.2, 0.1, 0.07, 0.05, 0.04, 0.04, 0.03, 0.02])
+WALK_TAPS: Final = np.array([2.0, 1.0, 0.5, 0.3, *[0.2] * 9])
+FIRST_WALK: Final = np.array([0.4, 0.2, 0.1, 0.05, 0.05, 0.04, 0.04, 0.03, 0.03, 0.02, 0.02, 0.01, 0.01])
 FIRST_COUNTER: Final = np.tile([0.5, 0.35, 0.05, 0.05, 0.05, 1.0], COUNTER_STEPS // 6)
 NEAR_CLASSES: Final = 3  # up to 500 m: the same place for a boarding of the same line
 BREAK_TAPS: Final = 10.0
