@@ -16,8 +16,8 @@ from scipy.spatial import cKDTree
 from mobility.card_taps import Bools, CardTaps, Floats, Ints
 from mobility.tally import tally
 
-# Upper ends of the distance classes, in metres; what is further is one more class. Up to 500 m is one place for buses that
-# stop on both sides of a street; further on a class is about 1.4 times as wide as the one before.
+# Upper ends of the distance classes, in metres; what is further is one more class. Up to 500 m is one place for buses
+# that stop on both sides of a street; further on a class is about 1.4 times as wide as the one before.
 EDGES_M: Final = np.array([100.0, 300.0, 500.0, 700.0, 1000.0, 1400.0, 2000.0, 2800.0, 4000.0, 5600.0, 8000.0, 16000.0])
 CLASSES: Final = len(EDGES_M) + 1
 SAME_PLACE_M: Final = 400.0
