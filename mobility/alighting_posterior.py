@@ -10,7 +10,8 @@ Two shares are not learned, as terminals hide them (where nearly all ride to one
 evidence): nine of ten riders start the next trip where they left, and nine of ten end the day where they began it
 (travel diaries: Barry et al. 2002). Both include trips of which one end was not tapped, which the model has apart and
 finds about one in twenty: hence `returns` = 0.95 of the rest. Of a boarding of the line that does not follow directly,
-half."""
+half.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +26,14 @@ from mobility.alighting_prior import DESTINATION, TRANSFER, AlightingPrior, Prio
 from mobility.card_taps import CardTaps, Floats, Ints, card_taps
 from mobility.geometry import Projection
 from mobility.likeliest_place import likeliest_places
-from mobility.line_places import CLASSES, LinePlaces, line_places
+from mobility.line_places import LAYOUTS_M, LinePlaces, line_places
 from mobility.tally import tally
 from mobility.tap_evidence import COUNTER_STEPS, HOME, KINDS, NONE, Evidence, Rides, evidence_of, rides_of
 from mobility.tap_order import Links, link_weights, links_of
 
 # Taps believed in before any is seen, by class of distance: a short walk is the rule, and nothing is impossible.
-WALK_TAPS: Final = np.array([2.0, 1.0, 0.5, 0.3, *[0.2] * 9])
-FIRST_WALK: Final = np.array([0.4, 0.2, 0.1, 0.05, 0.05, 0.04, 0.04, 0.03, 0.03, 0.02, 0.02, 0.01, 0.01])
+NEAREST_TAPS: Final = (2.0, 1.0, 0.5, 0.3)
+FURTHER_TAPS: Final = 0.2
 FIRST_COUNTER: Final = np.tile([0.5, 0.35, 0.05, 0.05, 0.05, 1.0], COUNTER_STEPS // 6)
 NEAR_CLASSES: Final = 3  # up to 500 m: the same place for a boarding of the same line
 BREAK_TAPS: Final = 10.0
@@ -66,17 +67,18 @@ def probable_alightings(
     known = boardings.filter(pl.col("latitude").is_not_null())
     projection = Projection.around(known["longitude"], known["latitude"])
     taps = card_taps(boardings, projection)
-    places = line_places(taps, projection.project(shapes, "longitude", "latitude"))
-    progress(0.1)
+    paths = projection.project(shapes, "longitude", "latitude")
     links = links_of(taps)
-    rides = rides_of(taps, places)
-    evidence = evidence_of(taps, places, links, rides)
-    progress(0.2)
-    model = _Model(taps, places, links, rides, evidence, rules)
-    for done in range(rules.rounds):
-        model.turn()
-        progress(0.2 + 0.7 * (done + 1) / rules.rounds)
-    return likeliest_places(taps, places, rides, model.posterior)
+    believed: list[Floats] = []
+    for number, edges_m in enumerate(LAYOUTS_M):
+        places = line_places(taps, paths, edges_m)
+        rides = rides_of(taps, places)
+        model = _Model(taps, places, links, rides, evidence_of(taps, places, links, rides), rules)
+        for done in range(rules.rounds):
+            model.turn()
+            progress((number + (done + 1) / rules.rounds) / len(LAYOUTS_M))
+        believed.append(model.posterior)
+    return likeliest_places(taps, places, rides, np.mean(believed, axis=0))
 
 
 class _Model:
@@ -88,7 +90,10 @@ class _Model:
         kinds = KINDS * len(taps.modes)
         self._taps, self._links, self._rides, self._evidence, self._rules = taps, links, rides, evidence, rules
         self._prior = AlightingPrior(taps, places, rides, rules.prior)
-        self._walk = np.tile(FIRST_WALK, (kinds, 1))
+        believed = np.full(places.classes, FURTHER_TAPS)
+        believed[: len(NEAREST_TAPS)] = NEAREST_TAPS
+        self._believed_taps = believed
+        self._walk = np.tile(believed / believed.sum(), (kinds, 1))
         self._apart = self._walk.copy()
         self._again = self._walk.copy()
         self._breaks = np.full(kinds, rules.breaks)
@@ -135,10 +140,10 @@ class _Model:
         broken = np.maximum(tally(seen.link, believed - walked, len(seen.kind)), 0.0)
         steps = tally(seen.kind, weight, kinds)
         self._breaks = (tally(seen.kind, broken, kinds) + rules.breaks * BREAK_TAPS) / (steps + BREAK_TAPS)
-        self._walk = _classes(row_kind, seen.near, walked, kinds)
-        self._apart = _classes(seen.kind, seen.around, broken, kinds)
+        self._walk = self._classes(row_kind, seen.near, walked)
+        self._apart = self._classes(seen.kind, seen.around, broken)
         there = seen.again != NONE
-        self._again = _classes(row_kind[there], seen.again[there], believed[there], kinds)
+        self._again = self._classes(row_kind[there], seen.again[there], believed[there])
         same = np.arange(kinds) % 2 == 1
         home = np.arange(kinds) % KINDS // 2 >= HOME
         self._walk[same] = _held(self._walk[same], np.full(int(same.sum()), rules.returns))
@@ -150,11 +155,13 @@ class _Model:
         table[:, 5] = 1.0
         self._counter = table.ravel()
 
-
-def _classes(kind: Ints, distance: Ints, weight: Floats, kinds: int) -> Floats:
-    counted = tally(kind * CLASSES + distance, weight, kinds * CLASSES).reshape(kinds, CLASSES) + WALK_TAPS
-    shares: Floats = counted / counted.sum(axis=1, keepdims=True)
-    return shares
+    def _classes(self, kind: Ints, distance: Ints, weight: Floats) -> Floats:
+        """Share of each class of distance, a row a kind."""
+        kinds, classes = len(self._breaks), len(self._believed_taps)
+        counted = tally(kind * classes + distance, weight, kinds * classes).reshape(kinds, classes)
+        counted += self._believed_taps
+        shares: Floats = counted / counted.sum(axis=1, keepdims=True)
+        return shares
 
 
 def _held(shares: Floats, near: Floats) -> Floats:

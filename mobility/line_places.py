@@ -17,9 +17,12 @@ from mobility.card_taps import Bools, CardTaps, Floats, Ints
 from mobility.tally import tally
 
 # Upper ends of the distance classes, in metres; what is further is one more class. Up to 500 m is one place for buses
-# that stop on both sides of a street; further on a class is about 1.4 times as wide as the one before.
-EDGES_M: Final = np.array([100.0, 300.0, 500.0, 700.0, 1000.0, 1400.0, 2000.0, 2800.0, 4000.0, 5600.0, 8000.0, 16000.0])
-CLASSES: Final = len(EDGES_M) + 1
+# that stop on both sides of a street; further on a class is 1.5 to 2 times, or 1.4 times, as wide as the one before.
+# Where the borders lie is arbitrary, so both layouts are used and their answers averaged.
+LAYOUTS_M: Final = (
+    (100.0, 300.0, 500.0, 800.0, 1200.0, 2000.0, 4000.0, 8000.0),
+    (100.0, 300.0, 500.0, 700.0, 1000.0, 1400.0, 2000.0, 2800.0, 4000.0, 5600.0, 8000.0, 16000.0),
+)
 SAME_PLACE_M: Final = 400.0
 # Another kind of tap counts this much where taps of one kind are too few to tell where they happen.
 OTHER_KINDS: Final = 0.3
@@ -33,7 +36,8 @@ class LinePlaces:
 
     `own`: the place each tap was made at. `pseudo`: boardings a place is given before any is counted. `line_share`,
     `all_share`: by kind of the following tap (continuing, fresh, first of the day), the share of the taps of the line,
-    or of all, made at the place. `line_ring`, `all_ring`: the same within each class of distance around it."""
+    or of all, made at the place. `line_ring`, `all_ring`: the same within each class of distance around it. `edges_m`:
+    upper ends of these classes."""
 
     xy: Floats
     degrees: Floats
@@ -44,13 +48,23 @@ class LinePlaces:
     all_share: Floats
     line_ring: Floats
     all_ring: Floats
+    edges_m: tuple[float, ...]
+
+    @property
+    def classes(self) -> int:
+        """How many classes of distance there are."""
+        return len(self.edges_m) + 1
+
+    def distance_class(self, distance_m: Floats) -> Ints:
+        """Number of the class of distance, 0 for the nearest."""
+        return _distance_class(distance_m, self.edges_m)
 
     def of(self, line: int) -> slice:
         """The places of one line."""
         return slice(int(self.start[line]), int(self.start[line + 1]))
 
 
-def line_places(taps: CardTaps, shapes: pl.DataFrame) -> LinePlaces:
+def line_places(taps: CardTaps, shapes: pl.DataFrame, edges_m: tuple[float, ...] = LAYOUTS_M[0]) -> LinePlaces:
     """Places of every line. `shapes`: line, longitude, latitude, x_m, y_m: points along the paths."""
     path_of = {str(key[0]): part for key, part in shapes.group_by("line", maintain_order=True)}
     xy, where, pseudo = [], [], []
@@ -71,8 +85,8 @@ def line_places(taps: CardTaps, shapes: pl.DataFrame) -> LinePlaces:
     places = np.concatenate([np.zeros((0, 2)), *xy])
     starts = np.array(start, dtype=np.int64)
     kinds = [~taps.fresh, taps.fresh, taps.first]
-    line_share, line_ring = _by_line(places, starts, own, kinds)
-    all_share, all_ring = _overall(places, taps, own, kinds)
+    line_share, line_ring = _by_line(places, starts, own, kinds, edges_m)
+    all_share, all_ring = _overall(places, own, kinds, edges_m)
     return LinePlaces(
         xy=places,
         degrees=np.concatenate([np.zeros((0, 2)), *where]),
@@ -83,12 +97,12 @@ def line_places(taps: CardTaps, shapes: pl.DataFrame) -> LinePlaces:
         all_share=all_share,
         line_ring=line_ring,
         all_ring=all_ring,
+        edges_m=edges_m,
     )
 
 
-def distance_class(distance_m: Floats) -> Ints:
-    """Number of the class of distance, 0 for the nearest."""
-    return np.searchsorted(EDGES_M, distance_m, side="right").astype(np.int64)
+def _distance_class(distance_m: Floats, edges_m: tuple[float, ...]) -> Ints:
+    return np.searchsorted(np.array(edges_m), distance_m, side="right").astype(np.int64)
 
 
 def _unseen(path: pl.DataFrame | None, seen: Floats) -> tuple[Floats, Floats]:
@@ -107,34 +121,37 @@ def _unseen(path: pl.DataFrame | None, seen: Floats) -> tuple[Floats, Floats]:
     return points[kept], path.select("longitude", "latitude").to_numpy()[kept]
 
 
-def _by_line(places: Floats, start: Ints, own: Ints, kinds: list[Bools]) -> tuple[Floats, Floats]:
+def _by_line(
+    places: Floats, start: Ints, own: Ints, kinds: list[Bools], edges_m: tuple[float, ...]
+) -> tuple[Floats, Floats]:
     share = np.stack([tally(own, np.where(kind, 1.0 + OTHER_KINDS, OTHER_KINDS), len(places)) for kind in kinds])
-    ring = np.zeros((len(kinds), len(places), CLASSES))
+    ring = np.zeros((len(kinds), len(places), len(edges_m) + 1))
     for begin, end in itertools.pairwise(start):
         part = slice(begin, end)
         share[:, part] /= np.maximum(share[:, part].sum(axis=1, keepdims=True), 1e-12)
-        ring[:, part] = _rings(places[part], places[part], share[:, part])
+        ring[:, part] = _rings(places[part], places[part], share[:, part], edges_m)
     return share, ring
 
 
-def _overall(places: Floats, taps: CardTaps, own: Ints, kinds: list[Bools]) -> tuple[Floats, Floats]:
+def _overall(places: Floats, own: Ints, kinds: list[Bools], edges_m: tuple[float, ...]) -> tuple[Floats, Floats]:
     where, index = np.unique(places, axis=0, return_inverse=True)
     index = index.ravel()
     share = np.stack([tally(index[own], np.where(kind, 1.0 + OTHER_KINDS, OTHER_KINDS), len(where)) for kind in kinds])
     share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-12)
     boarded = share.any(axis=0)
-    ring = _rings(where, where[boarded], share[:, boarded])
+    ring = _rings(where, where[boarded], share[:, boarded], edges_m)
     return share[:, index], ring[:, index]
 
 
-def _rings(centres: Floats, points: Floats, weights: Floats) -> Floats:
+def _rings(centres: Floats, points: Floats, weights: Floats, edges_m: tuple[float, ...]) -> Floats:
     """Weight of the points in each class of distance around each centre: one layer a row of `weights`."""
-    rings = np.zeros((len(weights), len(centres), CLASSES))
+    classes = len(edges_m) + 1
+    rings = np.zeros((len(weights), len(centres), classes))
     for begin in range(0, len(centres), CHUNK):
         part = centres[begin : begin + CHUNK]
         away = np.hypot(part[:, None, 0] - points[None, :, 0], part[:, None, 1] - points[None, :, 1])
-        cell = (np.arange(len(part))[:, None] * CLASSES + distance_class(away)).ravel()
+        cell = (np.arange(len(part))[:, None] * classes + _distance_class(away, edges_m)).ravel()
         for layer, weight in enumerate(weights):
-            counted = tally(cell, np.tile(weight, len(part)), len(part) * CLASSES)
-            rings[layer, begin : begin + CHUNK] = counted.reshape(len(part), CLASSES)
+            counted = tally(cell, np.tile(weight, len(part)), len(part) * classes)
+            rings[layer, begin : begin + CHUNK] = counted.reshape(len(part), classes)
     return rings

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from mobility.card_taps import JOURNEY_H, UNKNOWN, Bools, CardTaps, Floats, Ints
-from mobility.line_places import SAME_PLACE_M, LinePlaces, distance_class
+from mobility.line_places import SAME_PLACE_M, LinePlaces
 from mobility.tap_order import Links
 
 SOON_H: Final = 1.0
@@ -85,8 +85,8 @@ def evidence_of(taps: CardTaps, places: LinePlaces, links: Links, rides: Rides) 
     first_row = np.concatenate([[0], np.cumsum(count)])[:-1]
     ride = np.arange(len(link)) - first_row[link] + rides.start[origin[link]]
     place = rides.place[ride]
-    near = distance_class(np.hypot(*(places.xy[place] - taps.xy[following[link]]).T))
-    around = distance_class(np.hypot(*(taps.xy[origin] - taps.xy[following]).T))
+    near = places.distance_class(np.hypot(*(places.xy[place] - taps.xy[following[link]]).T))
+    around = places.distance_class(np.hypot(*(taps.xy[origin] - taps.xy[following]).T))
     again = _again(taps, places, links, rides, first_row, len(link))
     line_ring = places.line_ring.mean(axis=0)
     return Evidence(
@@ -162,5 +162,5 @@ def _again(taps: CardTaps, places: LinePlaces, links: Links, rides: Rides, first
             continue
         xy = places.xy[places.of(taps.line[origin])]
         away = np.min([np.hypot(*(xy - spot).T) for spot in spots[other]], axis=0)
-        again[first_row[link] : first_row[link] + len(xy)] = distance_class(away)
+        again[first_row[link] : first_row[link] + len(xy)] = places.distance_class(away)
     return again
