@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import dataframely as dy
 import numpy as np
 import polars as pl
 
@@ -27,6 +28,7 @@ from mobility.card_taps import CardTaps, Floats, Ints, card_taps
 from mobility.geometry import Projection
 from mobility.likeliest_place import likeliest_places
 from mobility.line_places import LAYOUTS_M, LinePlaces, line_places
+from mobility.schemas import ProbableAlighting
 from mobility.tally import tally
 from mobility.tap_evidence import COUNTER_STEPS, HOME, KINDS, NONE, Evidence, Rides, evidence_of, rides_of
 from mobility.tap_order import Links, link_weights, links_of
@@ -41,8 +43,8 @@ BREAK_TAPS: Final = 10.0
 
 @dataclass(frozen=True)
 class PosteriorRules:
-    """`rounds` of expectation-maximisation; `returns`, `returns_later`: see above; `breaks`: share of steps between
-    which something was not tapped, before any is seen."""
+    """`rounds` of expectation-maximisation; `returns`, `returns_home`, `returns_later`: see above; `breaks`: share of
+    steps between which something was not tapped, before any is seen."""
 
     rounds: int = 12
     returns: float = 0.95
@@ -60,7 +62,7 @@ def probable_alightings(
     shapes: pl.DataFrame,
     rules: PosteriorRules = DEFAULT,
     progress: Callable[[float], None] = lambda share: None,
-) -> pl.DataFrame:
+) -> dy.DataFrame[ProbableAlighting]:
     """The likeliest alighting of every boarding. `boardings`: TapOn; `shapes`: line, longitude, latitude: points along
     the paths, may be empty. Returns ProbableAlighting, in the order of `boardings`. `progress` is told the share
     done."""
@@ -78,7 +80,8 @@ def probable_alightings(
             model.turn()
             progress((number + (done + 1) / rules.rounds) / len(LAYOUTS_M))
         believed.append(model.posterior)
-    return likeliest_places(taps, places, rides, np.mean(believed, axis=0))
+    legs = likeliest_places(taps, places, rides, np.mean(believed, axis=0))
+    return ProbableAlighting.validate(legs)
 
 
 class _Model:
