@@ -12,6 +12,7 @@ import typer
 
 from api.card_key import card_key
 from api.errors import ApiError
+from api.mobility_commands import mobility
 from api.run import SIMULATED_CARDS_KEY, RunOptions, RunResult, optimise_scenario, run_line, verify_plan
 from api.service_commands import service
 from api.terminal import console, print_error, print_verdict, step_bars
@@ -40,6 +41,7 @@ app = typer.Typer(
     help="Fare taps, GPS and a timetable into passenger flows, signal plans proved in SUMO, served signed.",
 )
 app.add_typer(service)
+app.add_typer(mobility, name="mobility")
 
 ScenarioPath = Annotated[Path, typer.Argument(help="Folder with scenario.toml, or any .sumocfg.", show_default=False)]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results; made where it is not there.")]

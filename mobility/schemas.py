@@ -184,6 +184,34 @@ class LineLoad(dy.Schema):
     confidence = dy.Float64(min=0, max=1)
 
 
+class TapOn(dy.Schema):
+    """One boarding of a system that places its taps itself, before any vehicle or trip is known.
+
+    `event_timestamp` is as exact as the feed gives it, perhaps only to the hour; `transfer_number` counts the boardings
+    of a journey, from 0, where the fare system does. A boarding without a position has neither latitude nor
+    longitude."""
+
+    transaction_id = dy.String(primary_key=True, min_length=1)
+    card_id = dy.String(nullable=True)
+    event_timestamp = dy.Datetime(time_unit="ms")
+    line = dy.String(min_length=1)
+    mode = dy.String()
+    vehicle_id = dy.String(nullable=True)
+    transfer_number = dy.Int64(nullable=True, min=0)
+    latitude = dy.Float64(nullable=True, min=-90, max=90)
+    longitude = dy.Float64(nullable=True, min=-180, max=180)
+
+
+class ProbableAlighting(dy.Schema):
+    """Where the rider of one boarding most likely got off. `confidence`: probability that it was within 400 m of there.
+    Blank where there is no place but the one boarded at."""
+
+    transaction_id = dy.String(primary_key=True, min_length=1)
+    alighting_lat = dy.Float64(nullable=True, min=-90, max=90)
+    alighting_lon = dy.Float64(nullable=True, min=-180, max=180)
+    confidence = dy.Float64(min=0, max=1)
+
+
 class Quarantined(dy.Schema):
     """A row that was refused: where it stood, why, and what it was (JSON, card number replaced by its pseudonym)."""
 

@@ -5,7 +5,7 @@ A mapping is TOML:
     table = "fare_transactions"            # or "vehicle_locations"
     separator = ";"                        # default ","
     zone = "Asia/Almaty"                   # of times without an offset; default: the feeds' zone
-    timestamp_format = "%d.%m.%Y %H:%M:%S" # strptime; default ISO 8601
+    timestamp_format = "%d.%m.%Y %H:%M:%S" # strptime; default ISO 8601; one without %M has only the hour
     precision_s = 1.0                      # what times are rounded to; default 1
     [columns]                              # TIDES name = column of the file, or several joined by a blank
     event_timestamp = ["Date", "Time"]
@@ -14,6 +14,13 @@ A mapping is TOML:
     [factors]                              # TIDES name = factor to the TIDES unit (km/h to m/s: 0.277778)
     [enumerations.fare_action]             # word of the file = word of TIDES; other words stay, and are refused later
     "Entry" = "Enter vehicle"
+    [lines]                                # columns of files about lines, for taps that name their line (route_id)
+    line = "id"                            # in the CSV about lines
+    mode = "mode"                          # the same; its words are translated as [enumerations.mode] says
+    shape_line = "id"                      # property of the features of the GeoJSON with their paths
+
+Columns of taps beyond TIDES, for systems that place taps themselves: route_id (GTFS), mode, transfer_number (how many
+boardings of the journey came before), latitude, longitude.
 """
 
 from __future__ import annotations
@@ -30,6 +37,16 @@ from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTabl
 REQUIRED = {"fare_transactions": FARE_TRANSACTIONS, "vehicle_locations": VEHICLE_LOCATIONS}
 
 
+class LineColumns(BaseModel):
+    """Where files about lines name the line and its mode."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    line: str
+    mode: str | None = None
+    shape_line: str
+
+
 class Mapping(BaseModel):
     """A mapping file, checked; fields as in the module's docstring."""
 
@@ -44,6 +61,7 @@ class Mapping(BaseModel):
     constants: dict[str, str] = Field(default_factory=dict)
     factors: dict[str, float] = Field(default_factory=dict)
     enumerations: dict[str, dict[str, str]] = Field(default_factory=dict)
+    lines: LineColumns | None = None
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -68,12 +86,18 @@ def read_mapping(path: Path) -> Mapping:
 
 
 def mapping_named(name: str) -> Mapping:
-    """A mapping that comes with jasyl: `onay` (an Onay-like export of card taps). Raises MappingError if unknown."""
+    """A mapping that comes with jasyl: `onay` (an Onay-like export of card taps), `sube` (Buenos Aires: taps with line
+    and position). Raises MappingError if unknown."""
     path = Path(__file__).with_name(f"{name}.toml")
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.toml")))
         raise MappingError(f"there is no mapping '{name}'; there are: {known}")
     return read_mapping(path)
+
+
+def mapping_of(name: str) -> Mapping:
+    """The mapping of a name that comes with jasyl, or of the TOML file at a path. Raises MappingError."""
+    return read_mapping(Path(name)) if name.endswith(".toml") or "/" in name else mapping_named(name)
 
 
 def read_mapped(path: Path, mapping: Mapping, zone: str) -> RawTable:

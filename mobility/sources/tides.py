@@ -87,6 +87,9 @@ def timestamps(table: RawTable, column: str = "event_timestamp") -> pl.Expr:
     readings where the clock is set back, null where it is set forward."""
     text = pl.col(column).str.strip_chars()
     local = "%Y-%m-%dT%H:%M:%S%.f" if table.timestamp_format is None else table.timestamp_format
+    if "%H" in local and "%M" not in local:
+        # times to the hour: a clock needs its minutes to be read
+        text, local = text + pl.lit(" :00"), local + " :%M"
     if table.timestamp_format is None:
         text = text.str.replace(r"[zZ]$", "+00:00").str.replace(" ", "T", literal=True)
     zoned = text.str.to_datetime(
