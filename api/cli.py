@@ -52,6 +52,9 @@ Seeds = Annotated[str, typer.Option(help="Seeds of the verdict, comma-separated;
 PolishRuns = Annotated[
     int | None, typer.Option(help="SUMO runs the search may take.", show_default="the rules', else 300")
 ]
+StartPlan = Annotated[
+    Path | None, typer.Option("--start", help="An earlier plan to search from as well.", show_default=False)
+]
 Workers = Annotated[int, typer.Option(help="Simulations at once.", show_default="one a core")]
 
 CORES = os.cpu_count() or 1
@@ -82,11 +85,17 @@ def run(
     end: End = None,
     rules: RulesFile = None,
     polish_runs: PolishRuns = None,
+    start: StartPlan = None,
     workers: Workers = CORES,
 ) -> None:
     """The main job: feeds, flows, network, plan, verdict, report. Where no plan is better, the shipped one stays."""
     options = RunOptions(
-        seeds=_seeds(seeds), begin_s=begin, end_s=end, rules=_rules(rules, polish_runs), workers=workers
+        seeds=_seeds(seeds),
+        begin_s=begin,
+        end_s=end,
+        rules=_rules(rules, polish_runs),
+        workers=workers,
+        start=start,
     )
     _run(scenario, out, options)
 
@@ -138,10 +147,11 @@ def optimise(
     begin: Begin = None,
     end: End = None,
     polish_runs: PolishRuns = None,
+    start: StartPlan = None,
     workers: Workers = CORES,
 ) -> None:
     """A plan for the scenario's signals: the MILP, then the search in SUMO. Writes plan.json and plan.add.xml."""
-    options = RunOptions(begin_s=begin, end_s=end, rules=_rules(rules, polish_runs), workers=workers)
+    options = RunOptions(begin_s=begin, end_s=end, rules=_rules(rules, polish_runs), workers=workers, start=start)
     with step_bars() as bars:
         polished = optimise_scenario(scenario, out, options, feeds, flows, bars)
     console.print(

@@ -42,6 +42,7 @@ PROFILE: Final = "shipped"
 SIMULATED_CARDS_KEY: Final = b"cards of simulated people need no secret"
 RESULTS: Final = ("demand.json", "plan.json", "plan.add.xml", "verdict.json", "run.json", "report.html")
 PREVIOUS: Final = "previous"
+EARLIER: Final = "earlier plan"
 JOURNAL: Final = "journal.jsonl"
 VERSIONS_OF: Final = ("jasyl", "eclipse-sumo", "pyomo", "highspy", "polars")
 
@@ -51,8 +52,9 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a person may choose of a run. `seeds` are the verdict's; the search uses others. `card_key` makes the
-    pseudonyms of cards; without one, cards of simulated people get a known key and real ones the installation's."""
+    """What a person may choose of a run. `seeds` are the verdict's; the search uses others. `start` is an earlier plan
+    (plan.json or an additional file) that the search may start from too. `card_key` makes the pseudonyms of cards;
+    without one, cards of simulated people get a known key and real ones the installation's."""
 
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     begin_s: float | None = None
@@ -61,6 +63,7 @@ class RunOptions:
     workers: int = 1
     card_key: bytes = b""
     settings: ModelSettings = field(default_factory=ModelSettings)
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -168,8 +171,7 @@ def verify_plan(
     clock = StepClock(progress)
     scenario = load_scenario(scenario_path, options.begin_s, options.end_s)
     model = read_city(scenario, options.rules)
-    plan = read_plan(plan_path, model)
-    refuse_unsafe(plan, model.network, plan_path)
+    plan = earlier_plan(plan_path, model)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="jasyl-verify-") as name:
         work = Path(name)
@@ -194,6 +196,14 @@ def set_aside(out: Path) -> None:
 def journal_in(out: Path, model: CityModel) -> Journal:
     """The simulations that a killed run of the same command left measured in the folder."""
     return Journal(out / JOURNAL, content_hash(model.network))
+
+
+def earlier_plan(path: Path, model: CityModel) -> NetworkPlan:
+    """A plan to start from. Raises PlanMismatchError where it is for another network, UnsafePlanError where it breaks a
+    safety rule that the running plan keeps."""
+    plan = read_plan(path, model)
+    refuse_unsafe(plan, model.network, path)
+    return plan
 
 
 def observe(
@@ -259,13 +269,16 @@ def polish_step(
     clock: StepClock,
     journal: Journal,
 ) -> Polished:
-    """Simulated candidates around the plans of the MILP."""
+    """Simulated candidates around the plans of the MILP, and around an earlier plan where one is given."""
     tell = clock.step("polish in SUMO")
+    starts = {f"milp {number}": candidate.plan for number, candidate in enumerate(result.candidates)}
+    if options.start is not None:
+        starts[EARLIER] = earlier_plan(options.start, model)
     budget = Budget(runs=options.rules.polish.runs, seeds=options.rules.polish.seeds)
     return polish(
         scenario,
         model,
-        {f"milp {number}": candidate.plan for number, candidate in enumerate(result.candidates)},
+        starts,
         freedom_of(model.network, options.rules),
         budget,
         np.random.default_rng(FEEDS_SEED),

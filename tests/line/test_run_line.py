@@ -18,6 +18,7 @@ from optimiser.errors import RulesError
 from optimiser.rules import JunctionRules, PolishRules, Rules
 from optimiser.settings import ModelSettings
 from optimiser.signals import NetworkPlan
+from sumo_networks.errors import PlanMismatchError
 from sumo_networks.simulate import sumo_binary, sumo_environment
 from sumo_networks.sumo_xml import elements
 
@@ -105,6 +106,28 @@ def test_a_run_that_fails_leaves_no_results_beside_an_older_verdict(
     assert not (tmp_path / "verdict.json").exists()
     assert (tmp_path / "previous" / "verdict.json").read_text() == "of an earlier run"
     assert (tmp_path / "notes.txt").is_file()
+
+
+def test_an_earlier_plan_is_a_start_and_is_kept_where_nothing_better_is_found(
+    town: Path, town_run: RunResult, small: RunOptions, tmp_path: Path
+) -> None:
+    no_search = replace(small, rules=Rules(polish=PolishRules(runs=0, seeds=1)))
+    earlier = replace(no_search, start=town_run.folder / "plan.json")
+    polished = optimise_scenario(town, tmp_path / "out", earlier, None, None)
+    without = optimise_scenario(town, tmp_path / "without", no_search, None, None)
+    assert polished.score <= without.score
+    if polished.start == "earlier plan":
+        assert polished.plan.controllers == town_run.plan.controllers
+
+
+def test_an_earlier_plan_for_another_network_is_refused(town: Path, small: RunOptions, tmp_path: Path) -> None:
+    other = tmp_path / "other.add.xml"
+    other.write_text(
+        '<additional><tlLogic id="nowhere" type="static" programID="p" offset="0">'
+        '<phase duration="30" state="G"/></tlLogic></additional>'
+    )
+    with pytest.raises(PlanMismatchError, match="nowhere"):
+        optimise_scenario(town, tmp_path / "out", replace(small, start=other), None, None)
 
 
 class _KilledError(Exception):
