@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from random import Random
 
 import polars as pl
 import pytest
@@ -134,13 +135,13 @@ def test_every_boarding_gets_one_answer_with_a_probability_and_not_where_it_bega
 @settings(max_examples=15, deadline=None)
 @given(taps, st.randoms(use_true_random=False))
 def test_neither_the_order_of_rows_nor_the_names_of_cards_change_anything(
-    made: list[tuple[int, int, str, str]], chance: object
+    made: list[tuple[int, int, str, str]], chance: Random
 ) -> None:
     rows = drawn(made)
     names = [f"card {number}" for number in range(5)]
-    chance.shuffle(names)  # type: ignore[attr-defined]
+    chance.shuffle(names)
     other = [{**row, "card_id": row["card_id"] and names[int(str(row["card_id"])[-1])]} for row in rows]
-    chance.shuffle(other)  # type: ignore[attr-defined]
+    chance.shuffle(other)
     assert legs_of(other) == legs_of(rows)
 
 

@@ -91,7 +91,7 @@ def test_paths_come_as_points_no_further_apart_than_400_m(tmp_path: Path) -> Non
     shapes = read_line_shapes(geojson(tmp_path, {"properties": {"id_linea": 16.0}, "geometry": line}), SUBE)
     assert shapes["line"].unique().to_list() == ["16"]
     steps = shapes["latitude"].diff().drop_nulls().abs() * 111_195.0
-    assert steps.max() <= 400.0  # type: ignore[operator]
+    assert steps.max() <= 400.0
     assert shapes["latitude"][-1] == pytest.approx(-34.62)
 
 
