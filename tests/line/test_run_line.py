@@ -115,9 +115,10 @@ def test_an_earlier_plan_is_a_start_and_is_kept_where_nothing_better_is_found(
     earlier = replace(no_search, start=town_run.folder / "plan.json")
     polished = optimise_scenario(town, tmp_path / "out", earlier, None, None)
     without = optimise_scenario(town, tmp_path / "without", no_search, None, None)
+    assert without.start != "earlier plan"
+    assert polished.start == "earlier plan"
     assert polished.score <= without.score
-    if polished.start == "earlier plan":
-        assert polished.plan.controllers == town_run.plan.controllers
+    assert polished.plan.controllers == town_run.plan.controllers
 
 
 def test_an_earlier_plan_for_another_network_is_refused(town: Path, small: RunOptions, tmp_path: Path) -> None:
