@@ -9,7 +9,7 @@ and that probability is its confidence.
 Two shares are not learned, as terminals hide them (where nearly all ride to one place and back, coming back there is no
 evidence): nine of ten riders start the next trip where they left, and nine of ten end the day where they began it
 (travel diaries: Barry et al. 2002). Both include trips of which one end was not tapped, which the model has apart and
-finds about one in twenty, which leaves `returns` = 0.95 of the rest; it was chosen over 0.90 by its score on one half of
+finds about one in twenty, which leaves `returns` = 0.95 of the rest, chosen over 0.90 by its score on one half of
 the SUBE cards (docs/mobility.md). Of a boarding of the line that does not follow directly, half.
 """
 
