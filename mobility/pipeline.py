@@ -19,6 +19,7 @@ from mobility.geometry import Projection
 from mobility.ingest import Ingested, ServiceDay, ingest_fares, ingest_locations, nothing_ingested
 from mobility.journeys import journeys, journeys_of_legs
 from mobility.performed import PERFORMED, Performed, assign_trips
+from mobility.positions import PlacedPositions, place_positions
 from mobility.schemas import (
     Boarding,
     FareTransaction,
@@ -102,8 +103,8 @@ def build_flows(
     locations, locations_file = _locations(feeds, manifest, timetable)
     raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest.zone)
     tell("stop visits", 0.25)
-    performed = _performed(locations.accepted, timetable)
-    visits = _visits(performed, timetable, raw_taps, day, manifest)
+    placed = _placed(locations.accepted, timetable)
+    visits = _visits(placed, timetable, raw_taps, day, manifest)
     tell("taps", 0.45)
     taps = _taps(raw_taps, visits, locations.accepted, timetable, manifest, key)
     tell("boardings and alightings", 0.55)
@@ -118,7 +119,7 @@ def build_flows(
         boarded.select(pl.col("leg_id").alias("transaction_id")), on="transaction_id", how="anti"
     )
     files = (_count("vehicle_locations.csv", locations), _count("fare_transactions.csv", taps))
-    summary = _summary(manifest, files, performed, tables, unplaced.height, expansion)
+    summary = _summary(manifest, files, placed.performed, tables, unplaced.height, expansion)
     summary = replace(summary, warnings=_warnings(summary, timetable, locations_file, raw_taps))
     tell("writing", 0.95)
     building = out.parent / f".{out.name}.building"
@@ -196,13 +197,13 @@ def _locations(feeds: Path, manifest: Manifest, timetable: Timetable) -> tuple[I
     return ingest_locations(raw, day), raw
 
 
-def _performed(locations: pl.DataFrame, timetable: Timetable) -> Performed:
-    placed = timetable.projection.project(locations, "longitude", "latitude")
-    return assign_trips(placed, timetable)
+def _placed(locations: pl.DataFrame, timetable: Timetable) -> PlacedPositions:
+    projected = timetable.projection.project(locations, "longitude", "latitude")
+    return place_positions(assign_trips(projected, timetable), timetable.paths)
 
 
 def _visits(
-    performed: Performed, timetable: Timetable, raw_taps: RawTable | None, day: _Day, manifest: Manifest
+    placed: PlacedPositions, timetable: Timetable, raw_taps: RawTable | None, day: _Day, manifest: Manifest
 ) -> pl.DataFrame:
     """Stop visits, and a check that the taps tell the same time as the vehicles."""
     tapped = (
@@ -210,7 +211,8 @@ def _visits(
         if raw_taps is not None
         else pl.Series([], dtype=pl.String)
     )
-    visits = stop_visits(performed, timetable, _scheduled_only(tapped, performed, timetable), day.midnight_s, day.end_s)
+    silent = _scheduled_only(tapped, placed.performed, timetable)
+    visits = stop_visits(placed, timetable, silent, day.midnight_s, day.end_s)
     if raw_taps is not None:
         times = raw_taps.rows.select("vehicle_id", timestamps(raw_taps).alias("at"))
         assert_same_clock(times, visits, manifest.zone)
