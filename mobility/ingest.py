@@ -62,6 +62,7 @@ def ingest_locations(table: RawTable, day: ServiceDay) -> Ingested:
         pl.col("longitude").str.strip_chars().cast(pl.Float64, strict=False),
         _optional(table, "speed", pl.Float64),
         _optional(table, "heading", pl.Float64),
+        _optional(table, "occupancy_status", pl.String),
         _optional(table, "trip_id_performed", pl.String),
     )
     rules = [
