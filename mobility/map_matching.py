@@ -24,6 +24,7 @@ Ints = npt.NDArray[np.int64]
 
 PIECE_M = 100.0
 BATCH_POINTS = 250_000
+MAX_SPEED_M_S = 35.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class MatchingModel:
     detour_m: float = 30.0
     backward_m: float = 4.0
     radius_m: float = 75.0
-    speed_m_s: float = 35.0
+    speed_m_s: float = MAX_SPEED_M_S
 
 
 GPS = MatchingModel()
