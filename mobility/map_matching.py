@@ -129,7 +129,7 @@ def over_tracks(step: Callable[..., None], tracks: Tracks, *arguments: tuple[obj
 def _pieces_by_cell(paths: pl.DataFrame, model: MatchingModel) -> Pieces:
     """Pieces of path, and under each cell of the plane those from which some point of it may be in reach."""
     cell_m = model.radius_m + PIECE_M / 2
-    pieces = _pieces(paths)
+    pieces = straight_pieces(paths)
     middle_x, middle_y = pl.col("x0") + pl.col("dx") / 2, pl.col("y0") + pl.col("dy") / 2
     around = pl.DataFrame({"i": [-1, 0, 1]}).join(pl.DataFrame({"j": [-1, 0, 1]}), how="cross")
     column, row = (middle_x / cell_m).floor() + pl.col("i"), (middle_y / cell_m).floor() + pl.col("j")
@@ -149,7 +149,7 @@ def _pieces_by_cell(paths: pl.DataFrame, model: MatchingModel) -> Pieces:
     )
 
 
-def _pieces(paths: pl.DataFrame) -> pl.DataFrame:
+def straight_pieces(paths: pl.DataFrame) -> pl.DataFrame:
     """Paths cut into straight pieces of at most PIECE_M: pattern_number, x0, y0, dx, dy, length_m, m0, as driven."""
     segments = (
         paths.join(pattern_numbers(paths), on="pattern_id")
