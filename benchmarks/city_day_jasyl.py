@@ -15,6 +15,7 @@ import polars as pl  # noqa: E402
 from benchmarks.stopwatch import Stopwatch  # noqa: E402
 from mobility.alightings import alightings  # noqa: E402
 from mobility.boardings import boardings  # noqa: E402
+from mobility.clustering import by_vehicle_and_time  # noqa: E402
 from mobility.flows import od_flows  # noqa: E402
 from mobility.journeys import journeys  # noqa: E402
 from mobility.performed import PERFORMED, assign_trips  # noqa: E402
@@ -31,8 +32,8 @@ def run(folder: Path, out: Path) -> dict[str, object]:
     manifest = read_manifest(folder)
     timetable = read_timetable(folder / "gtfs.zip", manifest.service_date)
     watch.lap("timetable")
-    pings = _clustered(pl.read_parquet(folder / "vehicle_locations.parquet"), "location_ping_id")
-    taps = _clustered(pl.read_parquet(folder / "fare_transactions.parquet"), "transaction_id").select(
+    pings = _clustered(folder / "vehicle_locations.parquet")
+    taps = _clustered(folder / "fare_transactions.parquet").select(
         *("transaction_id", "event_timestamp", "vehicle_id", "fare_action"),
         pl.col("fare_media_id").alias("card_id"),
         pl.lit(1, dtype=pl.Int64).alias("group_size"),
@@ -63,11 +64,9 @@ def run(folder: Path, out: Path) -> dict[str, object]:
     return {**watch.read(), "rows": sizes}
 
 
-def _clustered(rows: pl.DataFrame, name: str) -> pl.DataFrame:
-    """Rows as the lake keeps them: by vehicle and time."""
-    in_ms = rows.with_columns(pl.col("event_timestamp").dt.cast_time_unit("ms"))
-    number = pl.col("vehicle_id").rank("dense").cast(pl.Int64) * (1 << 41)
-    return in_ms.sort(number + pl.col("event_timestamp").dt.epoch("ms"), maintain_order=True)
+def _clustered(path: Path) -> pl.DataFrame:
+    rows = pl.read_parquet(path).with_columns(pl.col("event_timestamp").dt.cast_time_unit("ms"))
+    return by_vehicle_and_time(rows)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ Ints = npt.NDArray[np.int64]
 
 PIECE_M = 100.0
 BATCH_POINTS = 250_000
+HALF_DIAGONAL = 0.7072
 MAX_SPEED_M_S = 35.0
 
 
@@ -130,12 +131,20 @@ def _pieces_by_cell(paths: pl.DataFrame, model: MatchingModel) -> Pieces:
     """Pieces of path, and under each cell of the plane those from which some point of it may be in reach."""
     cell_m = model.radius_m + PIECE_M / 2
     pieces = straight_pieces(paths)
-    middle_x, middle_y = pl.col("x0") + pl.col("dx") / 2, pl.col("y0") + pl.col("dy") / 2
     around = pl.DataFrame({"i": [-1, 0, 1]}).join(pl.DataFrame({"j": [-1, 0, 1]}), how="cross")
-    column, row = (middle_x / cell_m).floor() + pl.col("i"), (middle_y / cell_m).floor() + pl.col("j")
+    column = ((pl.col("x0") + pl.col("dx") / 2) / cell_m).floor() + pl.col("i")
+    row = ((pl.col("y0") + pl.col("dy") / 2) / cell_m).floor() + pl.col("j")
+    # from the middle of the cell to the piece
+    east_m, north_m = (column + 0.5) * cell_m - pl.col("x0"), (row + 0.5) * cell_m - pl.col("y0")
+    share = ((east_m * pl.col("dx") + north_m * pl.col("dy")) / pl.col("length_m") ** 2).clip(0.0, 1.0)
+    apart_m = ((east_m - share * pl.col("dx")) ** 2 + (north_m - share * pl.col("dy")) ** 2).sqrt()
     key = (column.cast(pl.Int64) * CELL_STRIDE + row.cast(pl.Int64)).alias("key")
     near = (
-        pieces.with_row_index("piece").join(around, how="cross").select("pattern_number", key, "piece").sort(pl.all())
+        pieces.with_row_index("piece")
+        .join(around, how="cross")
+        .filter(apart_m <= model.radius_m + cell_m * HALF_DIAGONAL)
+        .select("pattern_number", key, "piece")
+        .sort(pl.all())
     )
     cells = near.group_by("pattern_number", "key", maintain_order=True).agg(pl.len().cast(pl.Int64).alias("pieces"))
     patterns = paths["pattern_id"].n_unique()

@@ -14,6 +14,7 @@ nothing further back can be cheaper.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -88,7 +89,7 @@ class _Choices(NamedTuple):
     offset_m: Floats
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def match_tracks(
     begin: int, end: int, tracks: Tracks, points: Points, pieces: Pieces, costs: Costs, places: Places
 ) -> None:
@@ -116,7 +117,7 @@ def match_tracks(
             _cheapest_chain(near, choices, points, costs, places)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _candidates(
     x_m: float, y_m: float, pattern: int, pieces: Pieces, radius_m: float, slot: int, choices: _Choices
 ) -> int:
@@ -126,31 +127,32 @@ def _candidates(
     cell = first + np.searchsorted(pieces.cell_key[first:last], key)
     if cell >= last or pieces.cell_key[cell] != key:
         return 0
-    found, before, t_before = 0, -2, 0.0
+    found, before, t_before, reach = 0, -2, 0.0, radius_m * radius_m
     # the end of a piece is a minimum only if the next piece does not lead on from there
     held, held_m, held_offset = False, 0.0, 0.0
     for at in range(pieces.cell_first[cell], pieces.cell_first[cell + 1]):
         piece = pieces.cell_piece[at]
         x0, y0, dx, dy, length, m0 = pieces.line[piece]
         t = min(1.0, max(0.0, ((x_m - x0) * dx + (y_m - y0) * dy) / (length * length)))
-        offset = np.hypot(x0 + t * dx - x_m, y0 + t * dy - y_m)
+        off_x, off_y = x0 + t * dx - x_m, y0 + t * dy - y_m
+        squared = off_x * off_x + off_y * off_y
         follows = piece == before + 1
         if held and not follows:
             found = _insert(choices.path_m[slot], choices.offset_m[slot], found, held_m, held_offset)
         held = False
         before, t_previous, t_before = piece, t_before, t
-        if offset > radius_m:
+        if squared > reach:
             before = -2
         elif t >= 1.0:
-            held, held_m, held_offset = True, m0 + length, offset
+            held, held_m, held_offset = True, m0 + length, math.sqrt(squared)
         elif t > 0.0 or not follows or t_previous >= 1.0:
-            found = _insert(choices.path_m[slot], choices.offset_m[slot], found, m0 + t * length, offset)
+            found = _insert(choices.path_m[slot], choices.offset_m[slot], found, m0 + t * length, math.sqrt(squared))
     if held:
         found = _insert(choices.path_m[slot], choices.offset_m[slot], found, held_m, held_offset)
     return found
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _insert(path_m: Floats, offset_m: Floats, found: int, place: float, offset: float) -> int:
     """Keep candidates sorted by distance; of more than there is room for the furthest goes."""
     if found == CANDIDATES:
@@ -165,7 +167,7 @@ def _insert(path_m: Floats, offset_m: Floats, found: int, place: float, offset: 
     return found + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _cheapest_chain(near: int, choices: _Choices, points: Points, costs: Costs, places: Places) -> None:
     """Find the chain of least cost over the first `near` entries of `choices`, and write what became of each."""
     skip = 0.5 * (costs.radius_m / costs.sigma_m) ** 2
@@ -182,7 +184,8 @@ def _cheapest_chain(near: int, choices: _Choices, points: Points, costs: Costs, 
                 left_out = skip * (i - j - 1)
                 if cheapest[j] + left_out < best:
                     before = choices.row[j]
-                    straight_m = np.hypot(points.x_m[row] - points.x_m[before], points.y_m[row] - points.y_m[before])
+                    east_m, north_m = points.x_m[row] - points.x_m[before], points.y_m[row] - points.y_m[before]
+                    straight_m = math.sqrt(east_m * east_m + north_m * north_m)
                     elapsed_s = points.at_s[row] - points.at_s[before]
                     for other in range(choices.candidates[j]):
                         ahead_m = choices.path_m[i, k] - choices.path_m[j, other]
@@ -199,7 +202,7 @@ def _cheapest_chain(near: int, choices: _Choices, points: Points, costs: Costs, 
     _write_chain(near, choices, cost, came_from, skip, places)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _move(ahead_m: float, straight_m: float, elapsed_s: float, costs: Costs) -> float:
     if ahead_m < 0:
         return -ahead_m / costs.backward_m
@@ -208,7 +211,7 @@ def _move(ahead_m: float, straight_m: float, elapsed_s: float, costs: Costs) -> 
     return abs(ahead_m - straight_m) / costs.detour_m
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _write_chain(near: int, choices: _Choices, cost: Floats, came_from: Ints, skip: float, places: Places) -> None:
     best, at = np.inf, -1
     for i in range(near):

@@ -19,7 +19,7 @@ from mobility.geometry import Projection
 from mobility.ingest import Ingested, ServiceDay, ingest_fares, ingest_locations, nothing_ingested
 from mobility.journeys import journeys, journeys_of_legs
 from mobility.performed import PERFORMED, Performed, assign_trips
-from mobility.positions import PlacedPositions, place_positions
+from mobility.positions import PlacedPositions, off_paths, place_positions, reasons
 from mobility.schemas import (
     Boarding,
     FareTransaction,
@@ -30,6 +30,7 @@ from mobility.schemas import (
     OdFlow,
     Quarantined,
     StopVisit,
+    UnmatchedLocation,
     VehicleLocation,
 )
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
@@ -67,6 +68,7 @@ class FlowsSummary:
     trips: int
     trips_by_pattern: int
     trips_unmatched: int
+    unmatched_positions: dict[str, int]
     stop_visits: int
     taps: int
     boarded: int
@@ -119,12 +121,14 @@ def build_flows(
         boarded.select(pl.col("leg_id").alias("transaction_id")), on="transaction_id", how="anti"
     )
     files = (_count("vehicle_locations.csv", locations), _count("fare_transactions.csv", taps))
-    summary = _summary(manifest, files, placed.performed, tables, unplaced.height, expansion)
+    summary = _summary(manifest, files, placed, tables, unplaced.height, expansion)
     summary = replace(summary, warnings=_warnings(summary, timetable, locations_file, raw_taps))
     tell("writing", 0.95)
     building = out.parent / f".{out.name}.building"
     shutil.rmtree(building, ignore_errors=True)
     _write(building, manifest, locations, taps, unplaced, tables, summary)
+    astray = off_paths(placed).with_columns(pl.lit(manifest.service_date).alias("service_date"))
+    lake.write(building, "unmatched_locations", UnmatchedLocation, astray, manifest.service_date)
     lake.replace_entries(building, out)
     tell("done", 1.0)
     return summary
@@ -168,7 +172,7 @@ def _silent(stage: str, share_done: float) -> None:
 
 
 def _timetable(feeds: Path, manifest: Manifest) -> Timetable:
-    path = feeds / "gtfs.zip"
+    path = feeds / "gtfs.zip" if (feeds / "gtfs.zip").exists() else feeds / "gtfs"
     if not path.exists():
         west, south, east, north = manifest.bounds or (0.0, 0.0, 0.0, 0.0)
         return empty_timetable(Projection((west + east) / 2, (south + north) / 2))
@@ -308,7 +312,7 @@ def _methods(legs: pl.DataFrame, column: str) -> dict[str, int]:
 def _summary(
     manifest: Manifest,
     files: tuple[FileCount, ...],
-    performed: Performed,
+    placed: PlacedPositions,
     tables: _Tables,
     unplaced: int,
     expansion: Expansion,
@@ -320,9 +324,10 @@ def _summary(
         begin_s=manifest.begin_s,
         end_s=manifest.end_s,
         files=files,
-        trips=performed.trips.height,
-        trips_by_pattern=performed.by_pattern,
-        trips_unmatched=performed.unmatched,
+        trips=placed.performed.trips.height,
+        trips_by_pattern=placed.performed.by_pattern,
+        trips_unmatched=placed.performed.unmatched,
+        unmatched_positions=reasons(placed),
         stop_visits=tables.visits.height,
         taps=tables.legs.height + unplaced,
         boarded=tables.legs.height,

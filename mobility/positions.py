@@ -10,6 +10,7 @@ import polars as pl
 from mobility.map_matching import GPS, MatchingModel, match_rows, pattern_numbers
 from mobility.path_viterbi import AFTER, BEFORE, CONTRADICTS, FAR, MATCHED, Ints, Places, Points, Tracks
 from mobility.performed import Performed
+from mobility.schemas import UnmatchedLocation
 
 NO_TRIP, NO_PATTERN = 5, 6
 REASONS = {
@@ -63,17 +64,20 @@ def on_paths(placed: PlacedPositions) -> pl.DataFrame:
 
 
 def off_paths(placed: PlacedPositions) -> pl.DataFrame:
-    """Positions on no path (location_ping_id, vehicle_id, event_timestamp, trip_id_performed, latitude, longitude,
-    reason), sorted by vehicle and time."""
-    status = pl.Series("status", placed.places.status)
-    columns = ["location_ping_id", "vehicle_id", "event_timestamp", "trip_id_performed", "latitude", "longitude"]
+    """Positions on no path (columns of UnmatchedLocation, service_date apart), sorted by vehicle and time."""
+    columns = [name for name in UnmatchedLocation.column_names() if name not in ("service_date", "reason")]
     return (
         placed.performed.pings.select(columns)
-        .with_columns(status)
-        .filter(pl.col("status") != MATCHED)
-        .with_columns(pl.col("status").replace_strict(REASONS, return_dtype=pl.String).alias("reason"))
-        .drop("status")
+        .with_columns(pl.Series("reason", placed.places.status))
+        .filter(pl.col("reason") != MATCHED)
+        .with_columns(pl.col("reason").replace_strict(REASONS, return_dtype=pl.String))
     )
+
+
+def reasons(placed: PlacedPositions) -> dict[str, int]:
+    """How many positions are on no path, by reason."""
+    counts = np.bincount(placed.places.status, minlength=max(REASONS) + 1)
+    return {reason: int(counts[status]) for status, reason in REASONS.items() if counts[status]}
 
 
 def _tracks(performed: Performed, patterns: pl.DataFrame) -> Tracks:

@@ -48,6 +48,19 @@ class VehicleLocation(dy.Schema):
     occupancy_status = dy.String(nullable=True)
 
 
+class UnmatchedLocation(dy.Schema):
+    """A position that is on no trip's path, and why (mobility/positions.py)."""
+
+    location_ping_id = dy.String(primary_key=True, min_length=1)
+    service_date = dy.Date()
+    event_timestamp = dy.Datetime(time_zone=UTC, time_unit="ms")
+    vehicle_id = dy.String(min_length=1)
+    trip_id_performed = dy.String(nullable=True)
+    latitude = dy.Float64(min=-90, max=90)
+    longitude = dy.Float64(min=-180, max=180)
+    reason = dy.String(min_length=1)
+
+
 class StopVisit(dy.Schema):
     """TIDES `stop_visits`: one vehicle at one stop of its trip.
 
