@@ -47,6 +47,7 @@ def case(data: Path, scale: float = 1.0) -> Run:
             "case": "cityday",
             "scale": scale,
             "cores": os.cpu_count(),
+            "cards_that_tap_twice": _share_tapping_twice(folder / "day"),
             # the first run ever on a machine compiles the map matching, and keeps it
             "first_run_s": round(sum(lap["wall_s"] for lap in first["laps"].values()), 2),
             "core_s": {e: _total(run, "wall_s") for e, run in best.items()},
@@ -90,6 +91,11 @@ def thirty_days(data: Path, scale: float = 1.0) -> Run:
         },
         "days": days,
     }
+
+
+def _share_tapping_twice(day: Path) -> float:
+    taps = pl.scan_parquet(day / "fare_transactions.parquet").group_by("fare_media_id").len()
+    return round(float(taps.select((pl.col("len") >= 2).mean()).collect().item()), 4)
 
 
 def _run(engine: str, day: Path, out: Path) -> Run:
