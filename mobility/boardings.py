@@ -45,6 +45,7 @@ BOARDED = (
     "boarding_confidence",
     "card_id",
     "riders",
+    "visit",
 )
 
 
@@ -60,9 +61,11 @@ def boardings(taps: pl.DataFrame, visits: pl.DataFrame, rules: BoardingRules = D
         .to_frame()
         .with_row_index("vehicle_number")
     )
+    visits = visits.with_row_index("visit")
     enters = taps.filter(pl.col("fare_action").is_in(BOARDS))
     keyed = _with_key(enters, vehicles, "event_timestamp").sort("key", "transaction_id")
     stops = visits.select(
+        "visit",
         "is_last_stop",
         pl.col("trip_id_performed").alias("trip"),
         "vehicle_id",
@@ -148,6 +151,7 @@ def _nearer(last: pl.DataFrame, coming: pl.DataFrame, rules: BoardingRules) -> p
             "boarding_confidence",
             "card_id",
             pl.col("group_size").alias("riders"),
+            "visit",
         )
         .sort("card_id", "boarded_at", "leg_id", nulls_last=True)
     )

@@ -1,0 +1,155 @@
+"""A synthetic overlay: single recorded rides become tours of synthetic cards.
+
+Real are the rides (bus, stops, times). Made up is who made them. A rider has a home, some steps (SPREAD_M) from the first
+boarding stop, and a goal, as far from the alighting stop, both such that no other stop of that ride's pattern is nearer.
+The next ride of the card is one that was really made soon enough after and late enough to walk there, and that starts at
+the stop of its pattern nearest to the goal: onwards within WAIT_S (a transfer), or back, ending at the stop of its
+pattern nearest to the home, after at least STAY_S. So riders choose their stops from where they are, which is not
+recorded, and not from where they got off. Rides left over are of cards that tap once; a share of the cards pays cash.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import polars as pl
+
+from mobility.sources.gtfs import Timetable, read_timetable
+from mobility.sources.manifest import read_manifest
+
+SPREAD_M = 120.0
+WALK_M = 500.0
+WALK_M_S = 1.2
+STAY_S = 240.0
+WAIT_S = 600.0
+TRANSFERS = 0.2
+
+
+@dataclass(frozen=True)
+class _Ride:
+    number: int
+    pattern: str
+    line: str
+    boarding: str
+    boarded_s: float
+    alighting: str
+    alighted_s: float
+
+
+@dataclass(frozen=True)
+class _Map:
+    """Where stops lie and which of them a pattern serves."""
+
+    place: dict[str, tuple[float, float]]
+    stops: dict[str, list[str]]
+
+    def nearest(self, pattern: str, point: tuple[float, float]) -> str:
+        return min(self.stops[pattern], key=lambda stop: (math.dist(self.place[stop], point), stop))
+
+    def somewhere(self, random: Random, pattern: str, stop: str) -> tuple[float, float]:
+        """A point whose nearest stop of the pattern is `stop`."""
+        x, y = self.place[stop]
+        while True:
+            point = (random.gauss(x, SPREAD_M), random.gauss(y, SPREAD_M))
+            if self.nearest(pattern, point) == stop:
+                return point
+
+
+def overlay_tours(feeds: Path, cash_share: float, seed: int) -> Counter[str]:
+    """Rewrite the cards of a feeds folder recorded without cash, in taps and in truth; rides by kind of their tour."""
+    with (feeds / "truth" / "rides.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    timetable = read_timetable(feeds / "gtfs.zip", read_manifest(feeds).service_date)
+    tours = _tours(_rides(rows, timetable), _map(timetable), Random(seed))
+    random = Random(f"cash {seed}")
+    cards = [""] * len(rows)
+    for number, (_, tour) in enumerate(tours):
+        card = "" if random.random() < cash_share else f"{number:016d}"
+        for ride in tour:
+            cards[ride] = card
+    _rewrite(feeds, cards, cash_share)
+    return Counter({kind: sum(len(tour) for of, tour in tours if of == kind) for kind, _ in tours})
+
+
+def _map(timetable: Timetable) -> _Map:
+    place = {stop: (x, y) for stop, x, y in timetable.stops.select("stop_id", "x_m", "y_m").iter_rows()}
+    in_order = timetable.pattern_stops.sort("pattern_id", "trip_stop_sequence")
+    stops = in_order.group_by("pattern_id", maintain_order=True).agg("stop_id")
+    return _Map(place, dict(stops.iter_rows()))
+
+
+def _rides(rows: list[dict[str, str]], timetable: Timetable) -> list[_Ride]:
+    trips = {
+        trip: (pattern, line) for trip, pattern, line in timetable.trips.select("trip_id", "pattern_id", "line").iter_rows()
+    }
+    return [
+        _Ride(
+            number,
+            *trips[row["trip_id"]],
+            row["boarding_stop_id"],
+            float(row["boarded_at_s"]),
+            row["alighting_stop_id"],
+            float(row["alighted_at_s"] or "inf"),
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+def _tours(rides: list[_Ride], city: _Map, random: Random) -> list[tuple[str, list[int]]]:
+    """Kind and rides of each tour, in order of its first boarding; each ride is in one."""
+    free = {ride.number: ride for ride in sorted(rides, key=lambda ride: ride.boarded_s)}
+    tours: list[tuple[str, list[int]]] = []
+    while free:
+        first = free.pop(next(iter(free)))
+        tour = [first]
+        kind = "single"
+        if first.alighting:
+            home = city.somewhere(random, first.pattern, first.boarding)
+            goal = city.somewhere(random, first.pattern, first.alighting)
+            onward = random.random() < TRANSFERS
+            found = [ride for ride in free.values() if _follows(first, ride, home, goal, onward, city)]
+            if found:
+                following = found[int(random.random() * min(5, len(found)))]
+                tour.append(free.pop(following.number))
+                kind = "transfer" if onward else "return"
+        tours.append((kind, [ride.number for ride in tour]))
+    return tours
+
+
+def _follows(
+    first: _Ride,
+    ride: _Ride,
+    home: tuple[float, float],
+    goal: tuple[float, float],
+    onward: bool,
+    city: _Map,
+) -> bool:
+    walk_m = math.dist(city.place[ride.boarding], goal)
+    waited_s = ride.boarded_s - first.alighted_s - walk_m / WALK_M_S
+    if walk_m > WALK_M or ride.boarding != city.nearest(ride.pattern, goal):
+        return False
+    if onward:
+        return ride.line != first.line and 0 <= waited_s <= WAIT_S
+    return (
+        waited_s >= STAY_S
+        and bool(ride.alighting)
+        and ride.alighting == city.nearest(ride.pattern, home)
+        and math.dist(city.place[ride.alighting], home) <= WALK_M
+    )
+
+
+def _rewrite(feeds: Path, cards: list[str], cash_share: float) -> None:
+    """Give each ride its card. Recorded without cash, every ride has a tap, and both files the same order."""
+    new = pl.Series("fare_media_id", cards)
+    for path in (feeds / "fare_transactions.csv", feeds / "truth" / "rides.csv"):
+        table = pl.read_csv(path, infer_schema=False).with_columns(new)
+        (table if path.parent.name == "truth" else table.filter(pl.col("fare_media_id") != "")).write_csv(path)
+    manifest = feeds / "feeds.json"
+    said = json.loads(manifest.read_text(encoding="utf-8")) | {"cash_share": cash_share}
+    manifest.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
