@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 KEY = b"simulated cards are nobody's"
 CASH_SHARE = 0.15
 DAYS = 10
-BOLOGNA_DAYS = 3
+BOLOGNA_DAYS = 5
 FIRST_DAY = date(2025, 3, 3)
 
 
@@ -60,8 +60,14 @@ def record_bologna(data: Path, folder: Path, seed: int, days: int) -> list[Path]
     """Feeds folders of runs of Bologna whose rides are chained into tours."""
     scenario = load_scenario(data / "signals" / "bologna_acosta_persontrips" / "run.sumocfg")
     with ProcessPoolExecutor(2) as pool:
-        jobs = [pool.submit(_bologna_day, scenario, folder / f"day{n}", 1000 * seed + n) for n in range(days)]
-        return [job.result() for job in jobs]
+        jobs = [pool.submit(_bologna_day, scenario, folder / f"day{n}", 1000 * seed + n, _weekday(n)) for n in range(days)]
+        feeds = [job.result() for job in jobs]
+    overlay_tours(feeds, CASH_SHARE, seed)
+    return feeds
+
+
+def _weekday(number: int) -> date:
+    return FIRST_DAY + timedelta(days=number + 2 * (number // 5))
 
 
 def _esil_day(city: Scenario, people: Sequence[Resident], folder: Path, seed: int, number: int) -> Path:
@@ -70,15 +76,13 @@ def _esil_day(city: Scenario, people: Sequence[Resident], folder: Path, seed: in
     today = 1000 * seed + number
     routes.write_bytes(gzip.compress(persons(day_of(people, today)).encode()))
     kept = tuple(path for path in city.routes if "persons" not in path.name)
-    day = FIRST_DAY + timedelta(days=number + 2 * (number // 5))
-    scenario = replace(city, routes=(*kept, routes), service_date=day.isoformat())
+    scenario = replace(city, routes=(*kept, routes), service_date=_weekday(number).isoformat())
     record_feeds(scenario, folder / "feeds", today, cash_share=CASH_SHARE, cards_seed=seed)
     return folder / "feeds"
 
 
-def _bologna_day(scenario: Scenario, folder: Path, seed: int) -> Path:
-    record_feeds(scenario, folder / "feeds", seed, cash_share=0.0)
-    overlay_tours(folder / "feeds", CASH_SHARE, seed)
+def _bologna_day(scenario: Scenario, folder: Path, seed: int, day: date) -> Path:
+    record_feeds(replace(scenario, service_date=day.isoformat()), folder / "feeds", seed, cash_share=0.0)
     return folder / "feeds"
 
 

@@ -1,11 +1,13 @@
-"""A synthetic overlay: single recorded rides become tours of synthetic cards.
+"""A synthetic overlay: single recorded rides become tours of synthetic cards, over days on which people come back.
 
-Real are the rides (bus, stops, times). Made up is who made them. A rider has a home, some steps (SPREAD_M) from the first
-boarding stop, and a goal, as far from the alighting stop, both such that no other stop of that ride's pattern is nearer.
-The next ride of the card is one that was really made soon enough after and late enough to walk there, and that starts at
-the stop of its pattern nearest to the goal: onwards within WAIT_S (a transfer), or back, ending at the stop of its
-pattern nearest to the home, after at least STAY_S. So riders choose their stops from where they are, which is not
-recorded, and not from where they got off. Rides left over are of cards that tap once; a share of the cards pays cash.
+Real are the rides (bus, stops, times). Made up is who made them. On the first day people are put together: a rider has a
+home, some steps (SPREAD_M) from the first boarding stop, and a goal, as far from the alighting stop, both such that no
+other stop of that ride's pattern is nearer. The next ride of the card is one that was really made later, and that starts
+at the stop of its pattern nearest to the goal and a walk (WALK_M) away: onwards with the first bus that does, within
+WAIT_S (a transfer), or back, after at least STAY_S, ending at the stop of its pattern nearest to the home. So riders
+choose their stops from where they are, which is not recorded, and not from where they got off. On the other days the
+same people make the same rides where these were made again, but for their way back, which they take by bus on RETURNS
+of the days; else somebody else made that ride. Rides left over are of cards that tap once; a share of cards pays cash.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import csv
 import json
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -24,16 +27,18 @@ from mobility.sources.gtfs import Timetable, read_timetable
 from mobility.sources.manifest import read_manifest
 
 SPREAD_M = 120.0
-WALK_M = 500.0
+WALK_M = 300.0
 WALK_M_S = 1.2
 STAY_S = 240.0
 WAIT_S = 600.0
 TRANSFERS = 0.2
+RETURNS = 0.75
 
 
 @dataclass(frozen=True)
 class _Ride:
     number: int
+    person: str
     pattern: str
     line: str
     boarding: str
@@ -61,20 +66,39 @@ class _Map:
                 return point
 
 
-def overlay_tours(feeds: Path, cash_share: float, seed: int) -> Counter[str]:
-    """Rewrite the cards of a feeds folder recorded without cash, in taps and in truth; rides by kind of their tour."""
-    with (feeds / "truth" / "rides.csv").open(encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    timetable = read_timetable(feeds / "gtfs.zip", read_manifest(feeds).service_date)
-    tours = _tours(_rides(rows, timetable), _map(timetable), Random(seed))
-    random = Random(f"cash {seed}")
-    cards = [""] * len(rows)
-    for number, (_, tour) in enumerate(tours):
-        card = "" if random.random() < cash_share else f"{number:016d}"
-        for ride in tour:
-            cards[ride] = card
-    _rewrite(feeds, cards, cash_share)
-    return Counter({kind: sum(len(tour) for of, tour in tours if of == kind) for kind, _ in tours})
+def overlay_tours(days: Sequence[Path], cash_share: float, seed: int) -> list[Counter[str]]:
+    """Rewrite the cards of feeds folders recorded of the same people without cash, in taps and in truth.
+
+    Returns for each day its cards by number of taps ("1", "2")."""
+    timetable = read_timetable(days[0] / "gtfs.zip", read_manifest(days[0]).service_date)
+    rides = [_rides(feeds, timetable) for feeds in days]
+    tours = _tours(rides[0], _map(timetable), Random(seed))
+    told: list[Counter[str]] = []
+    for day, (feeds, made) in enumerate(zip(days, rides, strict=True)):
+        cards = _cards_of_day(made, tours, cash_share, Random(f"{seed} {day}"), f"{seed:04d}{day:04d}")
+        _rewrite(feeds, cards, cash_share)
+        told.append(Counter(str(taps) for card, taps in Counter(cards).items() if card))
+    return told
+
+
+def _cards_of_day(
+    rides: list[_Ride], tours: list[tuple[str, list[str]]], cash_share: float, random: Random, day: str
+) -> list[str]:
+    """Card of each ride ("": cash): that of the tour its person makes, or one nobody sees again."""
+    made = {ride.person: ride for ride in rides}
+    cards: dict[int, str] = {}
+    for number, (kind, people) in enumerate(tours):
+        # who pays cash does so every day
+        pays_cash = Random(f"cash {number}").random() < cash_share
+        together = [made[person] for person in people if person in made]
+        comes_back = kind != "return" or random.random() < RETURNS
+        if len(together) == 2 and (together[1].boarded_s <= together[0].alighted_s or not comes_back):
+            del together[1]
+        cards |= {ride.number: "" if pays_cash else f"{number:016d}" for ride in together}
+    return [
+        cards[ride.number] if ride.number in cards else "" if random.random() < cash_share else f"{day}{ride.number:08d}"
+        for ride in rides
+    ]
 
 
 def _map(timetable: Timetable) -> _Map:
@@ -84,30 +108,32 @@ def _map(timetable: Timetable) -> _Map:
     return _Map(place, dict(stops.iter_rows()))
 
 
-def _rides(rows: list[dict[str, str]], timetable: Timetable) -> list[_Ride]:
+def _rides(feeds: Path, timetable: Timetable) -> list[_Ride]:
     trips = {
         trip: (pattern, line) for trip, pattern, line in timetable.trips.select("trip_id", "pattern_id", "line").iter_rows()
     }
-    return [
-        _Ride(
-            number,
-            *trips[row["trip_id"]],
-            row["boarding_stop_id"],
-            float(row["boarded_at_s"]),
-            row["alighting_stop_id"],
-            float(row["alighted_at_s"] or "inf"),
-        )
-        for number, row in enumerate(rows)
-    ]
+    with (feeds / "truth" / "rides.csv").open(encoding="utf-8") as stream:
+        return [
+            _Ride(
+                number,
+                row["person_id"],
+                *trips[row["trip_id"]],
+                row["boarding_stop_id"],
+                float(row["boarded_at_s"]),
+                row["alighting_stop_id"],
+                float(row["alighted_at_s"] or "inf"),
+            )
+            for number, row in enumerate(csv.DictReader(stream))
+        ]
 
 
-def _tours(rides: list[_Ride], city: _Map, random: Random) -> list[tuple[str, list[int]]]:
-    """Kind and rides of each tour, in order of its first boarding; each ride is in one."""
+def _tours(rides: list[_Ride], city: _Map, random: Random) -> list[tuple[str, list[str]]]:
+    """Kind and people of each tour, in order of its first boarding; each ride is in one."""
     free = {ride.number: ride for ride in sorted(rides, key=lambda ride: ride.boarded_s)}
-    tours: list[tuple[str, list[int]]] = []
+    tours: list[tuple[str, list[str]]] = []
     while free:
         first = free.pop(next(iter(free)))
-        tour = [first]
+        people = [first.person]
         kind = "single"
         if first.alighting:
             home = city.somewhere(random, first.pattern, first.boarding)
@@ -115,10 +141,10 @@ def _tours(rides: list[_Ride], city: _Map, random: Random) -> list[tuple[str, li
             onward = random.random() < TRANSFERS
             found = [ride for ride in free.values() if _follows(first, ride, home, goal, onward, city)]
             if found:
-                following = found[int(random.random() * min(5, len(found)))]
-                tour.append(free.pop(following.number))
+                following = found[0 if onward else int(random.random() * min(5, len(found)))]
+                people.append(free.pop(following.number).person)
                 kind = "transfer" if onward else "return"
-        tours.append((kind, [ride.number for ride in tour]))
+        tours.append((kind, people))
     return tours
 
 
