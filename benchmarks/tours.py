@@ -4,7 +4,7 @@ Real are the rides (bus, stops, times). Made up is who made them. On the first d
 home, some steps (SPREAD_M) from the first boarding stop, and a goal, as far from the alighting stop, both such that no
 other stop of that ride's pattern is nearer. The next ride of the card is one that was really made later, and that starts
 at the stop of its pattern nearest to the goal and a walk (WALK_M) away: onwards with the first bus that does, within
-WAIT_S (a transfer), or back, after at least STAY_S, ending at the stop of its pattern nearest to the home. So riders
+WAIT_S (a transfer, after which both rides are at most DETOUR times as long as the way they lead), or back, after at least STAY_S, ending at the stop of its pattern nearest to the home. So riders
 choose their stops from where they are, which is not recorded, and not from where they got off. On the other days the
 same people make the same rides where these were made again, but for their way back, which they take by bus on RETURNS
 of the days; else somebody else made that ride. Rides left over are of cards that tap once; a share of cards pays cash.
@@ -33,6 +33,7 @@ STAY_S = 240.0
 WAIT_S = 600.0
 TRANSFERS = 0.2
 RETURNS = 0.75
+DETOUR = 1.5
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,12 @@ class _Map:
 
     def nearest(self, pattern: str, point: tuple[float, float]) -> str:
         return min(self.stops[pattern], key=lambda stop: (math.dist(self.place[stop], point), stop))
+
+    def apart_m(self, one: str, other: str) -> float:
+        return math.dist(self.place[one], self.place[other])
+
+    def ridden_m(self, ride: _Ride) -> float:
+        return self.apart_m(ride.boarding, ride.alighting)
 
     def somewhere(self, random: Random, pattern: str, stop: str) -> tuple[float, float]:
         """A point whose nearest stop of the pattern is `stop`."""
@@ -161,7 +168,12 @@ def _follows(
     if walk_m > WALK_M or ride.boarding != city.nearest(ride.pattern, goal):
         return False
     if onward:
-        return ride.line != first.line and 0 <= waited_s <= WAIT_S
+        return (
+            0 <= waited_s <= WAIT_S
+            and ride.line != first.line
+            and bool(ride.alighting)
+            and city.ridden_m(first) + city.ridden_m(ride) <= DETOUR * city.apart_m(first.boarding, ride.alighting)
+        )
     return (
         waited_s >= STAY_S
         and bool(ride.alighting)

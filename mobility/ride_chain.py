@@ -100,31 +100,44 @@ class Surroundings:
         return cls(np.searchsorted(stop, np.arange(len(lines.x_m) + 1)), call, walk)
 
 
-def options(
-    rides: Rides, which: Ints, toward: Ints, lines: LineStops, times: TripTimes, around: Surroundings, logit_s: float, slack_s: float
-) -> Options:
+@dataclass(frozen=True)
+class Ground:
+    """What riders walk on. `slack_s`: so much later the bus may reach a stop than the walk leaves time for, as clocks
+    differ; `access_s`: a line whose nearest stop is so much further a walk is taken e times less often."""
+
+    lines: LineStops
+    times: TripTimes
+    around: Surroundings
+    slack_s: float
+    access_s: float
+
+
+def options(rides: Rides, which: Ints, toward: Ints, ground: Ground, logit_s: float) -> Options:
     """Where the rides `which` may have ended, whose card was next seen on the rides `toward`.
 
-    A stop ahead on the trip, within the walk limit of that boarding, and where `toward` comes later, reached in time to walk there."""
+    A stop ahead on the trip, within the walk limit of that boarding, and where `toward` comes later, reached in time to
+    walk there. `logit_s`: see _cells."""
+    lines, times = ground.lines, ground.times
     key, cell = np.unique(lines.pattern[rides.call[which]] * len(lines.stop) + rides.call[toward], return_inverse=True)
-    entry_start, entry_call, entry_walk, entry_draw = _cells(key, lines, around, logit_s)
+    entry_start, entry_call, entry_walk, entry_draw = _cells(key, ground, logit_s)
     owner, entry = spread(entry_start[cell], entry_start[cell + 1] - entry_start[cell])
     ahead = entry_call[entry] > rides.call[which][owner]
     owner, entry = owner[ahead], entry[ahead]
     ride, call, walk = which[owner], entry_call[entry], entry_walk[entry]
-    leaves_ms = rides.at_ms[toward[owner]] - (walk - slack_s) * 1000.0
+    leaves_ms = rides.at_ms[toward[owner]] - (walk - ground.slack_s) * 1000.0
     later = rides.at_ms[toward[owner]] > rides.at_ms[ride]
     arrives_ms = times.arrival_ms[times.slot[rides.trip[ride]] + call]
     in_time = np.where(later, arrives_ms <= leaves_ms, True)
     return Options(ride[in_time], call[in_time], walk[in_time], entry_draw[entry[in_time]])
 
 
-def _cells(key: Ints, lines: LineStops, around: Surroundings, logit_s: float) -> tuple[Ints, Ints, Floats, Floats]:
+def _cells(key: Ints, ground: Ground, logit_s: float) -> tuple[Ints, Ints, Floats, Floats]:
     """For each pattern ridden and call boarded next (key = pattern x calls + call): where its entries start, their
-    calls, walks, and how likely who left there boards at that call, of all the calls of that pattern one could walk to.
+    calls, walks, and how likely who left there boards at that call.
 
-    A rider goes to the nearest stop of the line they need (logit over the walk: Ben-Akiva & Lerman 1985, chapter 5), so
-    a stop left is the less likely the nearer to it another stop of that line is."""
+    A rider takes a line that is near, and goes to its nearest stop (logits over the walk: Ben-Akiva & Lerman 1985,
+    chapter 5): a stop left is the less likely the nearer to it another stop of the line boarded is."""
+    lines, around = ground.lines, ground.around
     pattern, boarded = key // len(lines.stop), key % len(lines.stop)
     stop = lines.stop[boarded]
     cell, place = spread(around.start[stop], around.start[stop + 1] - around.start[stop])
@@ -136,6 +149,10 @@ def _cells(key: Ints, lines: LineStops, around: Surroundings, logit_s: float) ->
     entry, way = spread(around.start[here], around.start[here + 1] - around.start[here])
     other = around.call[way]
     same = (lines.pattern[other] == lines.pattern[boarded[cell[entry]]]) & (other < lines.last[other])
-    reach = np.bincount(entry[same], weights=np.exp(-around.walk_s[way[same]] / logit_s), minlength=len(call))
-    odds = np.exp(-walk / logit_s)
-    return np.searchsorted(cell, np.arange(len(key) + 1)), call, walk, odds / np.maximum(reach, odds)
+    entry, ways_s = entry[same], around.walk_s[way[same]]
+    least_s = walk.copy()
+    np.minimum.at(least_s, entry, ways_s)
+    reach = np.bincount(entry, weights=np.exp((least_s[entry] - ways_s) / logit_s), minlength=len(call))
+    odds = np.exp((least_s - walk) / logit_s)
+    draw = odds / np.maximum(reach, odds) * np.exp(-least_s / ground.access_s)
+    return np.searchsorted(cell, np.arange(len(key) + 1)), call, walk, draw
