@@ -60,7 +60,9 @@ def record_bologna(data: Path, folder: Path, seed: int, days: int) -> list[Path]
     """Feeds folders of runs of Bologna whose rides are chained into tours."""
     scenario = load_scenario(data / "signals" / "bologna_acosta_persontrips" / "run.sumocfg")
     with ProcessPoolExecutor(2) as pool:
-        jobs = [pool.submit(_bologna_day, scenario, folder / f"day{n}", 1000 * seed + n, _weekday(n)) for n in range(days)]
+        jobs = [
+            pool.submit(_bologna_day, scenario, folder / f"day{n}", 1000 * seed + n, _weekday(n)) for n in range(days)
+        ]
         feeds = [job.result() for job in jobs]
     overlay_tours(feeds, CASH_SHARE, seed)
     return feeds

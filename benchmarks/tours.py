@@ -1,13 +1,14 @@
 """A synthetic overlay: single recorded rides become tours of synthetic cards, over days on which people come back.
 
-Real are the rides (bus, stops, times). Made up is who made them. On the first day people are put together: a rider has a
-home, some steps (SPREAD_M) from the first boarding stop, and a goal, as far from the alighting stop, both such that no
-other stop of that ride's pattern is nearer. The next ride of the card is one that was really made later, and that starts
-at the stop of its pattern nearest to the goal and a walk (WALK_M) away: onwards with the first bus that does, within
-WAIT_S (a transfer, after which both rides are at most DETOUR times as long as the way they lead), or back, after at least STAY_S, ending at the stop of its pattern nearest to the home. So riders
-choose their stops from where they are, which is not recorded, and not from where they got off. On the other days the
-same people make the same rides where these were made again, but for their way back, which they take by bus on RETURNS
-of the days; else somebody else made that ride. Rides left over are of cards that tap once; a share of cards pays cash.
+Real are the rides (bus, stops, times). Made up is who made them. On the first day people are put together: a rider has
+a home, some steps (SPREAD_M) from the first boarding stop, and a goal, as far from the alighting stop, both such that
+no other stop of that ride's pattern is nearer. The next ride of the card is one that was really made later, and that
+starts at the stop of its pattern nearest to the goal and a walk (WALK_M) away: onwards with the first bus that does,
+within WAIT_S (a transfer, after which both rides are at most DETOUR times as long as the way they lead), or back, after
+at least STAY_S, ending at the stop of its pattern nearest to the home. So riders choose their stops from where they
+are, which is not recorded, and not from where they got off. On the other days the same people make the same rides where
+these were made again, but for their way back, which they take by bus on RETURNS of the days; else somebody else made
+that ride. Rides left over are of cards that tap once; a share of cards pays cash.
 """
 
 from __future__ import annotations
@@ -103,7 +104,11 @@ def _cards_of_day(
             del together[1]
         cards |= {ride.number: "" if pays_cash else f"{number:016d}" for ride in together}
     return [
-        cards[ride.number] if ride.number in cards else "" if random.random() < cash_share else f"{day}{ride.number:08d}"
+        cards[ride.number]
+        if ride.number in cards
+        else ""
+        if random.random() < cash_share
+        else f"{day}{ride.number:08d}"
         for ride in rides
     ]
 
@@ -117,7 +122,8 @@ def _map(timetable: Timetable) -> _Map:
 
 def _rides(feeds: Path, timetable: Timetable) -> list[_Ride]:
     trips = {
-        trip: (pattern, line) for trip, pattern, line in timetable.trips.select("trip_id", "pattern_id", "line").iter_rows()
+        trip: (pattern, line)
+        for trip, pattern, line in timetable.trips.select("trip_id", "pattern_id", "line").iter_rows()
     }
     with (feeds / "truth" / "rides.csv").open(encoding="utf-8") as stream:
         return [

@@ -1,9 +1,9 @@
 """Where riders of whom nothing more is known get off: a share for every stop ahead.
 
 Learned from the chained rides of the same pattern and boarding stop, smoothed by a prior (Dirichlet, so the posterior
-mean is a weighted mean of both). The prior holds that flows are much the same there and back (Hora et al. 2017): a
-stop draws riders in proportion to those who board around it towards where these came from, on top of a base all stops
-have, damped for rides so short that people walk them. Shares by hour are the line's and stop's own, moved by the chained
+mean is a weighted mean of both). The prior holds that flows are much the same there and back (Hora et al. 2017): a stop
+draws riders in proportion to those who board around it towards where these came from, on top of a base all stops have,
+damped for rides so short that people walk them. Shares by hour are the line's and stop's own, moved by the chained
 rides of that hour (the shares of all day count as `prior_rides` of them).
 """
 
@@ -53,7 +53,7 @@ def _sums(weight: Floats, boarding: Ints, lines: LineStops) -> Floats:
 
 
 def _return_flows(riders: Floats, lines: LineStops, rules: SharesRules) -> Floats:
-    """For each pair, the riders who boarded around its alighting stop a bus that goes on to around its boarding stop."""
+    """For each pair, the riders who boarded around its alighting stop a bus on to around its boarding stop."""
     boarding, alighting = lines.pair_calls
     square = np.floor(np.stack([lines.x_m, lines.y_m]) / rules.zone_m).astype(np.int64)
     zone = np.unique(square, axis=1, return_inverse=True)[1].reshape(-1)[lines.stop]

@@ -45,15 +45,35 @@ DEFAULT = AlightingRules()
 
 
 @dataclass(frozen=True)
+class Inferred:
+    """The legs as numbers, in their order. `card`: -1 without one; `boarding`, `end`: calls (-1: no end); `method`:
+    place in METHODS; `journey`: row of the journey's first leg; `number`: place in the journey; `shares` of all pairs
+    of calls; `habit_ride` (sorted), `habit_call`, `habit_chance`: where legs told by habits may end."""
+
+    lines: LineStops
+    card: Ints
+    boarding: Ints
+    end: Ints
+    method: Ints
+    journey: Ints
+    number: Ints
+    shares: Floats
+    habit_ride: Ints
+    habit_call: Ints
+    habit_chance: Floats
+
+
+@dataclass(frozen=True)
 class Alightings:
     """`legs`: boardings with the alighting and journey columns of JourneyLeg. `options`: leg_id,
     alighting_stop_sequence, alighting_stop_id, probability: where legs that the card's taps or habits tell of may end,
     summing to 1 for each. `shares`: where the others may: pattern_id, boarding_stop_sequence,
-    alighting_stop_sequence, stop_id, share."""
+    alighting_stop_sequence, stop_id, share. `inferred`: the same as numbers."""
 
     legs: pl.DataFrame
     options: pl.DataFrame
     shares: pl.DataFrame
+    inferred: Inferred
 
 
 @dataclass(frozen=True)
@@ -85,8 +105,11 @@ def alightings(
     chained = chain(day, rules.chaining, rules.sharing, rules.habit, rules.changing)
     habit_ride, habit_call, habit_chance = _habitual(day, chained, rules.habit)
     ends = _ends(day, chained, habit_ride, habit_call, habit_chance)
+    journey, number = numbered(rides, chained.changes)
+    habitual = (habit_ride, habit_call, habit_chance)
+    found = Inferred(lines, rides.card, rides.call, ends.call, ends.method, journey, number, chained.shares, *habitual)
     return Alightings(
-        _legs(boarded, day, chained, ends),
+        _legs(boarded, day, chained, ends, found),
         _options_frame(
             boarded,
             lines,
@@ -95,6 +118,7 @@ def alightings(
             np.concatenate([chained.probability, habit_chance]),
         ),
         _shares_frame(lines, chained.shares),
+        found,
     )
 
 
@@ -129,11 +153,10 @@ def _ends(day: Day, chained: Chain, habit_ride: Ints, habit_call: Ints, habit_ch
     return _Ends(call, method, confidence)
 
 
-def _legs(boarded: pl.DataFrame, day: Day, chained: Chain, ends: _Ends) -> pl.DataFrame:
+def _legs(boarded: pl.DataFrame, day: Day, chained: Chain, ends: _Ends, found: Inferred) -> pl.DataFrame:
     lines, ended = day.lines, ends.method != NONE
     call = np.where(ended, ends.call, 0)
     arrived = day.times.arrival_ms[np.where(ended, day.times.slot[day.rides.trip] + call, 0)]
-    first, number = numbered(day.rides, chained.changes)
     ends_in = np.where(chained.changes, 0, np.where(ends.method <= CHAINED_LAST, 1, 2))
     leg_id = boarded["leg_id"]
     return boarded.drop("visit").with_columns(
@@ -145,8 +168,8 @@ def _legs(boarded: pl.DataFrame, day: Day, chained: Chain, ends: _Ends) -> pl.Da
         .alias("alighted_at"),
         pl.Series("method", METHODS).gather(ends.method),
         pl.Series("confidence", ends.confidence * boarded["boarding_confidence"].to_numpy()).clip(0.0, 1.0),
-        leg_id.gather(first).alias("journey_id"),
-        pl.Series("leg_number", number),
+        leg_id.gather(found.journey).alias("journey_id"),
+        pl.Series("leg_number", found.number),
         pl.Series("ends_in", ["transfer", "destination", "unknown"]).gather(ends_in),
     )
 

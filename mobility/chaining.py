@@ -10,7 +10,7 @@ from mobility.alighting_shares import SharesRules, learned_shares
 from mobility.habits import HabitRules, OwnRides
 from mobility.journeys import TransferRules, transfers
 from mobility.line_stops import Bools, Floats, Ints, LineStops
-from mobility.ride_chain import Ground, Options, Rides, Surroundings, options
+from mobility.ride_chain import Candidates, Ground, Options, Rides, Surroundings
 from mobility.tally import tally
 from mobility.trip_times import TripTimes
 
@@ -18,18 +18,25 @@ from mobility.trip_times import TripTimes
 @dataclass(frozen=True)
 class ChainingRules:
     """`walk_limit_m`: straight line from the stop left to the next boarding; `slack_s`: so much later the bus may reach
-    the stop than the walk leaves time for, as clocks differ; `access_s`: see Ground. `logits_s`: the one under which the next boardings are
-    likeliest is taken (of two stops one of which is so much further, riders choose the nearer e times as often);
-    `rounds` of expectation-maximisation; `sample`: rides enough to learn what holds for all; `least_far`: share of other
-    cards' boardings that must lie beyond a distance for it to tell how many chains are broken."""
+    the stop than the walk leaves time for, as clocks differ; `access_s`: a line whose nearest stop is so much further a
+    walk is taken e times less often. `logits_s`: the one under which the next boardings are likeliest is taken (of two
+    stops one of which is so much further, riders choose the nearer e times as often), where few rides tell little and
+    each octave from `usual_logit_s` counts against it; `rounds` of expectation-maximisation; `sample`: rides enough to
+    learn what holds for all; `least_far`: share of other cards' boardings that must lie beyond a distance for it to
+    tell how many chains are broken; `trust`: share of chains thought to hold before any is seen, worth `trust_rides`
+    rides."""
 
     walk_limit_m: float = 750.0
     slack_s: float = 60.0
     access_s: float = 150.0
     logits_s: tuple[float, ...] = (10.0, 20.0, 40.0, 80.0, 160.0)
+    usual_logit_s: float = 20.0
+    nats_an_octave: float = 5.0
     rounds: int = 3
-    sample: int = 20_000
+    sample: int = 5_000
     least_far: float = 0.1
+    trust: float = 0.95
+    trust_rides: float = 100.0
 
 
 @dataclass(frozen=True)
@@ -64,17 +71,19 @@ def chain(day: Day, rules: ChainingRules, sharing: SharesRules, habit: HabitRule
     """Chain the rides of a day."""
     rides, count = day.rides, len(day.rides.call)
     around = Surroundings.of(day.lines, rules.walk_limit_m)
-    ground = Ground(day.lines, day.times, around, rules.slack_s, rules.access_s)
+    ground = Ground(day.lines, day.times, around, rules.slack_s)
     has_next = np.flatnonzero(rides.following >= 0)
     logit_s = _likeliest_logit(day, has_next, ground, rules)
-    following = options(rides, has_next, rides.following[has_next], ground, logit_s)
+    ahead = Candidates.of(rides, has_next, rides.following[has_next], ground)
+    following = ahead.options(logit_s, rules.access_s)
     probability, believed = _believe(day, following, rules, sharing, habit)
     call, chance = _likeliest(following, probability, count)
     changes = transfers(rides, call, day.lines, day.times, changing)
     stayed = np.zeros(count, dtype=np.bool_)
     stayed[rides.first[(rides.following >= 0) & ~changes]] = True
     is_last = np.flatnonzero((rides.card >= 0) & (rides.following < 0) & stayed[rides.first])
-    homeward = options(rides, is_last, rides.first[is_last], ground, logit_s)
+    back = Candidates.of(rides, is_last, rides.first[is_last], ground)
+    homeward = back.options(logit_s, rules.access_s)
     home = homeward.shares(homeward.draw * _expected(day, homeward, believed, habit))
     home_call, home_chance = _likeliest(homeward, home, count)
     last = home_call >= 0
@@ -140,12 +149,14 @@ def _sampled(which: Ints, most: int) -> Ints:
 def _likeliest_logit(day: Day, which: Ints, ground: Ground, rules: ChainingRules) -> float:
     """The scale of walks under which the boardings that followed are likeliest."""
     some = which[_sampled(which, rules.sample)]
-    toward = day.rides.following[some]
+    among = Candidates.of(day.rides, some, day.rides.following[some], ground)
     likelihoods = []
     for logit_s in rules.logits_s:
-        among = options(day.rides, some, toward, ground, logit_s)
-        seen = tally(among.ride, among.draw * day.prior[_pairs(day, among)], len(day.rides.call))
-        likelihoods.append(float(np.log(seen[seen > 0]).sum()))
+        options = among.options(logit_s, rules.access_s)
+        expected = options.draw * day.prior[_pairs(day, options)]
+        seen = np.bincount(options.ride, weights=expected)
+        unusual = abs(np.log2(logit_s / rules.usual_logit_s))
+        likelihoods.append(float(np.log(seen[seen > 0]).sum() - rules.nats_an_octave * unusual))
     return rules.logits_s[int(np.argmax(likelihoods))]
 
 
@@ -159,9 +170,9 @@ def _trust(day: Day, which: Ints, toward: Ints, ground: Ground, rules: ChainingR
         return 1.0
 
     def nearest_s(seen: Ints) -> Floats:
-        among = options(day.rides, which[some], seen, ground, rules.logits_s[0])
+        among = Candidates.of(day.rides, which[some], seen, ground)
         least_s = np.full(len(day.rides.call), np.inf)
-        np.minimum.at(least_s, among.ride, among.walk_s)
+        np.minimum.at(least_s, among.ride, among.cells.walk_s[among.entry])
         return least_s[which[some]]
 
     own_s, others_s = nearest_s(toward[some]), nearest_s(np.roll(toward[some], len(some) // 2))
@@ -170,4 +181,6 @@ def _trust(day: Day, which: Ints, toward: Ints, ground: Ground, rules: ChainingR
     told = others >= rules.least_far
     broken = min(1.0, float((own[told] / others[told]).min())) if told.any() else 0.0
     within = 1.0 - own[-1]
-    return 1.0 - broken * (1.0 - others[-1]) / within if within > 0 else 1.0
+    found = max(0.0, 1.0 - broken * (1.0 - others[-1]) / within) if within > 0 else 0.0
+    told_by = len(some) / (len(some) + rules.trust_rides)
+    return told_by * found + (1.0 - told_by) * rules.trust

@@ -16,6 +16,7 @@ import polars as pl
 from mobility import lake
 from mobility.line_stops import Floats, Ints, LineStops
 from mobility.schemas import JourneyLeg
+from mobility.tally import tally
 
 HABIT = {
     "card_id": pl.String,
@@ -54,8 +55,8 @@ def habits(history: Sequence[Path]) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class OwnRides:
-    """A day's rides beside their cards' habits: `key` = ride x stops + stop left, sorted, with the `rides` once made so;
-    `total`: of each ride, all its card's rides from there to stops ahead."""
+    """A day's rides beside their cards' habits: `key` = ride x stops + stop left, sorted, with the `rides` once made
+    so; `total`: of each ride, all its card's rides from there to stops ahead."""
 
     key: Ints
     rides: Floats
@@ -77,7 +78,7 @@ class OwnRides:
         boarding, alighting = lines.pair_calls
         ahead = np.isin(calls[ride] * len(lines.x_m) + stop, boarding * len(lines.x_m) + lines.stop[alighting])
         ride, stop, rides = ride[ahead], stop[ahead], found["rides"].to_numpy()[ahead]
-        return cls(ride * len(lines.x_m) + stop, rides, np.bincount(ride, weights=rides, minlength=boarded.height))
+        return cls(ride * len(lines.x_m) + stop, rides, tally(ride, rides, boarded.height))
 
     def posterior(self, ride: Ints, stop: Ints, share: Floats, stops: int, rules: HabitRules) -> Floats:
         """Probability that `ride` ends at `stop`, of which everybody's share is `share`."""

@@ -91,11 +91,10 @@ def numbered(rides: Rides, changes: Bools) -> tuple[Ints, Ints]:
 
 
 def journeys(legs: pl.DataFrame) -> pl.DataFrame:
-    """One row a journey (columns of Journey) from legs with journey_id; sorted by journey_id."""
+    """One row a journey (columns of Journey) from legs with journey_id, in the order of their first legs."""
     methods = pl.Enum(WEAKEST_FIRST)
     return (
-        legs.sort("journey_id", "leg_number")
-        .group_by("journey_id", maintain_order=True)
+        legs.group_by("journey_id", maintain_order=True)
         .agg(
             pl.col("service_date").first(),
             pl.col("card_id").first(),

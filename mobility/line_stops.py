@@ -1,7 +1,7 @@
 """Stops of all patterns, numbered: what inference computes with instead of ids.
 
-A *call* is one stop of one pattern; calls of a pattern follow each other, so the stops ahead of call c on its pattern are
-c + 1 up to `last[c]`. A *pair* is a call and one ahead of it; the pairs of a call follow each other too.
+A *call* is one stop of one pattern; calls of a pattern follow each other, so the stops ahead of call c on its pattern
+are c + 1 up to `last[c]`. A *pair* is a call and one ahead of it; the pairs of a call follow each other too.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class LineStops:
-    """`stop_ids`, `pattern_ids`: sorted; `x_m`, `y_m`: of each stop; `first`: call of each pattern's first stop, and one
-    more; `pattern`, `stop`, `path_m`: of each call."""
+    """`stop_ids`, `pattern_ids`: sorted; `x_m`, `y_m`: of each stop; `first`: call of each pattern's first stop, and
+    one more; `pattern`, `stop`, `path_m`: of each call."""
 
     stop_ids: pl.Series
     pattern_ids: pl.Series

@@ -20,6 +20,7 @@ from mobility.geometry import Projection
 from mobility.habits import habits
 from mobility.ingest import Ingested, ServiceDay, ingest_fares, ingest_locations, nothing_ingested
 from mobility.journeys import journeys
+from mobility.od_matrix import od_flows
 from mobility.performed import PERFORMED, Performed, assign_trips
 from mobility.schemas import (
     Boarding,
@@ -282,7 +283,7 @@ def _tables(legs: pl.DataFrame, ended: Alightings, visits: pl.DataFrame, day: _D
     return _Tables(
         legs,
         whole,
-        flows.od_flows(legs, whole, ended.shares, midnight),
+        od_flows(ended, legs, midnight),
         flows.boardings_by_stop(legs),
         loads,
         flows.line_loads(loads, midnight, manifest.begin_s, manifest.end_s),

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from mobility.line_stops import Floats, Ints, LineStops, near_stops, numbers, spread
-from mobility.trip_times import TripTimes
+from mobility.line_stops import Floats, Ints, LineStops, near_stops, spread
+from mobility.trip_times import NEVER_MS, TripTimes
 from mobility.walking import walk_s
 
 
@@ -50,32 +50,26 @@ class Rides:
 
 @dataclass(frozen=True)
 class Options:
-    """Calls at which rides may have ended, those of one ride together. `ride`, `call`, `walk_s` of each; `draw`: how
-    likely who left there would next be seen where the card was."""
+    """Calls at which rides may have ended, those of one ride together. `ride`, `call` of each; `draw`: how likely who
+    left there would next be seen where the card was."""
 
     ride: Ints
     call: Ints
-    walk_s: Floats
     draw: Floats
 
     @classmethod
     def joined(cls, one: Options, other: Options) -> Options:
         """Options of different rides in one."""
-        names = ("ride", "call", "walk_s", "draw")
-        return cls(*(np.concatenate([getattr(one, name), getattr(other, name)]) for name in names))
+        return cls(*(np.concatenate([getattr(one, name), getattr(other, name)]) for name in ("ride", "call", "draw")))
 
     def shares(self, weight: Floats) -> Floats:
         """`weight` of each option as a share of its ride's sum."""
-        return weight / _sums(self.ride, weight)
-
-
-def _sums(ride: Ints, weight: Floats) -> Floats:
-    """Sum of each ride's weights, repeated for each of its options."""
-    if len(ride) == 0:
-        return weight
-    starts = np.flatnonzero(np.concatenate([[True], ride[1:] != ride[:-1]]))
-    counts = np.diff(np.append(starts, len(ride)))
-    return np.repeat(np.add.reduceat(weight, starts), counts)
+        if not len(weight):
+            return weight
+        starts = np.flatnonzero(np.concatenate([[True], self.ride[1:] != self.ride[:-1]]))
+        counts = np.diff(np.append(starts, len(weight)))
+        share: Floats = weight / np.repeat(np.add.reduceat(weight, starts), counts)
+        return share
 
 
 @dataclass(frozen=True)
@@ -89,6 +83,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, lines: LineStops, walk_limit_m: float) -> Surroundings:
+        """Of all stops."""
         one, other = near_stops(lines, walk_limit_m)
         by_stop = np.argsort(lines.stop, kind="stable")
         first = np.searchsorted(lines.stop[by_stop], np.arange(len(lines.x_m) + 1))
@@ -103,56 +98,83 @@ class Surroundings:
 @dataclass(frozen=True)
 class Ground:
     """What riders walk on. `slack_s`: so much later the bus may reach a stop than the walk leaves time for, as clocks
-    differ; `access_s`: a line whose nearest stop is so much further a walk is taken e times less often."""
+    differ."""
 
     lines: LineStops
     times: TripTimes
     around: Surroundings
     slack_s: float
-    access_s: float
 
 
-def options(rides: Rides, which: Ints, toward: Ints, ground: Ground, logit_s: float) -> Options:
-    """Where the rides `which` may have ended, whose card was next seen on the rides `toward`.
+@dataclass(frozen=True)
+class Cells:
+    """What all rides on one pattern have in common whose card next boards at one call: the entries from `start[cell]`
+    on are the calls of the pattern near that boarding, in order, with the walk there. `least_s`: the shortest walk from
+    there to any stop of the line boarded; `way_entry`, `way_s`: all of these walks."""
 
-    A stop ahead on the trip, within the walk limit of that boarding, and where `toward` comes later, reached in time to
-    walk there. `logit_s`: see _cells."""
-    lines, times = ground.lines, ground.times
-    key, cell = np.unique(lines.pattern[rides.call[which]] * len(lines.stop) + rides.call[toward], return_inverse=True)
-    entry_start, entry_call, entry_walk, entry_draw = _cells(key, ground, logit_s)
-    owner, entry = spread(entry_start[cell], entry_start[cell + 1] - entry_start[cell])
-    ahead = entry_call[entry] > rides.call[which][owner]
-    owner, entry = owner[ahead], entry[ahead]
-    ride, call, walk = which[owner], entry_call[entry], entry_walk[entry]
-    leaves_ms = rides.at_ms[toward[owner]] - (walk - ground.slack_s) * 1000.0
-    later = rides.at_ms[toward[owner]] > rides.at_ms[ride]
-    arrives_ms = times.arrival_ms[times.slot[rides.trip[ride]] + call]
-    in_time = np.where(later, arrives_ms <= leaves_ms, True)
-    return Options(ride[in_time], call[in_time], walk[in_time], entry_draw[entry[in_time]])
+    start: Ints
+    call: Ints
+    walk_s: Floats
+    least_s: Floats
+    way_entry: Ints
+    way_s: Floats
+
+    @classmethod
+    def of(cls, pattern: Ints, boarded: Ints, ground: Ground) -> Cells:
+        """Cells of pairs of a `pattern` ridden and a call `boarded` next."""
+        lines, around = ground.lines, ground.around
+        stop = lines.stop[boarded]
+        cell, place = spread(around.start[stop], around.start[stop + 1] - around.start[stop])
+        ridden = lines.pattern[around.call[place]] == pattern[cell]
+        cell, place = cell[ridden], place[ridden]
+        call, walk = around.call[place], around.walk_s[place]
+        # every way on from each of these stops with the pattern boarded
+        here, wanted = lines.stop[call], lines.pattern[boarded[cell]]
+        entry, way = spread(around.start[here], around.start[here + 1] - around.start[here])
+        other = around.call[way]
+        same = (lines.pattern[other] == wanted[entry]) & (other < lines.last[other])
+        entry, ways_s = entry[same], around.walk_s[way[same]]
+        least_s = walk.copy()
+        np.minimum.at(least_s, entry, ways_s)
+        return cls(np.searchsorted(cell, np.arange(len(pattern) + 1)), call, walk, least_s, entry, ways_s)
+
+    def draw(self, logit_s: float, access_s: float) -> Floats:
+        """How likely who left at each entry boards there.
+
+        A rider takes a line that is near, and goes to its nearest stop (logits over the walk: Ben-Akiva & Lerman 1985,
+        chapter 5): a stop left is the less likely the nearer to it another stop of the line boarded is."""
+        reach = np.exp((self.least_s[self.way_entry] - self.way_s) / logit_s)
+        odds = np.exp((self.least_s - self.walk_s) / logit_s)
+        sums = np.bincount(self.way_entry, weights=reach, minlength=len(self.call))
+        return odds / np.maximum(sums, odds) * np.exp(-self.least_s / access_s)
 
 
-def _cells(key: Ints, ground: Ground, logit_s: float) -> tuple[Ints, Ints, Floats, Floats]:
-    """For each pattern ridden and call boarded next (key = pattern x calls + call): where its entries start, their
-    calls, walks, and how likely who left there boards at that call.
+@dataclass(frozen=True)
+class Candidates:
+    """Possible ends of rides: `ride` and the `entry` of `cells` of each, those of one ride together."""
 
-    A rider takes a line that is near, and goes to its nearest stop (logits over the walk: Ben-Akiva & Lerman 1985,
-    chapter 5): a stop left is the less likely the nearer to it another stop of the line boarded is."""
-    lines, around = ground.lines, ground.around
-    pattern, boarded = key // len(lines.stop), key % len(lines.stop)
-    stop = lines.stop[boarded]
-    cell, place = spread(around.start[stop], around.start[stop + 1] - around.start[stop])
-    ridden = lines.pattern[around.call[place]] == pattern[cell]
-    cell, place = cell[ridden], place[ridden]
-    call, walk = around.call[place], around.walk_s[place]
-    # every way on from each of these stops with the pattern boarded
-    here = lines.stop[call]
-    entry, way = spread(around.start[here], around.start[here + 1] - around.start[here])
-    other = around.call[way]
-    same = (lines.pattern[other] == lines.pattern[boarded[cell[entry]]]) & (other < lines.last[other])
-    entry, ways_s = entry[same], around.walk_s[way[same]]
-    least_s = walk.copy()
-    np.minimum.at(least_s, entry, ways_s)
-    reach = np.bincount(entry, weights=np.exp((least_s[entry] - ways_s) / logit_s), minlength=len(call))
-    odds = np.exp((least_s - walk) / logit_s)
-    draw = odds / np.maximum(reach, odds) * np.exp(-least_s / ground.access_s)
-    return np.searchsorted(cell, np.arange(len(key) + 1)), call, walk, draw
+    cells: Cells
+    ride: Ints
+    entry: Ints
+
+    @classmethod
+    def of(cls, rides: Rides, which: Ints, toward: Ints, ground: Ground) -> Candidates:
+        """Where the rides `which` may have ended, whose card was next seen on the rides `toward`: at a stop ahead on
+        the trip, within the walk limit of that boarding, and where `toward` comes later, reached in time to walk."""
+        lines, times = ground.lines, ground.times
+        count = len(lines.stop)
+        key, cell = np.unique(lines.pattern[rides.call[which]] * count + rides.call[toward], return_inverse=True)
+        cells = Cells.of(key // count, key % count, ground)
+        owner, entry = spread(cells.start[cell], cells.start[cell + 1] - cells.start[cell])
+        ahead = cells.call[entry] > rides.call[which][owner]
+        owner, entry = owner[ahead], entry[ahead]
+        later = rides.at_ms[toward] > rides.at_ms[which]
+        leaves_ms = np.where(later, rides.at_ms[toward] + round(ground.slack_s * 1000), NEVER_MS + 1)
+        slot = times.slot[rides.trip[which]]
+        arrives_ms = times.arrival_ms[slot[owner] + cells.call[entry]]
+        in_time = arrives_ms + cells.walk_s[entry] * 1000.0 <= leaves_ms[owner]
+        return cls(cells, which[owner[in_time]], entry[in_time])
+
+    def options(self, logit_s: float, access_s: float) -> Options:
+        """With how likely each would draw its rider on, see Cells.draw."""
+        return Options(self.ride, self.cells.call[self.entry], self.cells.draw(logit_s, access_s)[self.entry])

@@ -44,9 +44,7 @@ def check_cash_share(cash_share: float) -> None:
         raise ScenarioError(f"cash share {cash_share:g} is no share; give a number from 0 to 1")
 
 
-def cards_of_rides(
-    rides: tuple[Ride, ...], holders: dict[str, str], cash_share: float, salt: str
-) -> tuple[str, ...]:
+def cards_of_rides(rides: tuple[Ride, ...], holders: dict[str, str], cash_share: float, salt: str) -> tuple[str, ...]:
     """Card number of each ride, "" for rides paid in cash.
 
     A person is their own card holder, but for those in `holders`, and for "x.out" and "x.back", who are both x.

@@ -97,10 +97,11 @@ def record_feeds(
     """Run the scenario once as it is and write its feeds into the folder `out` (made where it is not there).
 
     fare_transactions.csv and vehicle_locations.csv (columns of TIDES), gtfs.zip, control_totals.csv, detectors.csv,
-    feeds.json; in truth/ rides.csv, bus_loads.csv, turning_flows.csv. A scenario without buses gets empty tables and
-    no gtfs.zip. `seed` drives SUMO, who pays cash, and the GPS errors: same seed, same bytes. Days recorded with the
-    same `cards_seed` share their people's cards. `progress` is told the step under way and the share done. Raises ScenarioError for shares or a GPS that cannot be and for an `out` that
-    cannot be written; SimulationError when SUMO fails."""
+    feeds.json; in truth/ rides.csv, bus_loads.csv, turning_flows.csv. A scenario without buses gets empty tables and no
+    gtfs.zip. `seed` drives SUMO, who pays cash, and the GPS errors: same seed, same bytes. Days recorded with the same
+    `cards_seed` share their people's cards. `progress` is told the step under way and the share done. Raises
+    ScenarioError for shares or a GPS that cannot be and for an `out` that cannot be written; SimulationError when SUMO
+    fails."""
     tell = progress or _silent
     quality = GpsQuality(gps_interval_s, gps_noise_m, gps_gap_share)
     check_cash_share(cash_share)

@@ -1,7 +1,8 @@
 """The same people of Esil day after day: who is out today, and where to.
 
-Every resident has a habit, drawn like the errands of one day, and keeps to it on most days. Some days they stay in, some
-days they go elsewhere from the same home, and those who may be back within the recorded hour are so on some days only.
+Every resident has a habit, drawn like the errands of one day, and keeps to it on most days. Some days they stay in,
+some days they go elsewhere from the same home, and those who may be back within the recorded hour are so on some days
+only.
 """
 
 from __future__ import annotations

@@ -171,12 +171,7 @@ def _hop(random: Random, course: Course, starts: Sequence[Block]) -> Hop:
 
 def outing(random: Random, home: Block) -> tuple[tuple[Hop, ...], Block]:
     """A ride from a stop near `home` to anywhere, and the street it is made for."""
-    starts = [
-        (course, stop)
-        for course in courses()
-        for stop in course.stops[:-1]
-        if _apart_m(stop, home) < _NEAR_M
-    ]
+    starts = [(course, stop) for course in courses() for stop in course.stops[:-1] if _apart_m(stop, home) < _NEAR_M]
     course, stop = _pick(random, starts)
     hop = _hop(random, course, [stop])
     return (hop,), _nearby(random, hop.alight)
