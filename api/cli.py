@@ -106,6 +106,9 @@ def record_feeds_command(
     out: OutFolder,
     seed: Annotated[int, typer.Option(help="Seed of the run, of who pays cash and of GPS errors.")] = 1,
     cash_share: Annotated[float, typer.Option(help="Share of riders who pay cash, without a tap.")] = 0.15,
+    cards_seed: Annotated[
+        int | None, typer.Option(help="Days recorded with the same number share their people's cards.")
+    ] = None,
     begin: Begin = None,
     end: End = None,
 ) -> None:
@@ -116,6 +119,7 @@ def record_feeds_command(
             out,
             seed,
             cash_share=cash_share,
+            cards_seed=cards_seed,
             progress=lambda _, share: bars("record feeds", share),
         )
     console.print(f"{feeds.buses} buses, {feeds.rides} rides, {feeds.taps} taps, {feeds.pings} positions in {out}")

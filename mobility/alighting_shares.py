@@ -1,18 +1,20 @@
 """Where riders of whom nothing more is known get off: a share for every stop ahead.
 
 Learned from the chained rides of the same pattern and boarding stop, smoothed by a prior (Dirichlet, so the posterior
-mean is a weighted mean of both). The prior holds that flows are much the same there and back (Hora et al. 2017): a
-stop draws riders in proportion to those who board around it towards where these came from, on top of a base all stops
-have, damped for rides so short that people walk them.
+mean is a weighted mean of both). The prior holds that flows are much the same there and back (Hora et al. 2017): a stop
+draws riders in proportion to those who board around it towards where these came from, on top of a base all stops have,
+damped for rides so short that people walk them. Shares by hour are the line's and stop's own, moved by the chained
+rides of that hour (the shares of all day count as `prior_rides` of them).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
+import numpy as np
 
-BOARDING = ["pattern_id", "boarding_stop_sequence"]
+from mobility.line_stops import Floats, Ints, LineStops
+from mobility.tally import tally
 
 
 @dataclass(frozen=True)
@@ -27,83 +29,40 @@ class SharesRules:
     short_ride_m: float = 400.0
 
 
-def alighting_shares(
-    boarded: pl.DataFrame,
-    chained: pl.DataFrame,
-    pattern_stops: pl.DataFrame,
-    stops: pl.DataFrame,
-    rules: SharesRules,
-) -> pl.DataFrame:
-    """Share of those boarding at one stop of a pattern who leave at each stop ahead, summing to 1.
-
-    `boarded`: boardings(); `chained`: chained_alightings() of the legs to learn from; `pattern_stops`, `stops`:
-    Timetable. Returns pattern_id, boarding_stop_sequence, alighting_stop_sequence, stop_id, share: sorted."""
-    pairs = _pairs(pattern_stops, stops, rules)
-    rides = (
-        boarded.select("leg_id", *BOARDING, "riders")
-        .join(chained.select("leg_id", "alighting_stop_sequence"), on="leg_id")
-        .group_by(*BOARDING, "alighting_stop_sequence")
-        .agg(pl.col("riders").sum().cast(pl.Float64).alias("rides"))
-    )
-    ridden_m = pl.col("alighting_m") - pl.col("boarding_m")
-    willing = 1.0 - (-(ridden_m.clip(1.0) / rules.short_ride_m) * 0.6931).exp()
-    returning = pl.col("returning").fill_null(0.0)
-    weighed = (
-        pairs.join(rides, on=[*BOARDING, "alighting_stop_sequence"], how="left")
-        .join(
-            _return_flows(boarded, pairs),
-            left_on=["alighting_zone", "boarding_zone"],
-            right_on=["from_zone", "to_zone"],
-            how="left",
-        )
-        .sort(*BOARDING, "alighting_stop_sequence")
-        .with_columns(
-            (
-                (returning / pl.max_horizontal(returning.mean().over(BOARDING), pl.lit(1.0)) + rules.base) * willing
-            ).alias("prior")
-        )
-    )
-    smoothed = pl.col("rides").fill_null(0.0) + rules.prior_rides * pl.col("prior") / pl.col("prior").sum().over(
-        BOARDING
-    )
-    return weighed.with_columns(smoothed.alias("weight")).select(
-        *BOARDING,
-        "alighting_stop_sequence",
-        pl.col("alighting_stop_id").alias("stop_id"),
-        (pl.col("weight") / pl.col("weight").sum().over(BOARDING)).alias("share"),
-    )
+def prior_shares(riders: Floats, lines: LineStops, rules: SharesRules) -> Floats:
+    """Share of each pair of calls before any alighting is known, summing to 1 for each boarding call that has stops
+    ahead. `riders`: who boarded at each call."""
+    boarding, alighting = lines.pair_calls
+    willing = 1.0 - np.exp2(-np.maximum(lines.path_m[alighting] - lines.path_m[boarding], 1.0) / rules.short_ride_m)
+    returning = _return_flows(riders, lines, rules)
+    mean = _sums(returning, boarding, lines) / np.maximum(1, lines.last - np.arange(len(lines.stop)))
+    return _shared((returning / np.maximum(mean, 1.0)[boarding] + rules.base) * willing, boarding, lines)
 
 
-def _pairs(pattern_stops: pl.DataFrame, stops: pl.DataFrame, rules: SharesRules) -> pl.DataFrame:
-    """Every stop of a pattern with every stop ahead of it, and the zones both lie in."""
-    zone = pl.struct(
-        (pl.col("x_m") / rules.zone_m).floor().cast(pl.Int32), (pl.col("y_m") / rules.zone_m).floor().cast(pl.Int32)
-    )
-    placed = pattern_stops.join(stops.select("stop_id", zone.alias("zone")), on="stop_id")
-
-    def end(name: str) -> pl.DataFrame:
-        return placed.select(
-            "pattern_id",
-            pl.col("trip_stop_sequence").alias(f"{name}_stop_sequence"),
-            pl.col("stop_id").alias(f"{name}_stop_id"),
-            pl.col("path_m").alias(f"{name}_m"),
-            pl.col("zone").alias(f"{name}_zone"),
-        )
-
-    return (
-        end("boarding")
-        .join(end("alighting"), on="pattern_id")
-        .filter(pl.col("alighting_stop_sequence") > pl.col("boarding_stop_sequence"))
-    )
+def learned_shares(rides: Floats, prior: Floats, lines: LineStops, rules: SharesRules) -> Floats:
+    """Share of each pair of calls, from the rides believed to be of each and the shares held before."""
+    return _shared(rides + rules.prior_rides * prior, lines.pair_calls[0], lines)
 
 
-def _return_flows(boarded: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
-    """Riders who boarded in one zone a bus that goes on to another: from_zone, to_zone, returning."""
-    taps = boarded.group_by(BOARDING).agg(pl.col("riders").sum().cast(pl.Float64).alias("taps"))
-    return (
-        pairs.select(*BOARDING, "boarding_zone", "alighting_zone")
-        .unique()
-        .join(taps, on=BOARDING)
-        .group_by(pl.col("boarding_zone").alias("from_zone"), pl.col("alighting_zone").alias("to_zone"))
-        .agg(pl.col("taps").sum().alias("returning"))
-    )
+def _shared(weight: Floats, boarding: Ints, lines: LineStops) -> Floats:
+    return weight / _sums(weight, boarding, lines)[boarding]
+
+
+def _sums(weight: Floats, boarding: Ints, lines: LineStops) -> Floats:
+    return tally(boarding, weight, len(lines.stop))
+
+
+def _return_flows(riders: Floats, lines: LineStops, rules: SharesRules) -> Floats:
+    """For each pair, the riders who boarded around its alighting stop a bus on to around its boarding stop."""
+    boarding, alighting = lines.pair_calls
+    square = np.floor(np.stack([lines.x_m, lines.y_m]) / rules.zone_m).astype(np.int64)
+    zone = np.unique(square, axis=1, return_inverse=True)[1].reshape(-1)[lines.stop]
+    zones = len(lines.stop) + 1
+    # a bus that serves several stops of a zone still offers one way there
+    once = np.unique(boarding * zones + zone[alighting], return_index=True)[1]
+    way = zone[boarding] * zones + zone[alighting]
+    ways, place = np.unique(way[once], return_inverse=True)
+    flow = tally(place.astype(np.int64), riders[boarding[once]], len(ways))
+    back = zone[alighting] * zones + zone[boarding]
+    found = np.minimum(np.searchsorted(ways, back), max(0, len(ways) - 1))
+    return np.where(ways[found] == back, flow[found], 0.0) if len(ways) else np.zeros(len(boarding))

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
+from mobility.card_order import by_card
+from mobility.line_stops import Bools, Floats, Ints
+
 BOARDS = ("Enter", "Enter vehicle", "Transfer entrance", "Unknown action type")
-KEY_SHIFT = 1 << 41
+VEHICLE_BITS = 41
 EPOCH_2001_MS = 978_307_200_000
+METHODS = ("gps", "gps_late", "gps_early", "timetable")
 
 
 @dataclass(frozen=True)
@@ -31,123 +36,153 @@ class BoardingRules:
 
 DEFAULT = BoardingRules()
 
+FROM_VISIT = {
+    "trip_id_performed": "trip_id_performed",
+    "line": "line",
+    "direction_id": "direction_id",
+    "pattern_id": "pattern_id",
+    "trip_stop_sequence": "boarding_stop_sequence",
+    "stop_id": "boarding_stop_id",
+}
 BOARDED = (
     "leg_id",
     "vehicle_id",
-    "trip_id_performed",
-    "line",
-    "direction_id",
-    "pattern_id",
-    "boarding_stop_sequence",
-    "boarding_stop_id",
+    *FROM_VISIT.values(),
     "boarded_at",
     "boarding_method",
     "boarding_confidence",
     "card_id",
     "riders",
+    "visit",
 )
 
 
+@dataclass(frozen=True)
+class _Near:
+    """Of each tap a visit, and how far off it is: `off_s` after its departure or before its arrival."""
+
+    visit: Ints
+    off_s: Floats
+    there: Bools
+
+
+@dataclass(frozen=True)
+class _Visits:
+    """Rows of StopVisit as arrays, in the order given."""
+
+    began: Ints
+    arrival: Ints
+    departure: Ints
+    confidence: Floats
+    is_first: Bools
+    is_last: Bools
+    by_timetable: Bools
+
+
 def boardings(taps: pl.DataFrame, visits: pl.DataFrame, rules: BoardingRules = DEFAULT) -> pl.DataFrame:
-    """Boarding stop of every tap that has one (columns of BOARDED), sorted by card, time and transaction.
+    """Boarding stop of every tap that has one (columns of BOARDED), those of a card together and in order of time.
 
-    `taps`: rows of FareTransaction; `visits`: rows of StopVisit. Taps of vehicles without a visit near in time are left
-    out; the caller counts and keeps them."""
-    vehicles = (
-        pl.concat([taps["vehicle_id"], visits["vehicle_id"]])
-        .unique()
-        .sort()
-        .to_frame()
-        .with_row_index("vehicle_number")
-    )
+    `taps`: rows of FareTransaction; `visits`: rows of StopVisit, those of a trip together; the column `visit` counts
+    them. Taps of vehicles without a visit near in time are left out; the caller counts and keeps them."""
+    vehicles = visits["vehicle_id"].unique().sort()
     enters = taps.filter(pl.col("fare_action").is_in(BOARDS))
-    keyed = _with_key(enters, vehicles, "event_timestamp").sort("key", "transaction_id")
-    stops = visits.select(
-        "is_last_stop",
-        pl.col("trip_id_performed").alias("trip"),
+    enters = enters.with_columns(pl.col("vehicle_id").cast(pl.Enum(vehicles), strict=False).to_physical().alias("bus"))
+    enters = enters.filter(pl.col("bus").is_not_null())
+    at = _keys(enters["bus"], enters["event_timestamp"])
+    # in order of vehicle and time both sides of the search are read once, front to back
+    order = np.argsort(at)
+    at = at[order]
+    seen = _arrays(visits, vehicles, rules)
+    behind, ahead = _behind(at, seen, rules), _ahead(at, seen, rules)
+    early = ahead.there & (~behind.there | seen.is_last[behind.visit] | (ahead.off_s < behind.off_s))
+    found = np.flatnonzero(early | behind.there)
+    visit = np.where(early, ahead.visit, behind.visit)
+    method, confidence = _certainty(seen, visit, behind.off_s, early, rules)
+    taps_of, visit, method, confidence = order[found], visit[found], method[found], confidence[found]
+    tapped = enters.select("card_id", "event_timestamp", "transaction_id")[taps_of]
+    in_order = by_card(*tapped.get_columns())
+    placed = enters.select(
+        pl.col("transaction_id").alias("leg_id"),
         "vehicle_id",
-        "line",
-        "direction_id",
-        "pattern_id",
-        "trip_stop_sequence",
-        "stop_id",
-        "arrival",
-        "departure",
-        pl.col("method").alias("visit_method"),
-        pl.col("confidence").alias("visit_confidence"),
+        pl.col("event_timestamp").alias("boarded_at"),
+        "card_id",
+        pl.col("group_size").alias("riders"),
+    )[taps_of[in_order]]
+    stops = visits.select(list(FROM_VISIT)).rename(FROM_VISIT)[visit[in_order]]
+    return pl.concat([placed, stops], how="horizontal").select(
+        *BOARDED[:9],
+        pl.Series("boarding_method", METHODS).gather(method[in_order]),
+        pl.Series("boarding_confidence", confidence[in_order]),
+        "card_id",
+        "riders",
+        pl.Series("visit", visit[in_order]),
     )
-    behind = _with_key(stops.with_columns(_began(rules)), vehicles, "began").sort("key", "trip", "trip_stop_sequence")
-    behind = behind.drop("vehicle_id")
-    ahead = behind.filter(pl.col("trip_stop_sequence") == 1)
-    last = keyed.join_asof(behind, on="key", strategy="backward")
-    last = last.filter(pl.col("vehicle_number") == pl.col("vehicle_number_right"))
-    late_s = ((pl.col("event_timestamp") - pl.col("departure")).dt.total_milliseconds() / 1000).clip(0.0)
-    last = last.with_columns(late_s.alias("off_s")).filter(pl.col("off_s") <= rules.lost_s)
-    coming = keyed.join_asof(ahead, on="key", strategy="forward")
-    coming = coming.filter(pl.col("vehicle_number") == pl.col("vehicle_number_right")).with_columns(
-        ((pl.col("arrival") - pl.col("event_timestamp")).dt.total_milliseconds() / 1000).alias("off_s")
-    )
-    coming = coming.filter(pl.col("off_s") <= rules.waiting_s)
-    return _nearer(last, coming, rules)
 
 
-def _began(rules: BoardingRules) -> pl.Expr:
-    """When taps begin to be of a stop: early_s before the arrival, and the less that is known of the arrival the nearer
-    to the middle between it and the stop ahead of it, as the bus may as well have been there sooner as later."""
-    trip = ["vehicle_id", "trip"]
-    driven_ms = (pl.col("arrival") - pl.col("departure").shift(1).over(trip, order_by="trip_stop_sequence")).dt
-    gap_ms = driven_ms.total_milliseconds().fill_null(round(rules.unsure_s * 1000)).clip(0, rules.unsure_s * 1000)
-    sooner_ms = (rules.early_s * 1000 + (1.0 - pl.col("visit_confidence")) * gap_ms / 2).round().cast(pl.Int64)
-    return (pl.col("arrival") - pl.duration(milliseconds=sooner_ms, time_unit="ms")).alias("began")
-
-
-def _with_key(frame: pl.DataFrame, vehicles: pl.DataFrame, time: str) -> pl.DataFrame:
-    """`frame` with one Int64 key that orders by vehicle, then time: an as-of join then needs no groups."""
+def _keys(vehicle: pl.Series, time: pl.Series) -> Ints:
+    """Int64 keys that order by vehicle, then time: an as-of join then needs no groups."""
     # milliseconds since 2001 fit 41 bits until 2070, which leaves room for 4 million vehicles
-    since = pl.col(time).dt.epoch("ms") - EPOCH_2001_MS
-    return frame.join(vehicles, on="vehicle_id").with_columns(
-        (pl.col("vehicle_number").cast(pl.Int64) * KEY_SHIFT + since).alias("key")
-    )
+    bus: Ints = vehicle.cast(pl.Int64).to_numpy()
+    since_ms: Ints = time.dt.epoch("ms").to_numpy() - EPOCH_2001_MS
+    return bus * (1 << VEHICLE_BITS) + since_ms
 
 
-def _nearer(last: pl.DataFrame, coming: pl.DataFrame, rules: BoardingRules) -> pl.DataFrame:
-    fade = ((pl.col("off_s") - rules.prompt_s) / (rules.lost_s - rules.prompt_s)).clip(0.0, 1.0)
-    by_timetable = pl.col("visit_method") == "timetable"
-    behind = last.with_columns(
-        pl.col("is_last_stop").alias("ends_here"),
-        pl.when(by_timetable)
-        .then(pl.lit("timetable"))
-        .when(pl.col("off_s") > rules.prompt_s)
-        .then(pl.lit("gps_late"))
-        .otherwise(pl.lit("gps"))
-        .alias("boarding_method"),
-        (pl.col("visit_confidence") * pl.when("is_last_stop").then(0.5).otherwise(0.99 - 0.4 * fade)).alias(
-            "boarding_confidence"
-        ),
+def _arrays(visits: pl.DataFrame, vehicles: pl.Series, rules: BoardingRules) -> _Visits:
+    """Taps begin to be of a stop early_s before the arrival, and the less that is known of the arrival the nearer to
+    the middle between it and the stop ahead of it, as the bus may as well have been there sooner as later."""
+    bus = visits["vehicle_id"].cast(pl.Enum(vehicles)).to_physical()
+    arrival, departure = _keys(bus, visits["arrival"]), _keys(bus, visits["departure"])
+    confidence = visits["confidence"].to_numpy()
+    first = visits["trip_stop_sequence"].to_numpy() == 1
+    before = np.roll(departure, 1)
+    same_trip = ((visits["trip_id_performed"] == visits["trip_id_performed"].shift(1)).fill_null(False)).to_numpy()
+    unsure_ms = rules.unsure_s * 1000.0
+    gap_ms = np.clip(np.where(same_trip, arrival - before, unsure_ms), 0.0, unsure_ms)
+    sooner_ms = np.rint(rules.early_s * 1000.0 + (1.0 - confidence) * gap_ms / 2).astype(np.int64)
+    by_timetable = (visits["method"] == "timetable").to_numpy()
+    last = visits["is_last_stop"].to_numpy()
+    return _Visits(arrival - sooner_ms, arrival, departure, confidence, first, last, by_timetable)
+
+
+def _behind(at: Ints, seen: _Visits, rules: BoardingRules) -> _Near:
+    """The last visit that had begun."""
+    order = np.argsort(seen.began, kind="stable")
+    if not len(order):
+        return _nothing(len(at))
+    place = np.searchsorted(seen.began[order], at, side="right") - 1
+    visit = order[np.maximum(place, 0)]
+    off_s = np.maximum(at - seen.departure[visit], 0) / 1000.0
+    return _Near(visit, off_s, (place >= 0) & (off_s <= rules.lost_s) & _same_bus(at, seen.arrival[visit]))
+
+
+def _ahead(at: Ints, seen: _Visits, rules: BoardingRules) -> _Near:
+    """The next beginning of a trip."""
+    starts = np.flatnonzero(seen.is_first)
+    if not len(starts):
+        return _nothing(len(at))
+    starts = starts[np.argsort(seen.began[starts], kind="stable")]
+    place = np.searchsorted(seen.began[starts], at, side="left")
+    visit = starts[np.minimum(place, len(starts) - 1)]
+    off_s = (seen.arrival[visit] - at) / 1000.0
+    return _Near(visit, off_s, (place < len(starts)) & (off_s <= rules.waiting_s) & _same_bus(at, seen.arrival[visit]))
+
+
+def _nothing(taps: int) -> _Near:
+    return _Near(np.zeros(taps, np.int64), np.zeros(taps), np.zeros(taps, np.bool_))
+
+
+def _same_bus(one: Ints, other: Ints) -> Bools:
+    same: Bools = (one >> VEHICLE_BITS) == (other >> VEHICLE_BITS)
+    return same
+
+
+def _certainty(seen: _Visits, visit: Ints, late_s: Floats, early: Bools, rules: BoardingRules) -> tuple[Ints, Floats]:
+    """Places in METHODS and confidences."""
+    if not len(seen.began):
+        return np.zeros(len(visit), np.int64), np.zeros(len(visit))
+    fade = np.clip((late_s - rules.prompt_s) / (rules.lost_s - rules.prompt_s), 0.0, 1.0)
+    near = np.where(early, 0.9, np.where(seen.is_last[visit], 0.5, 0.99 - 0.4 * fade))
+    method = np.where(
+        seen.by_timetable[visit], 3, np.where(early, 2, np.where(late_s > rules.prompt_s, 1, 0)).astype(np.int64)
     )
-    ahead = coming.with_columns(
-        pl.lit(False).alias("ends_here"),
-        pl.when(by_timetable).then(pl.lit("timetable")).otherwise(pl.lit("gps_early")).alias("boarding_method"),
-        (pl.col("visit_confidence") * 0.9).alias("boarding_confidence"),
-    )
-    return (
-        pl.concat([behind, ahead], how="vertical")
-        .sort("transaction_id", "ends_here", "off_s", "boarding_method")
-        .unique("transaction_id", keep="first", maintain_order=True)
-        .select(
-            pl.col("transaction_id").alias("leg_id"),
-            "vehicle_id",
-            pl.col("trip").alias("trip_id_performed"),
-            "line",
-            "direction_id",
-            "pattern_id",
-            pl.col("trip_stop_sequence").alias("boarding_stop_sequence"),
-            pl.col("stop_id").alias("boarding_stop_id"),
-            pl.col("event_timestamp").alias("boarded_at"),
-            "boarding_method",
-            "boarding_confidence",
-            "card_id",
-            pl.col("group_size").alias("riders"),
-        )
-        .sort("card_id", "boarded_at", "leg_id", nulls_last=True)
-    )
+    return method, near * seen.confidence[visit]

@@ -37,60 +37,6 @@ def boardings_by_stop(legs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def od_flows(legs: pl.DataFrame, journeys: pl.DataFrame, shares: pl.DataFrame, midnight: datetime) -> pl.DataFrame:
-    """Passengers between origin and destination of their journeys by local hour (columns of OdFlow)."""
-    last = legs.sort("journey_id", "leg_number").unique("journey_id", keep="last", maintain_order=True)
-    ended = journeys.join(
-        last.select(
-            "journey_id", "pattern_id", "boarding_stop_sequence", pl.col("method").alias("end_method"), _person()
-        ),
-        on="journey_id",
-    ).with_columns(_hour("started_at", midnight))
-    sure = (
-        ended.filter(pl.col("end_method").is_in(SURE))
-        .group_by("service_date", "hour", "origin_stop_id", "destination_stop_id")
-        .agg(
-            pl.col("pax").sum(),
-            pl.col("person").n_unique().cast(pl.Int64).alias("cards"),
-            (pl.col("confidence") * pl.col("pax")).sum().alias("trust"),
-        )
-        .with_columns(pl.lit("chained").alias("method"))
-    )
-    spread = (
-        ended.filter(pl.col("end_method") == "probable")
-        .group_by("service_date", "hour", "origin_stop_id", "pattern_id", "boarding_stop_sequence")
-        .agg(pl.col("pax").sum(), pl.col("person").n_unique().cast(pl.Int64).alias("cards"))
-        .join(shares, on=["pattern_id", "boarding_stop_sequence"])
-        .sort("pattern_id", "boarding_stop_sequence", "alighting_stop_sequence", "origin_stop_id", "hour")
-        .group_by("service_date", "hour", "origin_stop_id", pl.col("stop_id").alias("destination_stop_id"))
-        .agg(
-            (pl.col("pax") * pl.col("share")).sum().alias("pax"),
-            pl.col("cards").max(),
-            (pl.col("pax") * pl.col("share") * pl.col("share")).sum().alias("trust"),
-        )
-        .with_columns(pl.lit("probable").alias("method"))
-    )
-    cell = ["service_date", "hour", "origin_stop_id", "destination_stop_id"]
-    # a cell with few sure riders stays small however many probable ones are spread over it
-    cards = pl.col("cards").sort_by("method").first()
-    return (
-        pl.concat([sure.select(spread.columns), spread])
-        .sort(*cell, "method")
-        .group_by(cell, maintain_order=True)
-        .agg(
-            (pl.col("trust").sum() / pl.col("pax").sum())
-            .fill_nan(0.0)
-            .clip(0.0, 1.0)
-            .round(DIGITS)
-            .alias("confidence"),
-            pl.col("pax").sum().round(DIGITS),
-            cards,
-            pl.when(pl.len() > 1).then(pl.lit("mixed")).otherwise(pl.col("method").first()).alias("method"),
-        )
-        .select(OdFlow.column_names())
-    )
-
-
 def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, options: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
     """Load of every bus after every stop it visited (columns of LinkLoad), sorted by line, trip, stop.
 

@@ -2,104 +2,99 @@
 
 A transfer takes the first bus that comes or the one after: the rider boards within the headway that was really run at
 that stop (Gordon et al. 2013, section 3.3, who hold the wait against the buses that passed), plus `patience_s`. Going
-back on the same line, or to where the leg began, is no transfer; going on with the same pattern is one.
+back on the same line, or to where the leg began, is no transfer; going on with the same pattern is one. Where the next
+ride's end is known from taps too, both rides together may not be much longer than the way they bring the rider.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
+from mobility.line_stops import Bools, Floats, Ints, LineStops
+from mobility.ride_chain import Rides
 from mobility.schemas import Journey
+from mobility.trip_times import TripTimes
 from mobility.walking import walk_s
 
-WEAKEST_FIRST = ("none", "probable", "chained_last", "chained")
+WEAKEST_FIRST = ("none", "probable", "habit", "chained_last", "chained")
 
 
 @dataclass(frozen=True)
 class TransferRules:
     """`patience_s` on top of the headway; `unknown_headway_s` where a line passed a stop once; `longest_wait_s`
-    whatever the headway; a boarding within `back_m` of the stop the leg began at goes back."""
+    whatever the headway; a boarding within `back_m` of the stop the leg began at goes back; rides that are `detour`
+    times as long (straight lines) as the way from the first stop to the last lead nowhere."""
 
     patience_s: float = 180.0
     unknown_headway_s: float = 900.0
     longest_wait_s: float = 3600.0
     back_m: float = 300.0
+    detour: float = 3.0
 
 
-DEFAULT = TransferRules()
-
-
-def transfers(
-    legs: pl.DataFrame, visits: pl.DataFrame, stops: pl.DataFrame, rules: TransferRules = DEFAULT
-) -> pl.DataFrame:
-    """The legs that end in a transfer (column leg_id).
-
-    `legs`: leg_id, card_id, vehicle_id, trip_id_performed, line, pattern_id, boarding_stop_id, boarded_at,
-    alighting_stop_id, alighted_at, method; only those with method chained, whose next boarding tells where they
-    ended, can."""
-    place = stops.select("stop_id", "x_m", "y_m")
-    trip = pl.concat_str("vehicle_id", "trip_id_performed", separator="\x1f")
-    following = {
-        "boarding_stop_id": "next_stop",
-        "boarded_at": "next_at",
-        "line": "next_line",
-        "pattern_id": "next_pattern",
-        "trip": "next_trip",
-    }
-    onward = (pl.col("next_line") != pl.col("line")) | (pl.col("next_pattern") == pl.col("pattern_id"))
-    pairs = (
-        legs.drop_nulls("card_id")
-        .with_columns(trip.alias("trip"))
-        .sort("card_id", "boarded_at", "leg_id")
-        .with_columns(pl.col(name).shift(-1).over("card_id").alias(new) for name, new in following.items())
-        .filter((pl.col("method") == "chained") & onward)
-        .join(_named(place, "alighting_stop_id", "out"), on="alighting_stop_id")
-        .join(_named(place, "next_stop", "in"), on="next_stop")
-        .join(_named(place, "boarding_stop_id", "from"), on="boarding_stop_id")
-        .join(headways_run(visits), on=["next_trip", "next_stop"], how="left")
+def transfers(rides: Rides, call: Ints, lines: LineStops, times: TripTimes, rules: TransferRules) -> Bools:
+    """Of each ride whether it ends in a transfer. `call`: where rides that have a next one ended, -1 where unknown."""
+    changes = np.zeros(len(call), dtype=np.bool_)
+    which = np.flatnonzero((rides.following >= 0) & (call >= 0))
+    following = rides.following[which]
+    begun, left, boarded = (lines.stop[calls] for calls in (rides.call[which], call[which], rides.call[following]))
+    arrived_ms = times.arrival_ms[times.slot[rides.trip[which]] + call[which]]
+    walked_s = walk_s(lines.distance_m(left, boarded))
+    waited_s = (rides.at_ms[following] - arrived_ms) / 1000.0 - walked_s
+    headway_s = times.headway_s[times.slot[rides.trip[following]] + rides.call[following]]
+    patient_s = np.where(np.isnan(headway_s), rules.unknown_headway_s, headway_s) + rules.patience_s
+    other_line = times.line[rides.trip[which]] != times.line[rides.trip[following]]
+    onward = other_line | (lines.pattern[rides.call[which]] == lines.pattern[rides.call[following]])
+    changes[which] = (
+        onward
+        & (waited_s <= np.minimum(patient_s, rules.longest_wait_s))
+        & (lines.distance_m(begun, boarded) > rules.back_m)
+        & ~_leads_nowhere(lines, begun, left, boarded, call[following], rules)
     )
-    since_s = (pl.col("next_at") - pl.col("alighted_at")).dt.total_milliseconds() / 1000
-    patient_s = pl.col("headway_s").fill_null(rules.unknown_headway_s) + rules.patience_s
-    return (
-        pairs.filter(
-            (since_s - walk_s(_distance("out", "in")) <= patient_s.clip(upper_bound=rules.longest_wait_s))
-            & (_distance("from", "in") > rules.back_m)
-        )
-        .select("leg_id")
-        .sort("leg_id")
-    )
+    return changes
 
 
-def journeys_of_legs(
-    legs: pl.DataFrame, visits: pl.DataFrame, stops: pl.DataFrame, rules: TransferRules = DEFAULT
-) -> pl.DataFrame:
-    """`legs` with journey_id (leg id of the first leg), leg_number and ends_in; sorted by card, time, leg."""
-    changing = transfers(legs, visits, stops, rules).with_columns(pl.lit("transfer").alias("ends_in"))
-    arrived = pl.when(pl.col("method").is_in(["chained", "chained_last"])).then(pl.lit("destination"))
-    ended = (
-        legs.join(changing, on="leg_id", how="left")
-        .with_columns(pl.coalesce("ends_in", arrived, pl.lit("unknown")))
-        .sort("card_id", "boarded_at", "leg_id", nulls_last=True)
-    )
-    goes_on = (pl.col("ends_in") == "transfer").shift(1, fill_value=False)
-    return (
-        ended.with_columns((~goes_on).cum_sum().alias("journey"))
-        .with_columns(
-            pl.col("leg_id").first().over("journey").alias("journey_id"),
-            pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("journey").alias("leg_number"),
-        )
-        .select(*legs.columns, "journey_id", "leg_number", "ends_in")
-    )
+def _leads_nowhere(
+    lines: LineStops, begun: Ints, left: Ints, boarded: Ints, next_call: Ints, rules: TransferRules
+) -> Bools:
+    end = lines.stop[np.maximum(next_call, 0)]
+    ridden_m: Floats = lines.distance_m(begun, left) + lines.distance_m(boarded, end)
+    return (next_call >= 0) & (ridden_m > rules.detour * lines.distance_m(begun, end))
+
+
+def numbered(rides: Rides, changes: Bools) -> tuple[Ints, Ints]:
+    """Of each ride the first ride of its journey, and its place in the journey, counted from 1.
+
+    Companions go on side by side: the second of them with the second of the next bus."""
+    count = len(rides.card)
+    begins = np.ones(count, dtype=np.bool_)
+    begins[1:] = (rides.card[1:] != rides.card[:-1]) | (rides.trip[1:] != rides.trip[:-1]) | (rides.card[1:] < 0)
+    place = np.arange(count)
+    run = np.maximum.accumulate(np.where(begins, place, 0))
+    size = np.bincount(run, minlength=count)
+    beside = place - run
+    goes_on = changes & (beside < size[np.maximum(rides.following, 0)])
+    first, number = place.copy(), np.ones(count, dtype=np.int64)
+    # a journey has few legs: each round hands its beginning on by one leg
+    while goes_on.any():
+        here = np.flatnonzero(goes_on)
+        onward = rides.following[here] + beside[here]
+        late = number[onward] <= number[here]
+        here, onward = here[late], onward[late]
+        if not len(here):
+            break
+        first[onward], number[onward] = first[here], number[here] + 1
+    return first, number
 
 
 def journeys(legs: pl.DataFrame) -> pl.DataFrame:
-    """One row a journey (columns of Journey) from legs with journey_id; sorted by journey_id."""
+    """One row a journey (columns of Journey) from legs with journey_id, in the order of their first legs."""
     methods = pl.Enum(WEAKEST_FIRST)
     return (
-        legs.sort("journey_id", "leg_number")
-        .group_by("journey_id", maintain_order=True)
+        legs.group_by("journey_id", maintain_order=True)
         .agg(
             pl.col("service_date").first(),
             pl.col("card_id").first(),
@@ -115,26 +110,3 @@ def journeys(legs: pl.DataFrame) -> pl.DataFrame:
         .with_columns(pl.col("method").cast(pl.String))
         .select(Journey.column_names())
     )
-
-
-def headways_run(visits: pl.DataFrame) -> pl.DataFrame:
-    """Headway each bus had at each stop behind the one before it of its line: next_trip, next_stop, headway_s."""
-    before = pl.col("arrival").shift(1).over("line", "direction_id", "stop_id")
-    return (
-        visits.sort("line", "direction_id", "stop_id", "arrival", "vehicle_id", "trip_id_performed")
-        .with_columns(((pl.col("arrival") - before).dt.total_milliseconds() / 1000).alias("headway_s"))
-        .select(
-            pl.concat_str("vehicle_id", "trip_id_performed", separator="\x1f").alias("next_trip"),
-            pl.col("stop_id").alias("next_stop"),
-            "headway_s",
-        )
-        .unique(["next_trip", "next_stop"], keep="first", maintain_order=True)
-    )
-
-
-def _named(place: pl.DataFrame, stop: str, end: str) -> pl.DataFrame:
-    return place.rename({"stop_id": stop, "x_m": f"{end}_x", "y_m": f"{end}_y"})
-
-
-def _distance(one: str, other: str) -> pl.Expr:
-    return ((pl.col(f"{one}_x") - pl.col(f"{other}_x")) ** 2 + (pl.col(f"{one}_y") - pl.col(f"{other}_y")) ** 2).sqrt()

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from mobility import flows, lake
-from mobility.alightings import Alightings, ChainingRules, alightings
+from mobility.alightings import AlightingRules, Alightings, alightings
 from mobility.boardings import BOARDS, boardings
+from mobility.chaining import ChainingRules
 from mobility.clocks import assert_same_clock
 from mobility.expansion import Expansion, control_totals, line_factors
 from mobility.geometry import Projection
+from mobility.habits import habits
 from mobility.ingest import Ingested, ServiceDay, ingest_fares, ingest_locations, nothing_ingested
-from mobility.journeys import journeys, journeys_of_legs
+from mobility.journeys import journeys
+from mobility.od_matrix import od_flows
 from mobility.performed import PERFORMED, Performed, assign_trips
 from mobility.positions import PlacedPositions, off_paths, place_positions, reasons
 from mobility.schemas import (
@@ -89,11 +92,13 @@ def build_flows(
     *,
     key: bytes,
     walk_limit_m: float = 750.0,
+    history: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> FlowsSummary:
     """Read a feeds folder, write the flows folder `out`, and say what became of every row.
 
-    `key` (at least 16 bytes) makes the pseudonyms of cards. `progress(stage, share_done)` is called before each stage.
+    `key` (at least 16 bytes) makes the pseudonyms of cards. `history`: flows folders of other days, made with the same
+    key, which tell what cards usually do. `progress(stage, share_done)` is called before each stage.
     A feed that is missing or empty gives empty tables and a warning. The same feeds and key give the same bytes; a
     crash leaves `out` as it was. Raises FeedError (a missing column, a broken file), WrongZoneError, MobilityError."""
     tell = progress or _silent
@@ -111,10 +116,11 @@ def build_flows(
     taps = _taps(raw_taps, visits, locations.accepted, timetable, manifest, key)
     tell("boardings and alightings", 0.55)
     boarded = boardings(taps.accepted, visits)
-    ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops, ChainingRules(walk_limit_m))
+    rules = AlightingRules(chaining=ChainingRules(walk_limit_m))
+    ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops, rules, habits(history))
     tell("scaling", 0.75)
     expansion = _expansion(feeds, ended.legs, day, manifest)
-    legs = _legs(ended, expansion, visits, timetable, manifest)
+    legs = _legs(ended, expansion, manifest)
     tell("flows", 0.85)
     tables = _tables(legs, ended, visits, day, manifest)
     unplaced = taps.accepted.filter(pl.col("fare_action").is_in(BOARDS)).join(
@@ -263,10 +269,8 @@ def _expansion(feeds: Path, legs: pl.DataFrame, day: _Day, manifest: Manifest) -
     return line_factors(tapped, totals, manifest.cash_share)
 
 
-def _legs(
-    ended: Alightings, expansion: Expansion, visits: pl.DataFrame, timetable: Timetable, manifest: Manifest
-) -> pl.DataFrame:
-    weighed = (
+def _legs(ended: Alightings, expansion: Expansion, manifest: Manifest) -> pl.DataFrame:
+    return (
         ended.legs.join(expansion.factors, on="line", how="left", maintain_order="left")
         .with_columns(
             pl.lit(manifest.agency_id).alias("agency_id"),
@@ -274,8 +278,8 @@ def _legs(
             pl.col("factor").fill_null(expansion.default_factor).alias("weight"),
         )
         .with_columns((pl.col("weight") * pl.col("riders")).round(flows.DIGITS).alias("pax"))
+        .select(JourneyLeg.column_names())
     )
-    return journeys_of_legs(weighed, visits, timetable.stops).select(JourneyLeg.column_names())
 
 
 def _tables(legs: pl.DataFrame, ended: Alightings, visits: pl.DataFrame, day: _Day, manifest: Manifest) -> _Tables:
@@ -285,7 +289,7 @@ def _tables(legs: pl.DataFrame, ended: Alightings, visits: pl.DataFrame, day: _D
     return _Tables(
         legs,
         whole,
-        flows.od_flows(legs, whole, ended.shares, midnight),
+        od_flows(ended, legs, midnight),
         flows.boardings_by_stop(legs),
         loads,
         flows.line_loads(loads, midnight, manifest.begin_s, manifest.end_s),

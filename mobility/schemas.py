@@ -88,9 +88,10 @@ class JourneyLeg(dy.Schema):
     """One ride of one tap: where boarded, where left, how that is known, and what it stands for.
 
     `boarding_method`: gps, gps_late (between stops: the stop behind), gps_early (before the first stop of a trip),
-    timetable. `method` of the alighting: chained (next tap), chained_last (back to the day's first boarding),
-    probable (most probable stop; its probability is the confidence), none (no stop downstream). `weight` scales a
-    rider who tapped to all who rode (cash). `pax` = `riders` x `weight`."""
+    timetable. `method` of the alighting: chained (next tap), chained_last (back to the day's first boarding), habit
+    (most probable stop by the card's other days), probable (most probable stop; its probability is the confidence),
+    none (no stop downstream). `weight` scales a rider who tapped to all who rode (cash). `pax` = `riders` x `weight`.
+    """
 
     leg_id = dy.String(primary_key=True)
     agency_id = dy.String()
@@ -109,7 +110,7 @@ class JourneyLeg(dy.Schema):
     alighting_stop_sequence = dy.Int64(nullable=True)
     alighting_stop_id = dy.String(nullable=True)
     alighted_at = dy.Datetime(time_zone=UTC, time_unit="ms", nullable=True)
-    method = dy.String(regex="^(chained|chained_last|probable|none)$")
+    method = dy.String(regex="^(chained|chained_last|habit|probable|none)$")
     confidence = dy.Float64(min=0, max=1)
     riders = dy.Int64(min=1)
     weight = dy.Float64(min=0)

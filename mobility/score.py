@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,19 @@ class Truth:
 
 
 @dataclass(frozen=True)
+class Reliability:
+    """Legs of one class of confidence: how many, what they claim, what is true."""
+
+    legs: int
+    confidence: float
+    right: float
+
+
+@dataclass(frozen=True)
 class FlowScore:
-    """Shares are of the legs compared. `chained_exact_choice`: chained legs with three or more stops to choose from.
+    """Shares are of the legs compared. `chained_choice`: chained legs with three or more stops to choose from.
+    `reliability`: ten classes of confidence, each with its legs, its mean confidence and the share of them that is
+    right; `calibration_error`: mean difference of the two over all legs that have an alighting.
     `load_mae_pax`: mean absolute error of a bus's load after a stop; `oracle_mae_pax`: of loads that know every tapped
     rider's alighting and scale for cash by the line's total; `mean_load_pax`: what the error is to be held against."""
 
@@ -35,9 +47,12 @@ class FlowScore:
     boarding_exact: float
     chained: int
     chained_exact: float
-    chained_exact_choice: float
+    chained_choice: int
+    chained_choice_exact: float
     probable: int
     probable_exact: float
+    reliability: tuple[Reliability, ...]
+    calibration_error: float
     loads: int
     load_mae_pax: float
     oracle_mae_pax: float
@@ -62,36 +77,69 @@ def read_truth(folder: Path, key: bytes) -> Truth:
     )
 
 
-def score_flows(
+@dataclass(frozen=True)
+class Judged:
+    """One day beside its truth. `legs`: match_legs and `stops_ahead`; `loads`: load_pax, oracle_pax, true_load_pax of
+    every bus after a stop; `missing_loads`: loads that are true but were not told."""
+
+    legs: pl.DataFrame
+    loads: pl.DataFrame
+    missing_loads: int
+
+
+def judge(
     legs: pl.DataFrame, link_loads: pl.DataFrame, visits: pl.DataFrame, truth: Truth, midnight_s: float
-) -> FlowScore:
-    """Hold legs (JourneyLeg) and loads (LinkLoad) against the truth; `midnight_s` is the epoch of its second 0."""
-    matched = match_legs(legs, truth, midnight_s)
-    ended = matched.filter(pl.col("true_alighting").is_not_null())
-    sure = ended.filter(pl.col("method").is_in(SURE))
+) -> Judged:
+    """Legs (JourneyLeg) and loads (LinkLoad) of one day beside the truth; `midnight_s` is the epoch of its second 0."""
     last = visits.group_by("vehicle_id", "trip_id_performed").agg(pl.col("trip_stop_sequence").max().alias("last_stop"))
-    choice = sure.join(last, on=["vehicle_id", "trip_id_performed"]).filter(
-        pl.col("last_stop") - pl.col("boarding_stop_sequence") >= 3
-    )
-    probable = ended.filter(pl.col("method") == "probable")
+    matched = match_legs(legs, truth, midnight_s).join(last, on=["vehicle_id", "trip_id_performed"])
     trip = ["vehicle_id", "trip_id", "stop_sequence"]
     compared = truth.loads.join(link_loads.select(*trip, "load_pax"), on=trip).join(
         oracle_loads(legs, truth, visits, midnight_s), on=trip, how="left"
     )
+    return Judged(
+        matched.with_columns((pl.col("last_stop") - pl.col("boarding_stop_sequence")).alias("stops_ahead")),
+        compared.with_columns(pl.col("oracle_pax").fill_null(0.0)),
+        truth.loads.height - compared.height,
+    )
+
+
+def score_flows(days: Sequence[Judged]) -> FlowScore:
+    """How right one or several days are, all their legs and loads taken together."""
+    legs = pl.concat([day.legs for day in days])
+    loads = pl.concat([day.loads for day in days])
+    ended = legs.filter(pl.col("true_alighting").is_not_null())
+    sure = ended.filter(pl.col("method").is_in(SURE))
+    choice = sure.filter(pl.col("stops_ahead") >= 3)
+    probable = ended.filter(pl.col("method") == "probable")
+    curve = reliability(ended)
     return FlowScore(
-        matched.height,
-        _share(matched, pl.col("boarding_stop_id") == pl.col("true_boarding")),
+        legs.height,
+        _share(legs, pl.col("boarding_stop_id") == pl.col("true_boarding")),
         sure.height,
         _share(sure, _right()),
+        choice.height,
         _share(choice, _right()),
         probable.height,
         _share(probable, _right()),
-        compared.height,
-        _mean(compared, (pl.col("load_pax") - pl.col("true_load_pax")).abs()),
-        _mean(compared, (pl.col("oracle_pax").fill_null(0.0) - pl.col("true_load_pax")).abs()),
-        _mean(compared, pl.col("true_load_pax")),
-        truth.loads.height - compared.height,
+        curve,
+        sum(each.legs * abs(each.confidence - each.right) for each in curve) / max(1, ended.height),
+        loads.height,
+        _mean(loads, (pl.col("load_pax") - pl.col("true_load_pax")).abs()),
+        _mean(loads, (pl.col("oracle_pax") - pl.col("true_load_pax")).abs()),
+        _mean(loads, pl.col("true_load_pax")),
+        sum(day.missing_loads for day in days),
     )
+
+
+def reliability(ended: pl.DataFrame) -> tuple[Reliability, ...]:
+    """Classes of a tenth of confidence, the least first; those without a leg are left out."""
+    curve = (
+        ended.group_by((pl.col("confidence") * 10).floor().clip(0, 9).alias("tenth"))
+        .agg(pl.len(), pl.col("confidence").mean(), _right().fill_null(False).mean().alias("right"))
+        .sort("tenth")
+    )
+    return tuple(Reliability(*row) for row in curve.select("len", "confidence", "right").iter_rows())
 
 
 def match_legs(legs: pl.DataFrame, truth: Truth, midnight_s: float) -> pl.DataFrame:

@@ -7,8 +7,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from sumo_networks.errors import ScenarioError
 from sumo_networks.feeds_format import FeedClock, write_csv
 from sumo_networks.feeds_run import Bus, Ride
@@ -46,29 +44,29 @@ def check_cash_share(cash_share: float) -> None:
         raise ScenarioError(f"cash share {cash_share:g} is no share; give a number from 0 to 1")
 
 
-def cards_of_rides(
-    rides: tuple[Ride, ...], holders: dict[str, str], cash_share: float, random: np.random.Generator
-) -> tuple[str, ...]:
+def cards_of_rides(rides: tuple[Ride, ...], holders: dict[str, str], cash_share: float, salt: str) -> tuple[str, ...]:
     """Card number of each ride, "" for rides paid in cash.
 
     A person is their own card holder, but for those in `holders`, and for "x.out" and "x.back", who are both x.
-    A `cash_share` of the holders, drawn one by one, always pays cash. Raises ScenarioError for a share outside 0 to 1.
-    """
+    A `cash_share` of the holders always pays cash. Who does, and the number of a card, follow from `salt` and the
+    holder alone: the same in every recording made with that salt. Raises ScenarioError for a share outside 0 to 1."""
     check_cash_share(cash_share)
     who = [holders.get(ride.person, ride.person.removesuffix(".out").removesuffix(".back")) for ride in rides]
-    everyone = sorted(set(who))
-    draws = random.random(len(everyone))
-    salt = f"{random.integers(2**32)}"
     cards = {
-        holder: "" if draw < cash_share else _card_number(salt, holder)
-        for holder, draw in zip(everyone, draws.tolist(), strict=True)
+        holder: "" if _draw(salt, f"cash:{holder}") < cash_share * 2**64 else _card_number(salt, holder)
+        for holder in set(who)
     }
     return tuple(cards[holder] for holder in who)
 
 
 def _card_number(salt: str, holder: str) -> str:
     """16 digits that name the holder without telling who it is."""
-    return f"{int.from_bytes(hashlib.sha256(f'{salt}:{holder}'.encode()).digest()[:8]) % 10**16:016d}"
+    return f"{_draw(salt, holder) % 10**16:016d}"
+
+
+def _draw(salt: str, what: str) -> int:
+    """A number under 2**64 that follows from the salt and `what`."""
+    return int.from_bytes(hashlib.sha256(f"{salt}:{what}".encode()).digest()[:8])
 
 
 def write_taps(path: Path, rides: tuple[Ride, ...], cards: tuple[str, ...], clock: FeedClock) -> int:

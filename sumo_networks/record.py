@@ -91,20 +91,22 @@ def record_feeds(
     gps_interval_s: int = 10,
     gps_noise_m: float = 5.0,
     gps_gap_share: float = 0.03,
+    cards_seed: int | None = None,
     progress: Progress | None = None,
 ) -> Feeds:
     """Run the scenario once as it is and write its feeds into the folder `out` (made where it is not there).
 
     fare_transactions.csv and vehicle_locations.csv (columns of TIDES), gtfs.zip, control_totals.csv, detectors.csv,
-    feeds.json; in truth/ rides.csv, bus_loads.csv, turning_flows.csv. A scenario without buses gets empty tables and
-    no gtfs.zip. `seed` drives SUMO, who pays cash, and the GPS errors: same seed, same bytes. `progress` is told the
-    step under way and the share done. Raises ScenarioError for shares or a GPS that cannot be and for an `out` that
-    cannot be written; SimulationError when SUMO fails."""
+    feeds.json; in truth/ rides.csv, bus_loads.csv, turning_flows.csv. A scenario without buses gets empty tables and no
+    gtfs.zip. `seed` drives SUMO, who pays cash, and the GPS errors: same seed, same bytes. Days recorded with the same
+    `cards_seed` share their people's cards. `progress` is told the step under way and the share done. Raises
+    ScenarioError for shares or a GPS that cannot be and for an `out` that cannot be written; SimulationError when SUMO
+    fails."""
     tell = progress or _silent
     quality = GpsQuality(gps_interval_s, gps_noise_m, gps_gap_share)
     check_cash_share(cash_share)
     _make_folder(out)
-    cash_random, gps_random = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
+    gps_random = np.random.default_rng(seed)
     tell("reading the network", 0.0)
     around = _surroundings(scenario)
     with tempfile.TemporaryDirectory(prefix="jasyl-feeds-") as name:
@@ -116,7 +118,8 @@ def record_feeds(
         )
         tell("writing detector counts", 0.9)
         write_detector_counts(around.detectors, recording.detectors, out / "detectors.csv")
-    cards = cards_of_rides(recording.rides, card_holders(scenario), cash_share, cash_random)
+    salt = f"{seed if cards_seed is None else cards_seed}"
+    cards = cards_of_rides(recording.rides, card_holders(scenario), cash_share, salt)
     taps = write_taps(out / "fare_transactions.csv", recording.rides, cards, around.clock)
     write_control_totals(out / "control_totals.csv", recording.buses, recording.rides)
     agency = Agency(AGENCY_ID, scenario.name, scenario.zone, scenario.service_date)

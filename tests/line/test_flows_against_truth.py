@@ -8,7 +8,7 @@ import pytest
 
 from mobility import flows
 from mobility.pipeline import build_flows
-from mobility.score import FlowScore, read_truth, score_flows
+from mobility.score import FlowScore, judge, read_truth, score_flows
 from mobility.sources.manifest import read_manifest
 from sumo_networks.record import record_feeds
 from sumo_networks.scenario import load_scenario
@@ -20,13 +20,14 @@ ESIL = Path(__file__).resolve().parents[2] / "sumo_networks" / "cities" / "esil"
 def score_of(feeds: Path, out: Path) -> FlowScore:
     build_flows(feeds, out, key=KEY)
     midnight_s = read_manifest(feeds).midnight().timestamp()
-    score = score_flows(
+    judged = judge(
         flows.read_journey_legs(out),
         flows.read_link_loads(out),
         flows.read_stop_visits(out),
         read_truth(feeds / "truth", KEY),
         midnight_s,
     )
+    score = score_flows([judged])
     print(score)
     return score
 

@@ -13,7 +13,8 @@ from rides_by_hand import DAY, START, pattern_stops, stops, taps, trip
 from mobility import flows
 from mobility.alightings import Alightings, alightings
 from mobility.boardings import boardings
-from mobility.journeys import journeys, journeys_of_legs
+from mobility.journeys import journeys
+from mobility.od_matrix import od_flows
 from mobility.schemas import Boarding, LineLoad, LinkLoad, OdFlow
 
 VISITS = pl.concat([trip("a", "east", 0), trip("b", "west", 60), trip("c", "east", 15), trip("d", "west", 75)])
@@ -24,7 +25,7 @@ def legs_of(rows: list[tuple[str, str, str, float]], weight: float = 1.0) -> tup
     boarded = boardings(taps(*rows), VISITS)
     ended = alightings(boarded, VISITS, pattern_stops(), stops())
     legs = ended.legs.with_columns(pl.lit(DAY).alias("service_date"), (pl.col("riders") * weight).alias("pax"))
-    return journeys_of_legs(legs, VISITS, stops()), ended
+    return legs, ended
 
 
 riders = st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["a", "b", "c", "d"]), st.floats(0, 12)), max_size=40)
@@ -55,7 +56,7 @@ def test_every_journey_that_ends_somewhere_is_in_the_matrix(riders: list[tuple[i
     rows = [(f"t{n}", f"c{card}", bus, STARTS[bus] + minute) for n, (card, bus, minute) in enumerate(riders)]
     legs, ended = legs_of(rows)
     whole = journeys(legs)
-    matrix = OdFlow.validate(flows.od_flows(legs, whole, ended.shares, MIDNIGHT), cast=True)
+    matrix = OdFlow.validate(od_flows(ended, legs, MIDNIGHT), cast=True)
     known = whole.filter(pl.col("destination_stop_id").is_not_null())
     assert matrix["pax"].sum() == pytest.approx(known["pax"].sum(), abs=1e-4)
     assert Boarding.validate(flows.boardings_by_stop(legs))["taps"].sum() == legs.height

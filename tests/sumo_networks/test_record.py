@@ -255,15 +255,21 @@ def _ride(person: str) -> Ride:
 
 def test_ways_out_and_back_and_a_named_card_are_one_card() -> None:
     rides = tuple(_ride(person) for person in ("x.out", "x.back", "y", "z"))
-    cards = cards_of_rides(rides, {"z": "y"}, 0.0, np.random.default_rng(1))
+    cards = cards_of_rides(rides, {"z": "y"}, 0.0, "salt")
     assert cards[0] == cards[1] != cards[2] == cards[3]
     assert all(len(card) == 16 and card.isdigit() for card in cards)
+
+
+def test_who_rides_with_others_keeps_the_card() -> None:
+    alone = cards_of_rides((_ride("x"),), {}, 0.5, "salt")
+    among = cards_of_rides(tuple(_ride(person) for person in ("a", "x", "b")), {}, 0.5, "salt")
+    assert among[1] == alone[0]
 
 
 @given(st.floats(0, 1), st.integers(0, 2**32 - 1))
 def test_a_person_pays_always_cash_or_always_by_card(share: float, seed: int) -> None:
     rides = tuple(_ride(f"p{number % 40}") for number in range(120))
-    cards = cards_of_rides(rides, {}, share, np.random.default_rng(seed))
+    cards = cards_of_rides(rides, {}, share, f"{seed}")
     assert cards[:40] == cards[40:80] == cards[80:]
     if share in (0.0, 1.0):
         assert sum(not card for card in cards) == 120 * share

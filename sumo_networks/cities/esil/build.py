@@ -57,7 +57,7 @@ def build_scenario(out: Path) -> None:
         _build_net(Path(name), out / "esil.net.xml")
     (out / "esil.add.xml").write_text(_additional(), encoding="utf-8")
     _write_packed(out / "esil.rou.xml.gz", _routes())
-    _write_packed(out / "esil.persons.rou.xml.gz", _persons())
+    _write_packed(out / "esil.persons.rou.xml.gz", persons(riders.errands(SEED, RIDERS, WALKERS)))
     (out / "esil.sumocfg").write_text(_CONFIG, encoding="utf-8")
     (out / "esil.view.xml").write_text(_VIEW, encoding="utf-8")
     (out / "scenario.toml").write_text(_SCENARIO, encoding="utf-8")
@@ -126,9 +126,10 @@ def _routes() -> str:
     return "\n".join([*lines, "</routes>", ""])
 
 
-def _persons() -> str:
+def persons(errands: list[riders.Errand]) -> str:
+    """Routes file of people on their errands."""
     lines = ["<routes>"]
-    for errand in riders.errands(SEED, RIDERS, WALKERS):
+    for errand in errands:
         lines.append(f'  <person id="{errand.id}" depart="{errand.depart_s:g}">')
         lines += _walks_and_rides(errand.home, errand.out, errand.goal, first=True)
         if errand.returns:

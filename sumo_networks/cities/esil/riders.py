@@ -132,7 +132,7 @@ def _rider(random: Random) -> Errand:
     latest_s = 900 if comes_back else END_S - BEGIN_S - 1200
     depart_s = BEGIN_S + round(random.random() * latest_s, 0)
     stay_s = 240 + int(random.random() * 600)
-    return Errand("", depart_s, home, out, goal, stay_s, _return(out) if comes_back else ())
+    return Errand("", depart_s, home, out, goal, stay_s, way_back(out) if comes_back else ())
 
 
 def _walker(random: Random) -> Errand:
@@ -169,8 +169,16 @@ def _hop(random: Random, course: Course, starts: Sequence[Block]) -> Hop:
     return Hop(course.line.name, board, _pick(random, after[1:] or after))
 
 
-def _return(out: tuple[Hop, ...]) -> tuple[Hop, ...]:
-    """The same lines the other way, between the stops nearest to those of the way out."""
+def outing(random: Random, home: Block) -> tuple[tuple[Hop, ...], Block]:
+    """A ride from a stop near `home` to anywhere, and the street it is made for."""
+    starts = [(course, stop) for course in courses() for stop in course.stops[:-1] if _apart_m(stop, home) < _NEAR_M]
+    course, stop = _pick(random, starts)
+    hop = _hop(random, course, [stop])
+    return (hop,), _nearby(random, hop.alight)
+
+
+def way_back(out: tuple[Hop, ...]) -> tuple[Hop, ...]:
+    """The same lines the other way, between the stops nearest to those of the way out; () where there is none."""
     back: list[Hop] = []
     for hop in reversed(out):
         found = [_reverse(hop, course) for course in courses() if course.line.name == hop.line]

@@ -1,0 +1,90 @@
+"""What a card's other days tell: where its rider left who boarded at this stop before.
+
+A rider's ride follows the shares of everybody, as if `strangers` rides had been made by them, and the rider's own
+earlier rides from the same stop (Dirichlet, as in alighting_shares).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from mobility import lake
+from mobility.line_stops import Floats, Ints, LineStops
+from mobility.schemas import JourneyLeg
+from mobility.tally import tally
+
+HABIT = {
+    "card_id": pl.String,
+    "boarding_stop_id": pl.String,
+    "alighting_stop_id": pl.String,
+    "rides": pl.Float64,
+}
+
+
+@dataclass(frozen=True)
+class HabitRules:
+    """`strangers`: how many of a rider's own rides the shares of everybody count for."""
+
+    strangers: float = 1.0
+
+
+def no_habits() -> pl.DataFrame:
+    """Nothing known of other days (columns of HABIT)."""
+    return pl.DataFrame(schema=HABIT)
+
+
+def habits(history: Sequence[Path]) -> pl.DataFrame:
+    """Rides of each card by boarding and alighting stop (columns of HABIT), from the journey legs of flows folders of
+    other days, made with the same key. Only alightings told by the card's own taps count, each by its confidence."""
+    ridden = [
+        lake.read(folder, "journey_legs", JourneyLeg)
+        .filter(pl.col("method").is_in(["chained", "chained_last"]) & pl.col("card_id").is_not_null())
+        .select("card_id", "boarding_stop_id", "alighting_stop_id", pl.col("confidence").alias("rides"))
+        for folder in history
+    ]
+    if not ridden:
+        return no_habits()
+    way = ["card_id", "boarding_stop_id", "alighting_stop_id"]
+    return pl.concat(ridden).group_by(way).agg(pl.col("rides").sum().round(6)).sort(way)
+
+
+@dataclass(frozen=True)
+class OwnRides:
+    """A day's rides beside their cards' habits: `key` = ride x stops + stop left, sorted, with the `rides` once made
+    so; `total`: of each ride, all its card's rides from there to stops ahead."""
+
+    key: Ints
+    rides: Floats
+    total: Floats
+
+    @classmethod
+    def of(cls, boarded: pl.DataFrame, calls: Ints, lines: LineStops, known: pl.DataFrame) -> OwnRides:
+        """`boarded`: boardings(), `calls`: where each of its rows boarded; `known`: habits()."""
+        if known.is_empty():
+            return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(boarded.height))
+        found = (
+            boarded.select("card_id", "boarding_stop_id")
+            .with_row_index("ride")
+            .join(known, on=["card_id", "boarding_stop_id"])
+            .join(pl.DataFrame({"alighting_stop_id": lines.stop_ids}).with_row_index("stop"), on="alighting_stop_id")
+            .sort("ride", "stop")
+        )
+        ride, stop = (found[name].cast(pl.Int64).to_numpy() for name in ("ride", "stop"))
+        boarding, alighting = lines.pair_calls
+        ahead = np.isin(calls[ride] * len(lines.x_m) + stop, boarding * len(lines.x_m) + lines.stop[alighting])
+        ride, stop, rides = ride[ahead], stop[ahead], found["rides"].to_numpy()[ahead]
+        return cls(ride * len(lines.x_m) + stop, rides, tally(ride, rides, boarded.height))
+
+    def posterior(self, ride: Ints, stop: Ints, share: Floats, stops: int, rules: HabitRules) -> Floats:
+        """Probability that `ride` ends at `stop`, of which everybody's share is `share`."""
+        if len(self.key) == 0:
+            return share
+        wanted = ride * stops + stop
+        place = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
+        own = np.where(self.key[place] == wanted, self.rides[place], 0.0)
+        return (own + rules.strangers * share) / (self.total[ride] + rules.strangers)
