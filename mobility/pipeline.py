@@ -16,7 +16,7 @@ from mobility.boardings import BOARDS, boardings
 from mobility.clocks import assert_same_clock
 from mobility.expansion import Expansion, control_totals, line_factors
 from mobility.geometry import Projection
-from mobility.ingest import Ingested, ServiceDay, ingest_fares, ingest_locations, nothing_ingested
+from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
 from mobility.journeys import journeys, journeys_of_legs
 from mobility.performed import PERFORMED, Performed, assign_trips
 from mobility.schemas import (
@@ -31,6 +31,7 @@ from mobility.schemas import (
     StopVisit,
     VehicleLocation,
 )
+from mobility.service_days import ServiceDay
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
 from mobility.sources.manifest import Manifest, read_manifest
 from mobility.sources.mapped_csv import read_mapped, read_mapping
