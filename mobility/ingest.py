@@ -8,39 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from mobility.privacy import pseudonyms
+from mobility.odd_taps import ridden
+from mobility.privacy import monthly_pseudonyms
+from mobility.quarantine import Rule, quarantined, screen
 from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
-from mobility.sources.tides import RawTable, timestamps
+from mobility.service_days import LONGEST_SERVICE_DAY, Bounds, ServiceDay, ServiceDays, own_dates
+from mobility.sources.mapped_csv import SetApart
+from mobility.sources.tides import RawTable, clock_times, number, text, timestamps
 
-LONGEST_SERVICE_DAY = timedelta(hours=30)
 BOUNDS_MARGIN_DEG = 0.03
 FARE_ACTIONS = (
     *("Unknown action type", "Purchase", "Enter", "Enter vehicle", "Exit", "Transfer entrance", "Transfer exit", "Add"),
     *("New", "Capture", "Extend", "Combine", "Void", "Activate", "Adjust", "Other"),
 )
-
-
-@dataclass(frozen=True)
-class ServiceDay:
-    """What every row of a service day is held against. `midnight` is the start of its clock in UTC; `bounds` are
-    min longitude, min latitude, max longitude, max latitude, or nothing where the city's extent is unknown."""
-
-    agency_id: str
-    service_date: date
-    midnight: datetime
-    bounds: tuple[float, float, float, float] | None
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A reason to refuse a row and the condition for it."""
-
-    reason: str
-    broken: pl.Expr
 
 
 @dataclass(frozen=True)
@@ -53,17 +36,15 @@ class Ingested:
     digest: str
 
 
-def ingest_locations(table: RawTable, day: ServiceDay) -> Ingested:
-    """Vehicle positions, sorted by vehicle and time."""
-    typed = table.rows.with_columns(
-        timestamps(table).alias("at"),
-        _optional(table, "service_date", pl.String).str.to_date(strict=False).alias("own_date"),
-        pl.col("latitude").str.strip_chars().cast(pl.Float64, strict=False),
-        pl.col("longitude").str.strip_chars().cast(pl.Float64, strict=False),
-        _optional(table, "speed", pl.Float64),
-        _optional(table, "heading", pl.Float64),
-        _optional(table, "occupancy_status", pl.String),
-        _optional(table, "trip_id_performed", pl.String),
+def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: pl.DataFrame | None = None) -> Ingested:
+    """Vehicle positions, sorted by vehicle and time. `earlier`: rows of VehicleLocation that are in the lake already,
+    of which no second is taken."""
+    typed = _dated(table, day).with_columns(
+        text(table, "location_ping_id"),
+        text(table, "vehicle_id"),
+        text(table, "trip_id_performed"),
+        text(table, "occupancy_status"),
+        *(number(table, name) for name in ("latitude", "longitude", "speed", "heading")),
     )
     rules = [
         Rule("location_ping_id is missing", pl.col("location_ping_id").is_null()),
@@ -73,38 +54,59 @@ def ingest_locations(table: RawTable, day: ServiceDay) -> Ingested:
             "latitude or longitude is missing or no number",
             ~(pl.col("latitude") + pl.col("longitude")).is_finite().fill_null(False),
         ),
-        Rule("position is outside the city's bounds", _outside(day)),
+        Rule(
+            "latitude or longitude is no place on earth",
+            ~(pl.col("latitude").is_between(-90, 90) & pl.col("longitude").is_between(-180, 180)),
+        ),
+        Rule(
+            "latitude and longitude are 0: the receiver had no fix",
+            (pl.col("latitude") == 0) & (pl.col("longitude") == 0),
+        ),
+        Rule("position is outside the city's bounds", _outside(day.bounds)),
     ]
+    dated_id = pl.struct("service_date", "location_ping_id")
     once = [
-        Rule("location_ping_id came before in this file", ~pl.col("location_ping_id").is_first_distinct()),
+        Rule("location_ping_id came before in this file", ~dated_id.is_first_distinct()),
         Rule("second position of the vehicle at the same time", ~pl.struct("vehicle_id", "at").is_first_distinct()),
+        Rule("location_ping_id is in the lake already, from another file", pl.col("known_id")),
+        Rule("the lake has a position of the vehicle at this time, from another file", pl.col("known_event")),
     ]
-    accepted, refused = _screen(typed, rules, once)
-    rows = accepted.select(
-        "location_ping_id",
-        pl.lit(day.agency_id).alias("agency_id"),
-        pl.lit(day.service_date).cast(pl.Date).alias("service_date"),
-        pl.col("at").alias("event_timestamp"),
-        *VehicleLocation.column_names()[4:],
-    ).sort("vehicle_id", "event_timestamp")
-    return Ingested(rows, _quarantine(refused, table, b""), table.rows.height, table.digest)
+    seen = VehicleLocation.create_empty() if earlier is None else earlier
+    typed = _known(typed, seen, "location_ping_id", ["vehicle_id"])
+    accepted, refused = screen(typed, rules, once)
+    rows = _with_keys(accepted, day).select(VehicleLocation.column_names()).sort("vehicle_id", "event_timestamp")
+    return Ingested(rows, quarantined(refused, table, None), table.read, table.digest)
 
 
-def ingest_fares(table: RawTable, day: ServiceDay, vehicles: Sequence[str] | None, key: bytes) -> Ingested:
-    """Taps, sorted by vehicle and time, card numbers replaced by pseudonyms under `key`.
+def ingest_fares(
+    table: RawTable,
+    day: ServiceDay | ServiceDays,
+    vehicles: Sequence[str] | None,
+    key: bytes,
+    *,
+    set_apart: Sequence[SetApart] = (),
+    earlier: pl.DataFrame | None = None,
+) -> Ingested:
+    """Taps, sorted by vehicle and time, card numbers replaced by pseudonyms under the month's key, made of `key`.
 
     `vehicles` are those with positions or in the timetable (nothing: not checked); a tap in another is quarantined.
-    """
-    typed = table.rows.with_columns(
-        timestamps(table).alias("at"),
-        _optional(table, "service_date", pl.String).str.to_date(strict=False).alias("own_date"),
-        _optional(table, "device_id", pl.String),
-        _optional(table, "trip_id_performed", pl.String),
-        _optional(table, "fare_action", pl.String).fill_null("Unknown action type"),
-        _optional(table, "amount", pl.Float64),
-        _optional(table, "group_size", pl.Float64).fill_null(1).cast(pl.Int64, strict=False),
-        _optional(table, "fare_media_id", pl.String),
+    `set_apart` are the mapping's rows to keep apart. `earlier`: rows of FareTransaction that are in the lake already,
+    of which no second is taken."""
+    typed = _dated(table, day).with_columns(
+        text(table, "transaction_id"),
+        text(table, "vehicle_id"),
+        text(table, "device_id"),
+        text(table, "trip_id_performed"),
+        text(table, "fare_media_id"),
+        text(table, "fare_action").fill_null("Unknown action type"),
+        number(table, "amount"),
+        pl.when(text(table, "group_size").is_null())
+        .then(1.0)
+        .otherwise(number(table, "group_size"))
+        .alias("group_size"),
     )
+    cards = monthly_pseudonyms(typed["fare_media_id"], typed["service_date"], key)
+    typed = typed.with_columns(cards.alias("card_id"))
     rules = [
         Rule("transaction_id is missing", pl.col("transaction_id").is_null()),
         *_time_rules(day),
@@ -115,30 +117,28 @@ def ingest_fares(table: RawTable, day: ServiceDay, vehicles: Sequence[str] | Non
     if vehicles is not None:
         unknown = ~pl.col("vehicle_id").is_in(list(vehicles))
         rules.append(Rule("unknown vehicle: no positions of it and not in the timetable", unknown))
-    tap = pl.struct("fare_media_id", "vehicle_id", "fare_action", "at")
+    seen = FareTransaction.create_empty() if earlier is None else earlier
+    typed = _known(typed, seen, "transaction_id", ["vehicle_id", "card_id", "fare_action"])
+    tap = pl.struct("card_id", "vehicle_id", "fare_action", "at")
+    has_card = pl.col("card_id").is_not_null()
     once = [
-        Rule("transaction_id came before in this file", ~pl.col("transaction_id").is_first_distinct()),
         Rule(
-            "duplicated tap: same card, vehicle and time as a row before",
-            pl.col("fare_media_id").is_not_null() & ~tap.is_first_distinct(),
+            "transaction_id came before in this file",
+            ~pl.struct("service_date", "transaction_id").is_first_distinct(),
         ),
+        Rule("duplicated tap: same card, vehicle and time as a row before", has_card & ~tap.is_first_distinct()),
+        Rule("transaction_id is in the lake already, from another file", pl.col("known_id")),
+        Rule("duplicated tap: the lake has it already, from another file", has_card & pl.col("known_event")),
     ]
-    accepted, refused = _screen(typed, rules, once)
-    rows = accepted.select(
-        "transaction_id",
-        pl.lit(day.agency_id).alias("agency_id"),
-        pl.lit(day.service_date).cast(pl.Date).alias("service_date"),
-        pl.col("at").alias("event_timestamp"),
-        "vehicle_id",
-        "device_id",
-        "trip_id_performed",
-        "fare_action",
-        pseudonyms(accepted["fare_media_id"], key).alias("card_id"),
-        "amount",
-        "group_size",
-        pl.lit(table.precision_s).alias("event_precision_s"),
-    ).sort("vehicle_id", "event_timestamp", "transaction_id")
-    return Ingested(rows, _quarantine(refused, table, key), table.rows.height, table.digest)
+    accepted, refused = screen(typed, rules, once)
+    rides, odd = ridden(accepted, set_apart, table.precision_s)
+    rows = (
+        _with_keys(rides, day)
+        .with_columns(pl.col("group_size").cast(pl.Int64), pl.lit(table.precision_s).alias("event_precision_s"))
+        .select(FareTransaction.column_names())
+        .sort("vehicle_id", "event_timestamp", "transaction_id")
+    )
+    return Ingested(rows, quarantined(pl.concat([refused, odd]), table, key), table.read, table.digest)
 
 
 def nothing_ingested(schema: type[FareTransaction] | type[VehicleLocation]) -> Ingested:
@@ -146,26 +146,39 @@ def nothing_ingested(schema: type[FareTransaction] | type[VehicleLocation]) -> I
     return Ingested(schema.create_empty(), Quarantined.create_empty(), 0, "none")
 
 
-def _optional(table: RawTable, column: str, dtype: type[pl.DataType]) -> pl.Expr:
-    if not table.has(column):
-        return pl.lit(None, dtype=dtype).alias(column)
-    return pl.col(column).str.strip_chars().cast(dtype, strict=False).alias(column)
+def _dated(table: RawTable, day: ServiceDay | ServiceDays) -> pl.DataFrame:
+    """The rows with `at` (UTC), `clock` (what the clock showed, where the time has no offset), `given_date` and
+    `own_date` (as written and as read), and `service_date`."""
+    return table.rows.with_columns(
+        timestamps(table).alias("at"),
+        clock_times(table).alias("clock"),
+        text(table, "service_date").alias("given_date"),
+        own_dates(table).alias("own_date"),
+    ).with_columns(day.dates().alias("service_date"))
 
 
-def _time_rules(day: ServiceDay) -> list[Rule]:
-    inside = pl.col("at").is_between(day.midnight, day.midnight + LONGEST_SERVICE_DAY)
+def _time_rules(day: ServiceDay | ServiceDays) -> list[Rule]:
+    start = day.midnights()
     return [
         Rule("event_timestamp is missing", pl.col("event_timestamp").is_null()),
+        Rule(
+            "event_timestamp is no time of its zone: the clock was set forward over it",
+            pl.col("at").is_null() & pl.col("clock").is_not_null(),
+        ),
         Rule("event_timestamp cannot be read as a time", pl.col("at").is_null()),
-        Rule("service_date is another than the feeds'", pl.col("own_date") != pl.lit(day.service_date).cast(pl.Date)),
-        Rule("event_timestamp is outside the service day (wrong zone?)", ~inside),
+        Rule("service_date is no date", pl.col("given_date").is_not_null() & pl.col("own_date").is_null()),
+        Rule("service_date is another than the feeds'", pl.col("own_date") != pl.col("service_date")),
+        Rule(
+            "event_timestamp is outside the service day (wrong zone?)",
+            ~pl.col("at").is_between(start, start + LONGEST_SERVICE_DAY),
+        ),
     ]
 
 
-def _outside(day: ServiceDay) -> pl.Expr:
-    if day.bounds is None:
+def _outside(bounds: Bounds | None) -> pl.Expr:
+    if bounds is None:
         return pl.lit(False)
-    west, south, east, north = day.bounds
+    west, south, east, north = bounds
     margin = BOUNDS_MARGIN_DEG
     inside = pl.col("longitude").is_between(west - margin, east + margin) & pl.col("latitude").is_between(
         south - margin, north + margin
@@ -173,22 +186,17 @@ def _outside(day: ServiceDay) -> pl.Expr:
     return ~inside
 
 
-def _screen(rows: pl.DataFrame, *stages: Sequence[Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows that break no rule, and those that do with the first reason of the first stage they fail."""
-    refused = []
-    for rules in stages:
-        reason = pl.coalesce(pl.when(rule.broken.fill_null(False)).then(pl.lit(rule.reason)) for rule in rules)
-        judged = rows.with_columns(reason.alias("reason"))
-        refused.append(judged.filter(pl.col("reason").is_not_null()))
-        rows = judged.filter(pl.col("reason").is_null()).drop("reason")
-    return rows, pl.concat(refused)
-
-
-def _quarantine(refused: pl.DataFrame, table: RawTable, key: bytes) -> pl.DataFrame:
-    raw = pl.col("raw")
-    if table.card_column is not None and refused.height:
-        card = refused["raw"].struct.field(table.card_column)
-        raw = raw.struct.with_fields(pseudonyms(card, key).alias(table.card_column))
-    return refused.sort("line").select(
-        pl.lit(table.file).alias("file"), "line", "reason", raw.struct.json_encode().alias("row")
+def _known(rows: pl.DataFrame, earlier: pl.DataFrame, identity: str, event: list[str]) -> pl.DataFrame:
+    """The rows with `known_id`, `known_event`: whether `earlier` has the id on that date, or the event at that time."""
+    ids = earlier.select("service_date", identity).unique().with_columns(pl.lit(True).alias("known_id"))
+    events = earlier.select(*event, pl.col("event_timestamp").alias("at")).unique()
+    events = events.with_columns(pl.lit(True).alias("known_event"))
+    return (
+        rows.join(ids, on=["service_date", identity], how="left", maintain_order="left")
+        .join(events, on=[*event, "at"], how="left", maintain_order="left")
+        .with_columns(pl.col("known_id", "known_event").fill_null(False))
     )
+
+
+def _with_keys(rows: pl.DataFrame, day: ServiceDay | ServiceDays) -> pl.DataFrame:
+    return rows.with_columns(pl.lit(day.agency_id).alias("agency_id"), pl.col("at").alias("event_timestamp"))

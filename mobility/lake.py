@@ -2,6 +2,9 @@
 
 A part is written beside its place and renamed into it, so a reader or a crash never sees half a part. Its name is
 given by the caller from what it was made of: the same input written twice is the same file.
+
+Tables that grow file by file have a ledger, `ledger/<table>/<part>.json`. A part of such a table counts from the moment
+its entry stands there, so a file whose rows fall on many service dates enters all of them at once or none.
 """
 
 from __future__ import annotations
@@ -41,6 +44,17 @@ def write(
     return path
 
 
+def ledger(lake: Path, table: str) -> Path:
+    """Folder with an entry for each file that was taken into `table` (or into its quarantine)."""
+    return lake / "ledger" / Path(table).name
+
+
+def service_dates(lake: Path, table: str) -> list[date]:
+    """The service dates `table` has a folder for, in order."""
+    folders = sorted((lake / table).glob("service_date=*"))
+    return [date.fromisoformat(folder.name.removeprefix("service_date=")) for folder in folders]
+
+
 def write_parquet(rows: pl.DataFrame, path: Path) -> None:
     """Write one Parquet file through a neighbour and a rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +68,9 @@ def scan(lake: Path, table: str, schema: type[S], service_date: date | None = No
     """The rows of `table`, of one service date or of all, lazily; empty and typed where there are none."""
     folder = lake / table if service_date is None else partition(lake, table, service_date)
     files = sorted(folder.rglob("*.parquet"))
+    entries = ledger(lake, table)
+    if entries.is_dir():
+        files = [file for file in files if (entries / f"{file.stem}.json").exists()]
     if not files:
         return schema.create_empty().lazy()
     return pl.scan_parquet(files, hive_partitioning=False)

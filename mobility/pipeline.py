@@ -18,7 +18,7 @@ from mobility.clocks import assert_same_clock
 from mobility.expansion import Expansion, control_totals, line_factors
 from mobility.geometry import Projection
 from mobility.habits import habits
-from mobility.ingest import Ingested, ServiceDay, ingest_fares, ingest_locations, nothing_ingested
+from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
 from mobility.journeys import journeys
 from mobility.od_matrix import od_flows
 from mobility.performed import PERFORMED, Performed, assign_trips
@@ -36,6 +36,7 @@ from mobility.schemas import (
     UnmatchedLocation,
     VehicleLocation,
 )
+from mobility.service_days import ServiceDay
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
 from mobility.sources.manifest import Manifest, read_manifest
 from mobility.sources.mapped_csv import read_mapped, read_mapping

@@ -1,13 +1,15 @@
 """Card numbers become keyed pseudonyms; small counts are not published.
 
 Pseudonym: keyed BLAKE2b (RFC 7693, section 2.9: a message authentication code), 16 bytes. Without the key nobody can
-try card numbers through; a new key per period breaks the thread between periods. Suppression: k-anonymity (Sweeney
+try card numbers through. Each calendar month has a key of its own, derived from the operator's: who holds a month's key
+learns nothing of other months, and the same card has another pseudonym in each. Suppression: k-anonymity (Sweeney
 2002) on the number of different cards behind a cell.
 """
 
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 
 import polars as pl
 
@@ -22,13 +24,29 @@ def pseudonym(card_number: str, key: bytes) -> str:
     return hashlib.blake2b(card_number.encode(), key=_digest_key(key), digest_size=16).hexdigest()
 
 
+def month_key(key: bytes, service_date: date | None) -> bytes:
+    """The key of the month of a service date; rows without a readable date have one of their own."""
+    month = "undated" if service_date is None else f"{service_date:%Y-%m}"
+    return hashlib.blake2b(month.encode(), key=_digest_key(key), digest_size=32).digest()
+
+
 def pseudonyms(card_numbers: pl.Series, key: bytes) -> pl.Series:
-    """Pseudonyms of a column of card numbers (nulls stay null); hashes each different card once."""
+    """Pseudonyms of a column of card numbers under one key (nulls stay null); hashes each different card once."""
     distinct = card_numbers.drop_nulls().unique()
-    hashed = [pseudonym(number, key) for number in distinct.to_list()]
-    return card_numbers.replace_strict(
-        distinct, pl.Series(hashed, dtype=pl.String), default=None, return_dtype=pl.String
-    )
+    hashed = pl.Series([pseudonym(number, key) for number in distinct.to_list()], dtype=pl.String)
+    return card_numbers.replace_strict(distinct, hashed, default=None, return_dtype=pl.String)
+
+
+def monthly_pseudonyms(card_numbers: pl.Series, service_dates: pl.Series, key: bytes) -> pl.Series:
+    """Pseudonyms of card numbers, each under the key of its service date's month (nulls stay null)."""
+    cards = pl.DataFrame({"card": card_numbers.cast(pl.String), "month": service_dates.dt.truncate("1mo")})
+    distinct = cards.drop_nulls("card").unique().sort("month", "card")
+    named = [
+        pseudonyms(month["card"], month_key(key, month["month"][0]))
+        for month in distinct.partition_by("month", maintain_order=True)
+    ]
+    distinct = distinct.with_columns(pl.concat([pl.Series(dtype=pl.String), *named]).alias("pseudonym"))
+    return cards.join(distinct, on=["card", "month"], how="left", nulls_equal=True, maintain_order="left")["pseudonym"]
 
 
 def publish(table: pl.DataFrame, *, k: int = DEFAULT_K) -> pl.DataFrame:

@@ -200,6 +200,22 @@ class LineLoad(dy.Schema):
     confidence = dy.Float64(min=0, max=1)
 
 
+class Irregularity(dy.Schema):
+    """Something that did not go as planned on a service day, and what is known of it (mobility/irregularities.py)."""
+
+    service_date = dy.Date()
+    kind = dy.String(
+        regex="^(trip_(added|cancelled|short_turned|diverted)|line_changed|validator_moved|line_silent"
+        "|depot_without_(positions|taps))$"
+    )
+    at = dy.Datetime(time_zone=UTC, time_unit="ms", nullable=True)
+    line = dy.String(nullable=True)
+    vehicle_id = dy.String(nullable=True)
+    trip_id = dy.String(nullable=True)
+    device_id = dy.String(nullable=True)
+    detail = dy.String(min_length=1)
+
+
 class TapOn(dy.Schema):
     """One boarding of a system that places its taps itself, before any vehicle or trip is known.
 

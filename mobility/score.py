@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from mobility.errors import FeedError
-from mobility.privacy import pseudonyms
+from mobility.privacy import month_key, pseudonyms
+from mobility.sources.manifest import read_manifest
 
 RIDES = ("fare_media_id", "vehicle_id", "trip_id", "boarding_stop_id", "boarded_at_s", "alighting_stop_id")
 BUS_LOADS = ("vehicle_id", "trip_id", "stop_sequence", "stop_id", "departed_at_s", "load_pax")
@@ -61,7 +62,10 @@ class FlowScore:
 
 
 def read_truth(folder: Path, key: bytes) -> Truth:
-    """rides.csv and bus_loads.csv of a `truth` folder, cards as pseudonyms. Raises FeedError on a missing column."""
+    """rides.csv and bus_loads.csv of the `truth` folder of feeds, cards as in their flows.
+
+    Raises FeedError on a missing column."""
+    key = month_key(key, read_manifest(folder.parent).service_date)
     rides = _strings(folder / "rides.csv", RIDES)
     loads = _strings(folder / "bus_loads.csv", BUS_LOADS)
     return Truth(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mobility.errors import FeedError
+from mobility.sources.zones import is_iana_zone, midnight
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,7 @@ class Manifest:
 
     def midnight(self) -> datetime:
         """Start of the service date's clock in UTC: noon minus 12 h in local time, as in GTFS."""
-        noon = datetime(self.service_date.year, self.service_date.month, self.service_date.day, 12)
-        return noon.replace(tzinfo=ZoneInfo(self.zone)).astimezone(UTC) - timedelta(hours=12)
+        return midnight(self.service_date, self.zone)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -55,10 +54,8 @@ def _manifest(content: dict[str, object], path: Path) -> Manifest:
     except ValueError as error:
         raise FeedError(f"{path}: {error}") from error
     zone = str(content["zone"])
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise FeedError(f"{path}: zone '{zone}' is no IANA time zone such as Asia/Almaty") from None
+    if not is_iana_zone(zone):
+        raise FeedError(f"{path}: zone '{zone}' is no IANA time zone such as Asia/Almaty")
     if end_s <= begin_s:
         raise FeedError(f"{path}: end_s {end_s:g} is not after begin_s {begin_s:g}")
     if not 0 <= cash_share < 1:

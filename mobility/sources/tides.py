@@ -1,28 +1,34 @@
-"""TIDES CSV files (https://tides-transit.github.io) and the raw table every CSV source comes in as.
+"""TIDES tables (https://tides-transit.github.io) and the raw table every source comes in as.
 
-A raw table is all strings under TIDES names, each row with its line in the file; ingest.py types and screens it.
+A raw table has TIDES names, each row with its line in the file; ingest.py types and screens it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
 from mobility.errors import FeedError
+from mobility.sources.delimited import BROKEN, PARQUET_MAGIC, Records, read_delimited, starts_with
+from mobility.sources.zones import offset_of
 
-MISSING = ("", "NA", "NaN")
 FARE_TRANSACTIONS = ("transaction_id", "event_timestamp", "vehicle_id", "fare_media_id")
 VEHICLE_LOCATIONS = ("location_ping_id", "event_timestamp", "vehicle_id", "latitude", "longitude")
+REQUIRED: Final = {"fare_transactions": FARE_TRANSACTIONS, "vehicle_locations": VEHICLE_LOCATIONS}
+EPOCHS: Final = {"epoch_s": 1000.0, "epoch_ms": 1.0}
 
 
 @dataclass(frozen=True)
 class RawTable:
-    """Rows of one file as strings. `rows` has TIDES names, `line` (the header is line 1) and `raw` (the row as it
-    stood, a struct). `zone` is that of timestamps without offset, `timestamp_format` a strptime format where they are
-    not ISO 8601, `precision_s` what they are rounded to, `card_column` the field of `raw` with the card number."""
+    """Rows of one file. `rows` has TIDES names (strings, or what a Parquet file holds), `line` (the header is line 1)
+    and `raw` (the row as it stood, a struct). `zone` is that of timestamps without offset (an IANA name or +05:00),
+    `timestamp_format` a strptime format, epoch_s or epoch_ms where they are not ISO 8601, `precision_s` what they are
+    rounded to, `card_column` the field of `raw` with the card number. `broken`: lines that are no rows, and the
+    `separator` between their fields."""
 
     file: str
     digest: str
@@ -31,40 +37,69 @@ class RawTable:
     timestamp_format: str | None = None
     precision_s: float = 1.0
     card_column: str | None = "fare_media_id"
+    broken: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=BROKEN))
+    separator: str = ","
 
     def has(self, column: str) -> bool:
         """Whether the file gives this TIDES column."""
         return column in self.rows.columns
 
+    @property
+    def read(self) -> int:
+        """How many rows the file has, broken ones too."""
+        return self.rows.height + self.broken.height
+
 
 def read_tides(path: Path, required: tuple[str, ...], zone: str) -> RawTable:
-    """Read one TIDES table as strings. Raises FeedError naming the file and the column that is missing."""
-    strings = read_strings(path)
+    """Read one TIDES table, CSV or Parquet. Raises FeedError naming the file and the column that is missing."""
+    table = _as_tides(path, read_records(path), zone)
     for column in required:
-        if column not in strings.columns:
-            raise FeedError(f"{path} lacks the column '{column}' (it has {', '.join(strings.columns)})")
-    card = "fare_media_id" if "fare_media_id" in strings.columns else None
-    return RawTable(path.name, digest(path), with_lines(strings), zone, card_column=card)
+        if not table.has(column):
+            raise FeedError(f"{path} lacks the column '{column}' (it has {', '.join(_columns(table))})")
+    return table
+
+
+def read_any_tides(path: Path, zone: str) -> tuple[str, RawTable]:
+    """Read a TIDES table of taps or of positions and say which, by its columns. Raises FeedError if it is neither."""
+    table = _as_tides(path, read_records(path), zone)
+    for name, required in REQUIRED.items():
+        if all(table.has(column) for column in required):
+            return name, table
+    raise FeedError(
+        f"{path} is no TIDES table of taps (it needs {', '.join(FARE_TRANSACTIONS)}) or of positions "
+        f"({', '.join(VEHICLE_LOCATIONS)}); it has {', '.join(_columns(table))}"
+    )
+
+
+def _as_tides(path: Path, records: Records, zone: str) -> RawTable:
+    card = "fare_media_id" if "fare_media_id" in records.rows.columns else None
+    rows = under_tides_names(records, pl.all().exclude("line", "raw"))
+    return RawTable(path.name, digest(path), rows, zone, card_column=card, broken=records.broken)
+
+
+def _columns(table: RawTable) -> list[str]:
+    return [column for column in table.rows.columns if column not in ("line", "raw")]
+
+
+def read_records(path: Path, separator: str = ",", encoding: str = "utf-8") -> Records:
+    """Rows of a CSV (plain or gzip) or Parquet file; of Parquet, row n counts as line n + 1. Raises FeedError."""
+    if not starts_with(path, PARQUET_MAGIC):
+        return read_delimited(path, separator, encoding)
+    try:
+        rows = pl.read_parquet(path, hive_partitioning=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise FeedError(f"{path} is no whole Parquet file: {error}") from error
+    lines = pl.int_range(2, rows.height + 2, dtype=pl.Int64, eager=True).alias("line")
+    return Records(rows, lines, pl.DataFrame(schema=BROKEN))
 
 
 def read_strings(path: Path, separator: str = ",") -> pl.DataFrame:
-    """A CSV file as strings under its own header; TIDES' marks of a missing value become null."""
-    try:
-        table = pl.read_csv(
-            path,
-            separator=separator,
-            infer_schema=False,
-            truncate_ragged_lines=True,
-            null_values=list(MISSING),
-            encoding="utf8-lossy",
-        )
-    except FileNotFoundError:
-        raise FeedError(f"{path} is missing") from None
-    except pl.exceptions.NoDataError:
-        raise FeedError(f"{path} is empty: it needs at least a header line") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise FeedError(f"{path} is no CSV: {error}") from error
-    return table.rename({column: column.strip().removeprefix("\ufeff") for column in table.columns})
+    """A small CSV file every row of which must be good. Raises FeedError naming the first line that is no row."""
+    records = read_delimited(path, separator)
+    bad = records.broken.filter(pl.col("text").str.strip_chars() != "")
+    if not bad.is_empty():
+        raise FeedError(f"{path}, line {bad['line'][0]}: {bad['reason'][0]}; mend or remove the line")
+    return records.rows
 
 
 def with_lines(strings: pl.DataFrame) -> pl.DataFrame:
@@ -74,10 +109,29 @@ def with_lines(strings: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def under_tides_names(records: Records, *columns: pl.Expr) -> pl.DataFrame:
+    """Columns made of the records, each row with its line in its file and as it stood."""
+    return records.rows.select(*columns).with_columns(records.rows.to_struct("raw"), records.lines.alias("line"))
+
+
 def digest(path: Path) -> str:
     """Name of a file's content: the same bytes, the same name."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+
+def text(table: RawTable, column: str) -> pl.Expr:
+    """A column as text without blanks around it; null where the file does not give it."""
+    if not table.has(column):
+        return pl.lit(None, dtype=pl.String).alias(column)
+    return pl.col(column).cast(pl.String).str.strip_chars().replace("", None).alias(column)
+
+
+def number(table: RawTable, column: str) -> pl.Expr:
+    """A column as numbers; null where it is none or the file does not give it."""
+    if table.has(column) and table.rows.schema[column].is_numeric():
+        return pl.col(column).cast(pl.Float64)
+    return text(table, column).cast(pl.Float64, strict=False)
 
 
 def timestamps(table: RawTable, column: str = "event_timestamp") -> pl.Expr:
@@ -85,21 +139,41 @@ def timestamps(table: RawTable, column: str = "event_timestamp") -> pl.Expr:
 
     ISO 8601 with an offset is taken as it says, without one as local time of the table's zone; the earlier of two
     readings where the clock is set back, null where it is set forward."""
-    text = pl.col(column).str.strip_chars()
-    local = "%Y-%m-%dT%H:%M:%S%.f" if table.timestamp_format is None else table.timestamp_format
-    if "%H" in local and "%M" not in local:
-        # times to the hour: a clock needs its minutes to be read
-        text, local = text + pl.lit(" :00"), local + " :%M"
+    dtype = table.rows.schema[column]
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        return pl.col(column).dt.cast_time_unit("ms").dt.convert_time_zone("UTC")
+    if table.timestamp_format in EPOCHS:
+        milliseconds = (number(table, column) * EPOCHS[table.timestamp_format]).round().cast(pl.Int64, strict=False)
+        return milliseconds.cast(pl.Datetime("ms", "UTC"))
+    naive = _in_utc(clock_times(table, column), table.zone)
+    if isinstance(dtype, pl.Datetime) or table.timestamp_format is not None:
+        return naive
+    zoned = _iso(column).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="ms")
+    return pl.coalesce(zoned, naive)
+
+
+def clock_times(table: RawTable, column: str = "event_timestamp") -> pl.Expr:
+    """A column of times without offset as the clock showed them; null where they have one or cannot be read."""
+    if isinstance(table.rows.schema[column], pl.Datetime):
+        return pl.col(column).dt.cast_time_unit("ms").dt.replace_time_zone(None)
+    if table.timestamp_format in EPOCHS:
+        return pl.lit(None, dtype=pl.Datetime("ms"))
     if table.timestamp_format is None:
-        text = text.str.replace(r"[zZ]$", "+00:00").str.replace(" ", "T", literal=True)
-    zoned = text.str.to_datetime(
-        "%Y-%m-%dT%H:%M:%S%.f%z" if table.timestamp_format is None else local, strict=False, time_unit="ms"
-    )
-    if table.timestamp_format is not None and "%z" in table.timestamp_format:
-        return zoned
-    naive = (
-        text.str.to_datetime(local, strict=False, time_unit="ms")
-        .dt.replace_time_zone(table.zone, ambiguous="earliest", non_existent="null")
-        .dt.convert_time_zone("UTC")
-    )
-    return naive if table.timestamp_format is not None else pl.coalesce(zoned, naive)
+        return _iso(column).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="ms")
+    shown, form = pl.col(column).cast(pl.String).str.strip_chars(), table.timestamp_format
+    if "%H" in form and "%M" not in form:
+        # times to the hour: a clock needs its minutes to be read
+        shown, form = shown + pl.lit(" :00"), form + " :%M"
+    return shown.str.to_datetime(form, strict=False, time_unit="ms")
+
+
+def _iso(column: str) -> pl.Expr:
+    shown = pl.col(column).cast(pl.String).str.strip_chars()
+    return shown.str.replace(r"[zZ]$", "+00:00").str.replace(" ", "T", literal=True)
+
+
+def _in_utc(clock: pl.Expr, zone: str) -> pl.Expr:
+    offset = offset_of(zone)
+    if offset is not None:
+        return (clock - offset).dt.replace_time_zone("UTC")
+    return clock.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -40,6 +41,17 @@ def test_the_command_answers_for_every_boarding(tmp_path: Path) -> None:
     assert len(rows) == 3
 
 
+def test_an_unreadable_row_goes_to_a_quarantine_beside_the_answers(tmp_path: Path) -> None:
+    out = tmp_path / "legs.csv"
+    taps = write_taps(tmp_path, *TAPS, TAPS[0].replace("1,7,", "4,7,").replace("-34.628", "x"), "5,7")
+    result = CliRunner().invoke(cli.app, ["mobility", "alightings", str(taps), "--mapping", "sube", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert len(out.read_text().splitlines()) == 1 + len(TAPS)
+    kept = pl.read_parquet(tmp_path / "legs.quarantine.parquet")
+    assert kept["line"].to_list() == [5, 6]
+    assert "2 of 5 rows" in result.output.replace("\n", " ")
+
+
 def test_help_shows_an_example() -> None:
     result = CliRunner().invoke(cli.app, ["mobility", "alightings", "--help"])
     assert result.exit_code == 0
@@ -49,8 +61,8 @@ def test_help_shows_an_example() -> None:
 @pytest.mark.parametrize(
     ("mapping", "rows", "said"),
     [
-        ("sube", [TAPS[0].replace("-34.628", "x")], "line 2: lat 'x' is no latitude in degrees"),
-        ("oyster", TAPS, "there is no mapping 'oyster'; there are: onay, sube"),
+        ("sube", [TAPS[0].replace("-34.628", "x")], "has no boarding with a position"),
+        ("oyster", TAPS, "there is no mapping 'oyster'; there are: cts, onay, sube, wmata"),
     ],
 )
 def test_bad_input_ends_in_one_sentence(

@@ -46,7 +46,7 @@ def test_words_units_and_columns_are_translated(tmp_path: Path) -> None:
     assert table.zone == "Asia/Almaty"
     assert table.rows["event_timestamp"].to_list() == ["03.03.2025 08:00:00", None]
     assert table.rows["fare_action"].to_list() == ["Transfer entrance", "Ремонт"]
-    assert table.rows["amount"].to_list() == ["80.0", None]
+    assert table.rows["amount"].to_list() == [80.0, None]
     assert table.rows["line"].to_list() == [2, 3]
 
 
@@ -75,5 +75,5 @@ def test_a_mapping_that_cannot_work_is_refused(tmp_path: Path, text: str, word: 
 
 
 def test_an_unknown_mapping_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(MappingError, match=r"no mapping 'oyster'; there are: onay, sube"):
+    with pytest.raises(MappingError, match=r"no mapping 'oyster'; there are: cts, onay, sube, wmata"):
         mapping_named("oyster")

@@ -11,8 +11,8 @@ import pytest
 
 from mobility.errors import FeedError, MappingError
 from mobility.sources.line_files import read_line_shapes, read_modes
-from mobility.sources.mapped_csv import mapping_named, mapping_of
-from mobility.sources.tap_on import read_tap_ons
+from mobility.sources.mapped_csv import Mapping, mapping_named, mapping_of
+from mobility.tap_ons import TapOns, read_tap_ons
 
 SUBE = mapping_named("sube")
 HEADER = (
@@ -24,6 +24,10 @@ EXIT = "3,77.0,TRE,-34.708,-58.39,F,,CHECK OUT,1,16,16,1,9,27/11/2019"
 NO_MODES = pl.DataFrame(schema={"line": pl.String, "mode": pl.String})
 
 
+def read_in(path: Path, mapping: Mapping = SUBE, modes: pl.DataFrame = NO_MODES) -> TapOns:
+    return read_tap_ons(path, mapping, modes)
+
+
 def export(folder: Path, *rows: str) -> Path:
     path = folder / "trx.csv"
     path.write_text("\n".join([HEADER, *rows]) + "\n")
@@ -31,8 +35,11 @@ def export(folder: Path, *rows: str) -> Path:
 
 
 def test_boardings_of_sube_come_with_hour_mode_counter_and_position_and_exits_are_left_out(tmp_path: Path) -> None:
-    read = read_tap_ons(export(tmp_path, TRAIN, BUS, EXIT), SUBE, NO_MODES)
-    assert read.select("transaction_id", "event_timestamp", "line", "mode", "transfer_number", "latitude").rows() == [
+    read = read_in(export(tmp_path, TRAIN, BUS, EXIT))
+    assert (read.exits, read.read, read.quarantined.height) == (1, 3, 0)
+    assert read.boardings.select(
+        "transaction_id", "event_timestamp", "line", "mode", "transfer_number", "latitude"
+    ).rows() == [
         ("1", datetime(2019, 11, 27, 8), "16", "rail", 1, -34.628),
         ("2", datetime(2019, 11, 27, 7), "98", "bus", 0, -34.64),
     ]
@@ -41,37 +48,47 @@ def test_boardings_of_sube_come_with_hour_mode_counter_and_position_and_exits_ar
 def test_a_tap_without_a_mode_gets_that_of_its_line(tmp_path: Path) -> None:
     lines = tmp_path / "lines.csv"
     lines.write_text("id_linea,modo\n16.0,TRE\n")
-    read = read_tap_ons(export(tmp_path, TRAIN.replace("TRE", ""), BUS), SUBE, read_modes(lines, SUBE))
-    assert read["mode"].to_list() == ["rail", "bus"]
+    read = read_in(export(tmp_path, TRAIN.replace("TRE", ""), BUS), modes=read_modes(lines, SUBE))
+    assert read.boardings["mode"].to_list() == ["rail", "bus"]
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "reason"),
     [
-        (BUS.replace("2,77", ",77", 1), "line 3: id is missing"),
-        (BUS.replace("2,77", "1,77", 1), "line 3: id '1' was there before"),
-        (BUS.replace("27/11", "31/02"), "line 3: fecha hora '31/02/2019 7' is no time as %d/%m/%Y %H"),
-        (BUS.replace("-34.64", "south"), "line 3: lat 'south' is no latitude in degrees"),
-        (BUS.replace("-58.40", "-258.40"), "line 3: lon '-258.40' is no longitude in degrees"),
-        (BUS.replace("-58.40", ""), "line 3: lat '-34.64' and the longitude must both be there"),
-        (BUS.replace(",0,98", ",x,98"), "line 3: etapa_red_sube 'x' is no whole number from 0"),
-        (BUS.replace("0,98,98", "0,,98"), "line 3: id_linea is missing"),
+        (BUS.replace("2,77", ",77", 1), "transaction_id is missing"),
+        (BUS.replace("2,77", "1,77", 1), "transaction_id came before in this file"),
+        (BUS.replace("27/11", "31/02"), "event_timestamp cannot be read as a time"),
+        (BUS.replace("-34.64", "south"), "latitude is no latitude in degrees"),
+        (BUS.replace("-58.40", "-258.40"), "longitude is no longitude in degrees"),
+        (BUS.replace("-58.40", ""), "latitude without longitude, or longitude without latitude"),
+        (BUS.replace(",0,98", ",x,98"), "transfer_number is no whole number from 0"),
+        (BUS.replace("0,98,98", "0,,98"), "route_id is missing"),
+        (BUS + ",1", "too many fields for the header"),
     ],
 )
-def test_a_row_that_cannot_be_read_is_named_by_file_line_and_column(tmp_path: Path, row: str, said: str) -> None:
-    with pytest.raises(FeedError) as told:
-        read_tap_ons(export(tmp_path, TRAIN, row), SUBE, NO_MODES)
-    assert f"trx.csv, {said}" in str(told.value)
+def test_a_row_that_cannot_be_read_is_kept_with_line_and_reason(tmp_path: Path, row: str, reason: str) -> None:
+    read = read_in(export(tmp_path, TRAIN, row, EXIT))
+    assert read.quarantined.select("file", "line", "reason").rows() == [("trx.csv", 3, reason)]
+    assert read.boardings["transaction_id"].to_list() == ["1"]
+    assert (read.read, read.exits) == (3, 1)
+    assert "77.0" not in read.quarantined["row"][0]
+
+
+def test_the_card_of_a_refused_row_is_left_out(tmp_path: Path) -> None:
+    read = read_in(export(tmp_path, TRAIN, BUS.replace("-34.64", "south")))
+    row = json.loads(read.quarantined["row"][0])
+    assert row["lat"] == "south"
+    assert row["id_tarjeta"] is None
 
 
 def test_an_export_without_any_position_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FeedError, match=r"trx\.csv has no boarding with a position"):
-        read_tap_ons(export(tmp_path, BUS.replace("-34.64,-58.40", ",")), SUBE, NO_MODES)
+        read_in(export(tmp_path, BUS.replace("-34.64,-58.40", ",")))
 
 
 def test_a_mapping_without_positions_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(MappingError, match="maps nothing to 'route_id'"):
-        read_tap_ons(export(tmp_path, BUS), mapping_named("onay"), NO_MODES)
+        read_in(export(tmp_path, BUS), mapping_named("onay"))
 
 
 def test_a_mapping_is_found_by_name_or_by_path(tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+"""Taps that are no ride of a passenger: staff and test cards, reversed taps and their reversals, repeated taps.
+
+They are kept apart with their reason, never dropped: an operator may want to know them, the flows must not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from mobility.boardings import BOARDS
+from mobility.quarantine import Rule, screen
+from mobility.sources.mapped_csv import SetApart
+
+VOID: Final = "Void"
+
+
+@dataclass(frozen=True)
+class TapRules:
+    """A reversal is of the card's last tap in the vehicle, no more than `reversal_s` before it. Taps of one card in one
+    vehicle no more than `repeat_s` apart are one tap read twice. A card with more than `most_taps` boardings on a
+    service date is no passenger's."""
+
+    reversal_s: float = 900.0
+    repeat_s: float = 5.0
+    most_taps: int = 40
+
+
+DEFAULT: Final = TapRules()
+
+
+def ridden(
+    taps: pl.DataFrame, set_apart: Sequence[SetApart], precision_s: float, rules: TapRules = DEFAULT
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Taps that may be rides, and those kept apart with their `reason`.
+
+    `taps`: card_id, vehicle_id, service_date, at, fare_action, transaction_id, and the columns `set_apart` names.
+    Where times are coarser than `repeat_s`, a second tap is a companion's as likely as a repeated one and stays."""
+    ordered = taps.sort("card_id", "vehicle_id", "at", pl.col("fare_action") == VOID, "transaction_id", nulls_last=True)
+    repeats = [_repeat_rule(rules)] if precision_s <= rules.repeat_s else []
+    return screen(ordered, [*_set_apart_rules(set_apart), _busy_card_rule(rules)], _reversal_rules(rules), repeats)
+
+
+def _set_apart_rules(set_apart: Sequence[SetApart]) -> list[Rule]:
+    """What the operator's mapping says is no passenger's: staff cards, test cards, depots' readers."""
+    rules = []
+    for apart in set_apart:
+        word = pl.col(apart.column).cast(pl.String)
+        begins = [word.str.starts_with(prefix) for prefix in apart.prefixes]
+        rules.append(Rule(apart.reason, pl.any_horizontal(word.is_in(apart.words), *begins)))
+    return rules
+
+
+def _busy_card_rule(rules: TapRules) -> Rule:
+    """Cards tapped more often than any passenger could, as validators are tested and staff cards are used."""
+    boards = pl.col("fare_action").is_in(BOARDS)
+    taps = boards.sum().over("card_id", "service_date")
+    return Rule(
+        f"staff or test card: more than {rules.most_taps} taps of the card on the service date",
+        pl.col("card_id").is_not_null() & (taps > rules.most_taps),
+    )
+
+
+def _reversal_rules(rules: TapRules) -> list[Rule]:
+    """Reversals (Void) and the taps they take back. The taps stand in the order of cards."""
+    void, boards = pl.col("fare_action") == VOID, pl.col("fare_action").is_in(BOARDS)
+    soon = pl.duration(milliseconds=round(rules.reversal_s * 1000), time_unit="ms")
+    takes_back = void & boards.shift(1) & _same(1) & (pl.col("at") - pl.col("at").shift(1) <= soon)
+    taken_back = boards & void.shift(-1) & _same(-1) & (pl.col("at").shift(-1) - pl.col("at") <= soon)
+    return [
+        Rule("reversal (Void) of the tap before it", takes_back),
+        Rule("reversal (Void) of no tap we have", void),
+        Rule("reversed tap: the card's next row in the vehicle takes it back (Void)", taken_back),
+    ]
+
+
+def _repeat_rule(rules: TapRules) -> Rule:
+    """One tap read twice. Reversals are gone before."""
+    boards = pl.col("fare_action").is_in(BOARDS)
+    soon = pl.duration(milliseconds=round(rules.repeat_s * 1000), time_unit="ms")
+    again = boards & boards.shift(1) & _same(1) & (pl.col("at") - pl.col("at").shift(1) <= soon)
+    return Rule(f"repeated tap: same card and vehicle within {rules.repeat_s:g} s of the tap before", again)
+
+
+def _same(step: int) -> pl.Expr:
+    card, vehicle = pl.col("card_id"), pl.col("vehicle_id")
+    return (card == card.shift(step)) & (vehicle == vehicle.shift(step))

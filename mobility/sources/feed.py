@@ -1,0 +1,46 @@
+"""Any file an operator may bring, by the name of its form: tides, or a mapping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import time
+from pathlib import Path
+from typing import Final
+
+from mobility.sources.mapped_csv import Mapping, SetApart, mapping_of, read_mapped
+from mobility.sources.tides import RawTable, read_any_tides
+
+TIDES: Final = "tides"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How files are to be read: by a `mapping`, or as TIDES where there is none."""
+
+    mapping: Mapping | None
+
+    @property
+    def zone(self) -> str | None:
+        """The zone the mapping names."""
+        return None if self.mapping is None else self.mapping.zone
+
+    @property
+    def service_day_start(self) -> time:
+        """When the mapping lets a service day begin."""
+        return time(0) if self.mapping is None else self.mapping.service_day_start
+
+    @property
+    def set_apart(self) -> tuple[SetApart, ...]:
+        """The rows the mapping keeps apart."""
+        return () if self.mapping is None else self.mapping.set_apart
+
+    def read(self, path: Path, zone: str) -> tuple[str, RawTable]:
+        """The TIDES table a file is of, and its rows. Times without offset: in the mapping's zone, else in `zone`."""
+        if self.mapping is None:
+            return read_any_tides(path, zone)
+        return self.mapping.table, read_mapped(path, self.mapping, zone)
+
+
+def form_named(name: str) -> Form:
+    """The form of files: `tides`, a mapping that comes with jasyl, or the path of a .toml. Raises MappingError."""
+    return Form(None) if name == TIDES else Form(mapping_of(name))
