@@ -31,10 +31,12 @@ from mobility.schemas import (
     StopVisit,
     VehicleLocation,
 )
+from mobility.service import Record, service_tables, write_service
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
 from mobility.sources.manifest import Manifest, read_manifest
 from mobility.sources.mapped_csv import read_mapped, read_mapping
 from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_strings, read_tides, timestamps
+from mobility.stop_lines import stop_lines_on_paths
 from mobility.visits import stop_visits
 
 Progress = Callable[[str, float], None]
@@ -114,6 +116,9 @@ def build_flows(
     legs = _legs(ended, expansion, visits, timetable, manifest)
     tell("flows", 0.85)
     tables = _tables(legs, ended, visits, day, manifest)
+    tell("service", 0.9)
+    record = Record(manifest.service_date, day.midnight_s, day.midnight_s + manifest.begin_s, day.end_s)
+    service = service_tables(visits, performed, timetable, stop_lines_on_paths(feeds, timetable), record)
     unplaced = taps.accepted.filter(pl.col("fare_action").is_in(BOARDS)).join(
         boarded.select(pl.col("leg_id").alias("transaction_id")), on="transaction_id", how="anti"
     )
@@ -124,6 +129,7 @@ def build_flows(
     building = out.parent / f".{out.name}.building"
     shutil.rmtree(building, ignore_errors=True)
     _write(building, manifest, locations, taps, unplaced, tables, summary)
+    write_service(building, service, manifest.service_date)
     lake.replace_entries(building, out)
     tell("done", 1.0)
     return summary
