@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from api.export_commands import export
 from api.terminal import console, step_bars
 from mobility.alighting_posterior import probable_alightings
 from mobility.sources.line_files import read_line_shapes, read_modes
@@ -14,6 +15,7 @@ from mobility.sources.mapped_csv import mapping_of
 from mobility.sources.tap_on import read_tap_ons
 
 mobility = typer.Typer(no_args_is_help=True, help="Passenger flows from taps.")
+mobility.command(epilog="Example: jasyl mobility export flows --format omx --out od.omx")(export)
 
 
 @mobility.command(
