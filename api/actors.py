@@ -19,12 +19,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Who does something: the name and role of a key, and the controller it is bound to."""
+    """Who does something: the name and role of a key, its controller, and its agency."""
 
     name: str
     role: Role
     controller: str | None = None
     key_id: str = ""
+    agency: str | None = None
 
     def require(self, *roles: Role) -> None:
         """Raises ForbiddenError where the actor has none of `roles`."""

@@ -1,31 +1,42 @@
-"""Passenger flows as the service gives them out: boardings, OD and loads from a flows folder, small counts left out."""
+"""Flows as the service gives them out: published tables of a flows folder, and single legs to their own agency."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 
-import dataframely as dy
 import polars as pl
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.errors import ConflictError, NotFoundError
+from api.actors import Actor, Role
+from api.audit import record
+from api.errors import ConflictError, ForbiddenError, NotFoundError
 from api.store import FlowsRow
-from mobility import lake, privacy, schemas
+from mobility import lake
+from mobility.errors import LakeError
+from mobility.publication import published
+from mobility.schemas import JourneyLeg
 
 
 class FlowsTable(StrEnum):
-    """What can be asked of flows."""
+    """What can be asked of flows: the last part of the path."""
 
     BOARDINGS = "boardings"
     OD = "od"
     LOADS = "loads"
+    TRIPS = "trips"
+    HEADWAYS = "headways"
+    WAITS = "waits"
+    PUNCTUALITY = "punctuality"
+    RUN_TIMES = "run-times"
+    SPEEDS = "speeds"
+    SIGNAL_DELAYS = "signal-delays"
 
 
 class Format(StrEnum):
@@ -43,27 +54,30 @@ MEDIA_TYPES = {
 }
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Where a table lies in a flows folder, and in which order its rows are given out."""
-
-    name: str
-    schema: type[dy.Schema]
-    order: tuple[str, ...]
-    counts_cards: bool
-
-
-_SOURCES = {
-    FlowsTable.BOARDINGS: _Source(
-        "boardings", schemas.Boarding, ("service_date", "quarter_start", "stop_id", "line"), True
-    ),
-    FlowsTable.OD: _Source(
-        "od_flows", schemas.OdFlow, ("service_date", "hour", "origin_stop_id", "destination_stop_id"), True
-    ),
-    FlowsTable.LOADS: _Source(
-        "line_loads", schemas.LineLoad, ("service_date", "line", "hour", "from_stop", "to_stop"), False
-    ),
+TABLES = {
+    FlowsTable.BOARDINGS: "boardings",
+    FlowsTable.OD: "od_flows",
+    FlowsTable.LOADS: "line_loads",
+    FlowsTable.TRIPS: "trips_performed",
+    FlowsTable.HEADWAYS: "headways",
+    FlowsTable.WAITS: "wait_times",
+    FlowsTable.PUNCTUALITY: "punctuality",
+    FlowsTable.RUN_TIMES: "run_times",
+    FlowsTable.SPEEDS: "segment_speeds",
+    FlowsTable.SIGNAL_DELAYS: "signal_delays",
 }
+"""Where each lies in a flows folder."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which rows are wanted; a filter whose column a table lacks takes all of it. `stop` matches any stop column, and
+    `line` one of several where a row has several."""
+
+    service_date: date | None = None
+    hour: int | None = None
+    line: str | None = None
+    stop: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,36 +116,60 @@ def list_flows(session: Session, *, limit: int, offset: int) -> list[FlowsRow]:
     return list(session.scalars(query.limit(limit).offset(offset)))
 
 
-def page(
-    folder: Path,
-    table: FlowsTable,
-    *,
-    min_cards: int,
-    limit: int,
-    offset: int,
-    service_date: date | None = None,
-    line: str | None = None,
-    stop: str | None = None,
-) -> Page:
-    """Rows of one table in a fixed order; cells that rest on fewer than `min_cards` cards are left out.
+def page(folder: Path, table: FlowsTable, filters: Filters, *, min_cards: int, limit: int, offset: int) -> Page:
+    """Rows of one table in a fixed order, as they may be published (mobility.publication; `min_cards` is its k).
 
-    `stop` matches any stop column. Raises ConflictError where the files are gone or are not what they should be."""
-    source = _SOURCES[table]
+    Raises ConflictError where the files are gone or are not what they should be."""
+    _require_folder(folder)
+    try:
+        rows = published(folder, TABLES[table], k=min_cards, service_date=filters.service_date)
+    except LakeError as error:
+        raise ConflictError(f"Table {TABLES[table]} of these flows cannot be read: {error}") from error
+    chosen = _chosen(rows, filters)
+    return Page(chosen.slice(offset, limit), chosen.height)
+
+
+def legs_page(
+    session: Session, flows: FlowsRow, filters: Filters, *, actor: Actor, now: datetime, limit: int, offset: int
+) -> Page:
+    """Single legs of the agency that the actor's key names, within the caller's transaction, which records the reading.
+
+    Raises ForbiddenError for a key that names none, and ConflictError as `page`."""
+    if actor.role is not Role.OPERATOR or actor.agency is None:
+        raise ForbiddenError(
+            "Single legs go to an operator whose key names the agency they are of, and to nobody else."
+        )
+    folder = Path(flows.folder)
+    _require_folder(folder)
+    try:
+        rows = lake.read(folder, "journey_legs", JourneyLeg, filters.service_date)
+    except LakeError as error:
+        raise ConflictError(f"Table journey_legs of these flows cannot be read: {error}") from error
+    own = rows.filter(pl.col("agency_id") == actor.agency).sort("boarded_at", "leg_id")
+    chosen = _chosen(own, filters)
+    given = chosen.slice(offset, limit)
+    asked = ", ".join(f"{name}={value}" for name, value in asdict(filters).items() if value is not None)
+    detail = f"{given.height} legs of {actor.agency} from {offset}" + (f" ({asked})" if asked else "")
+    record(session, now, actor, "read_legs", ("flows", flows.id), detail=detail)
+    return Page(given, chosen.height)
+
+
+def _require_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise ConflictError(f"The files of these flows are no longer there ({folder.name}); run the job again.")
-    try:
-        rows = lake.scan(folder, source.name, source.schema, service_date).collect()
-        if source.counts_cards:
-            rows = privacy.publish(rows, k=min_cards)
-        if line is not None and "line" in rows.columns:
-            rows = rows.filter(pl.col("line") == line)
-        stops = [name for name in rows.columns if name.endswith("stop_id") or name in ("from_stop", "to_stop")]
-        if stop is not None and stops:
-            rows = rows.filter(pl.any_horizontal(pl.col(name) == stop for name in stops))
-        rows = rows.sort(source.order)
-    except pl.exceptions.PolarsError as error:
-        raise ConflictError(f"Table {source.name} of these flows cannot be read: {error}") from error
-    return Page(rows.slice(offset, limit), rows.height)
+
+
+def _chosen(rows: pl.DataFrame, filters: Filters) -> pl.DataFrame:
+    if filters.hour is not None and "hour" in rows.columns:
+        rows = rows.filter(pl.col("hour") == filters.hour)
+    if filters.line is not None and "line" in rows.columns:
+        rows = rows.filter(pl.col("line") == filters.line)
+    if filters.line is not None and "lines" in rows.columns:
+        rows = rows.filter(pl.col("lines").str.split(",").list.contains(filters.line))
+    stops = [name for name in rows.columns if name.endswith("stop_id") or name in ("from_stop", "to_stop")]
+    if filters.stop is not None and stops:
+        rows = rows.filter(pl.any_horizontal(pl.col(name) == filters.stop for name in stops))
+    return rows
 
 
 def encoded(rows: pl.DataFrame, form: Format) -> bytes:

@@ -21,7 +21,8 @@ class _In(BaseModel):
 
 
 class KeyIn(_In):
-    """A key to be made. `controller` for the role controller alone; the role admin is given on the command line."""
+    """A key to be made. `controller` for the role controller alone; `agency` for an operator who may have the rows of
+    that agency's riders; the role admin is given on the command line."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -33,6 +34,7 @@ class KeyIn(_In):
     name: Name
     role: Role
     controller: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = None
+    agency: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     expires_at: AwareDatetime | None = None
 
 

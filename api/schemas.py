@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from api import examples
 from api.actors import Role
 from api.envelope import Provenance
-from api.flows import FlowsTable
 from api.jobs import JobState
 from api.plans import Origin, PlanState
 from api.verdicts import VerdictDocument
@@ -34,6 +33,7 @@ _KEY_OUT: dict[str, JsonValue] = {
     "name": "cabinet Dostyk / Saraishyk",
     "role": "controller",
     "controller": examples.JUNCTION,
+    "agency": None,
     "created_at": examples.AT,
     "created_by": "admin",
     "expires_at": None,
@@ -50,6 +50,7 @@ class KeyOut(_Out):
     name: str
     role: Role
     controller: str | None
+    agency: str | None
     created_at: datetime
     created_by: str
     expires_at: datetime | None
@@ -341,44 +342,3 @@ class AuditOut(_Out):
     from_state: str
     to_state: str
     detail: str
-
-
-FLOWS_EXAMPLES: dict[FlowsTable, list[dict[str, str | int | float]]] = {
-    FlowsTable.BOARDINGS: [
-        {
-            "service_date": "2025-03-03",
-            "quarter_start": "2025-03-03T02:30:00.000Z",
-            "stop_id": "stop_12",
-            "line": "10",
-            "taps": 14,
-            "boardings_pax": 17.5,
-            "confidence": 0.93,
-        }
-    ],
-    FlowsTable.OD: [
-        {
-            "service_date": "2025-03-03",
-            "hour": 7,
-            "origin_stop_id": "stop_12",
-            "destination_stop_id": "stop_31",
-            "pax": 9.2,
-            "method": "chained",
-            "confidence": 0.81,
-        }
-    ],
-    FlowsTable.LOADS: [
-        {
-            "service_date": "2025-03-03",
-            "line": "10",
-            "from_stop": "stop_12",
-            "to_stop": "stop_13",
-            "hour": 7,
-            "buses": 6,
-            "load_pax": 33.4,
-            "buses_h": 6.0,
-            "headway_s": 600.0,
-            "confidence": 0.8,
-        }
-    ],
-}
-"""One row of each table of flows."""

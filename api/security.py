@@ -41,16 +41,19 @@ def create_api_key(
     now: datetime,
     by: Actor,
     controller: str | None = None,
+    agency: str | None = None,
     expires_at: datetime | None = None,
 ) -> NewKey:
     """Make and store a key; returns the only copy of its secret.
 
-    Raises UnprocessableError for a blank name, a controller's key that names no controller, another key that does, or
-    an end that is past."""
+    Raises UnprocessableError for a blank name, a controller's key that names no controller, another key that does, a
+    key that names an agency and is no operator's, or an end that is past."""
     if not name.strip():
         raise UnprocessableError("A key needs a name that says who uses it.")
     if (role is Role.CONTROLLER) != bool(controller):
         raise UnprocessableError("A key with the role controller names its controller, and no other key names one.")
+    if agency is not None and role is not Role.OPERATOR:
+        raise UnprocessableError("Only a key with the role operator names an agency.")
     if expires_at is not None and expires_at <= now:
         raise UnprocessableError(f"The key would have run out at {expires_at.isoformat()} already.")
     key_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
@@ -62,13 +65,14 @@ def create_api_key(
                 name=name.strip(),
                 role=role.value,
                 controller=controller,
+                agency=agency,
                 created_at=now,
                 created_by=by.name,
                 expires_at=expires_at,
                 revoked_at=None,
             )
         )
-        detail = f"{role} {name.strip()}" + (f" for {controller}" if controller else "")
+        detail = f"{role} {name.strip()}" + (f" for {controller or agency}" if controller or agency else "")
         record(session, now, by, "create_key", ("api_key", key_id), ("", "valid"), detail)
     return NewKey(key_id, f"{PREFIX}_{key_id}_{secret}")
 
@@ -105,7 +109,7 @@ def authenticate(session: Session, key: str, now: datetime) -> Actor:
         raise UnauthenticatedError(f"The API key was revoked at {row.revoked_at.isoformat()}.")
     if row.expires_at is not None and row.expires_at <= now:
         raise UnauthenticatedError(f"The API key ran out at {row.expires_at.isoformat()}.")
-    return Actor(row.name, Role(row.role), row.controller, row.id)
+    return Actor(row.name, Role(row.role), row.controller, row.id, row.agency)
 
 
 def _digest(secret: str) -> str:

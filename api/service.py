@@ -58,6 +58,7 @@ def _with_role(*roles: Role) -> Callable[[Actor], Actor]:
 
 
 Staff = Annotated[Actor, Depends(_with_role(Role.OPERATOR, Role.ENGINEER))]
+Operator = Annotated[Actor, Depends(_with_role(Role.OPERATOR))]
 Engineer = Annotated[Actor, Depends(_with_role(Role.ENGINEER))]
 Controller = Annotated[Actor, Depends(_with_role(Role.CONTROLLER))]
 Admin = Annotated[Actor, Depends(_with_role(Role.ADMIN))]

@@ -58,11 +58,14 @@ def create(
     name: Annotated[str, typer.Argument(help="Who uses the key.", show_default=False)],
     role: Annotated[Role, typer.Option(help="What the key may do.", show_default=False)],
     controller: Annotated[str | None, typer.Option(help="Junction id, for the role controller.")] = None,
+    agency: Annotated[
+        str | None, typer.Option(help="agency_id whose single legs an operator may read; each reading is audited.")
+    ] = None,
     folder: Folder = None,
 ) -> None:
     """Make a key and show it, once."""
     made = create_api_key(
-        _store(folder), name=name, role=role, controller=controller, now=utc_now(), by=_administrator()
+        _store(folder), name=name, role=role, controller=controller, agency=agency, now=utc_now(), by=_administrator()
     )
     console.print(f"key {made.id}; keep this, it is not shown again:")
     console.print(made.key, soft_wrap=True)

@@ -27,6 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
+    inspect,
     make_url,
     text,
 )
@@ -78,7 +79,8 @@ class Table(DeclarativeBase):
 
 
 class ApiKeyRow(Table):
-    """An API key, of which only a hash is kept. `controller` binds the key of a controller to its own junction."""
+    """An API key, of which only a hash is kept. `controller` binds the key of a controller to its own junction;
+    `agency` lets the key of an operator have rows of single riders of that agency."""
 
     __tablename__ = "api_keys"
 
@@ -87,6 +89,7 @@ class ApiKeyRow(Table):
     name: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(String(20))
     controller: Mapped[str | None] = mapped_column(Text)
+    agency: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(200))
     expires_at: Mapped[datetime | None]
@@ -246,7 +249,9 @@ class Store:
     def __init__(self, url: str) -> None:
         try:
             self._engine = _engine(url)
-            Table.metadata.create_all(self._engine.execution_options(**{_IMMEDIATE: True}))
+            writing = self._engine.execution_options(**{_IMMEDIATE: True})
+            Table.metadata.create_all(writing)
+            _add_missing_columns(writing)
         except (SQLAlchemyError, OSError, ImportError) as error:
             raise SettingsError(f"the database cannot be opened (JASYL_DATABASE_URL): {error}") from error
         self._writing = self._engine.execution_options(**{_IMMEDIATE: True})
@@ -275,6 +280,18 @@ class Store:
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()
+
+
+def _add_missing_columns(engine: Engine) -> None:
+    """Give the tables of a database made by an earlier version the columns they lack; only ones that may be null."""
+    with engine.begin() as connection:
+        inspected = inspect(connection)
+        for table in Table.metadata.sorted_tables:
+            known = {column["name"] for column in inspected.get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in known and column.nullable:
+                    kind = column.type.compile(engine.dialect)
+                    connection.execute(text(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {kind}'))
 
 
 def _is_serialization_failure(error: DBAPIError) -> bool:

@@ -60,6 +60,7 @@ def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, options: pl.DataFrame, 
     running = (
         visits.join(on, on=stop, how="left")
         .join(off, on=stop, how="left")
+        .join(cards_boarding(legs), on=stop, how="left")
         .sort(stop)
         .with_columns(
             pl.col("boardings_pax", "trusted_pax", "chained_pax", "alightings_pax").fill_null(0.0).round(DIGITS)
@@ -69,6 +70,7 @@ def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, options: pl.DataFrame, 
             pl.col("boardings_pax").cum_sum().over(TRIP).alias("boarded"),
             pl.col("trusted_pax").cum_sum().over(TRIP).alias("trusted"),
             pl.col("chained_pax").cum_sum().over(TRIP).alias("chained"),
+            pl.col("cards").fill_null(0).cum_sum().over(TRIP).clip(lower_bound=0),
         )
     )
     trust = pl.when(pl.col("boarded") > 0).then(pl.col("trusted") / pl.col("boarded")).otherwise(1.0)
@@ -96,9 +98,29 @@ def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, options: pl.DataFrame, 
         "boardings_pax",
         "alightings_pax",
         pl.col("balance").clip(0.0).round(DIGITS).alias("load_pax"),
+        "cards",
         method.alias("method"),
         (pl.col("confidence") * trust).clip(0.0, 1.0).round(DIGITS).alias("confidence"),
     ).sort("line", "trip_id", "vehicle_id", "stop_sequence")
+
+
+def cards_boarding(legs: pl.DataFrame) -> pl.DataFrame:
+    """Different cards that come aboard less those that leave, at every stop of a trip where any do: TRIP,
+    trip_stop_sequence, cards. A card counts with the first ride of the day on a line and direction, so sums over the
+    trips of a line count nobody twice. Riders leave where they most probably did."""
+    counted = (
+        legs.drop_nulls("alighting_stop_sequence")
+        .with_columns(_person().alias("person"))
+        .sort("boarded_at", "leg_id")
+        .unique(["person", "line", "direction_id"], keep="first", maintain_order=True)
+    )
+    on = counted.group_by(*TRIP, pl.col("boarding_stop_sequence").alias("trip_stop_sequence")).agg(
+        pl.len().cast(pl.Int64).alias("cards")
+    )
+    off = counted.group_by(*TRIP, pl.col("alighting_stop_sequence").alias("trip_stop_sequence")).agg(
+        (-pl.len().cast(pl.Int64)).alias("cards")
+    )
+    return pl.concat([on, off]).group_by(*TRIP, "trip_stop_sequence").agg(pl.col("cards").sum())
 
 
 def expected_alightings(legs: pl.DataFrame, options: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
@@ -133,6 +155,7 @@ def line_loads(loads: pl.DataFrame, midnight: datetime, begin_s: float, end_s: f
         .agg(
             pl.len().cast(pl.Int64).alias("buses"),
             pl.col("load_pax").mean().round(DIGITS),
+            pl.col("cards").sum(),
             pl.col("confidence").mean().round(DIGITS),
             (span_s / (pl.len() - 1)).alias("mean_gap_s"),
         )

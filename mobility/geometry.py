@@ -35,6 +35,14 @@ class Projection:
             ((pl.col(latitude) - self.lat0) * north_m).alias("y_m"),
         )
 
+    def longitude(self, x_m: pl.Expr) -> pl.Expr:
+        """Degrees east of a column of metres east."""
+        return x_m / (math.radians(1.0) * EARTH_RADIUS_M * math.cos(math.radians(self.lat0))) + self.lon0
+
+    def latitude(self, y_m: pl.Expr) -> pl.Expr:
+        """Degrees north of a column of metres north."""
+        return y_m / (math.radians(1.0) * EARTH_RADIUS_M) + self.lat0
+
 
 def _middle(degrees: pl.Series) -> float:
     if degrees.is_empty():

@@ -36,11 +36,13 @@ from mobility.schemas import (
     UnmatchedLocation,
     VehicleLocation,
 )
+from mobility.service import Record, service_tables, write_service
 from mobility.service_days import ServiceDay
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
 from mobility.sources.manifest import Manifest, read_manifest
 from mobility.sources.mapped_csv import read_mapped, read_mapping
 from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_strings, read_tides, timestamps
+from mobility.stop_lines import stop_lines_on_paths
 from mobility.visits import stop_visits
 
 Progress = Callable[[str, float], None]
@@ -124,6 +126,9 @@ def build_flows(
     legs = _legs(ended, expansion, manifest)
     tell("flows", 0.85)
     tables = _tables(legs, ended, visits, day, manifest)
+    tell("service", 0.9)
+    record = Record(manifest.service_date, day.midnight_s, day.midnight_s + manifest.begin_s, day.end_s)
+    service = service_tables(visits, placed, timetable, stop_lines_on_paths(feeds, timetable), record)
     unplaced = taps.accepted.filter(pl.col("fare_action").is_in(BOARDS)).join(
         boarded.select(pl.col("leg_id").alias("transaction_id")), on="transaction_id", how="anti"
     )
@@ -136,6 +141,7 @@ def build_flows(
     _write(building, manifest, locations, taps, unplaced, tables, summary)
     astray = off_paths(placed).with_columns(pl.lit(manifest.service_date).alias("service_date"))
     lake.write(building, "unmatched_locations", UnmatchedLocation, astray, manifest.service_date)
+    write_service(building, service, manifest.service_date)
     lake.replace_entries(building, out)
     tell("done", 1.0)
     return summary

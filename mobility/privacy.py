@@ -49,15 +49,26 @@ def monthly_pseudonyms(card_numbers: pl.Series, service_dates: pl.Series, key: b
     return cards.join(distinct, on=["card", "month"], how="left", nulls_equal=True, maintain_order="left")["pseudonym"]
 
 
-def publish(table: pl.DataFrame, *, k: int = DEFAULT_K) -> pl.DataFrame:
+def publish(table: pl.DataFrame, *, k: int = DEFAULT_K, margin: tuple[str, ...] = ()) -> pl.DataFrame:
     """The rows of a table that rest on at least `k` cards, without that count itself.
 
+    `margin`: columns of a total that may be known from elsewhere. Where the rows left out of one such total rest on
+    fewer than `k` cards together, the total would give them away: then its smallest row that could be shown is left out
+    too (complementary suppression; Cox 1980).
     `table` has a column `cards` (od_flows, boardings). Raises MobilityError where it has none or k < 1."""
     if k < 1:
         raise MobilityError(f"k = {k}: suppression needs k of at least 1")
     if "cards" not in table.columns:
         raise MobilityError("a table is published by its column 'cards' (od_flows, boardings), and this one has none")
-    return table.filter(pl.col("cards") >= k).drop("cards")
+    shown = pl.col("cards") >= k
+    if margin:
+        hidden = pl.col("cards").filter(~shown).sum().over(margin)
+        smallest = pl.col("cards").filter(shown).min().over(margin)
+        given_away = hidden.is_between(1, k - 1)
+        # of equally small rows the first in the table goes
+        first = (shown & (pl.col("cards") == smallest)).cum_sum().over(margin) == 1
+        shown = shown & ~(given_away & first & (pl.col("cards") == smallest))
+    return table.filter(shown).drop("cards")
 
 
 def _digest_key(key: bytes) -> bytes:

@@ -165,7 +165,9 @@ class Boarding(dy.Schema):
 
 
 class LinkLoad(dy.Schema):
-    """Passengers aboard one bus between one stop and the next. `to_stop` is null after the last stop."""
+    """Passengers aboard one bus between one stop and the next. `to_stop` is null after the last stop.
+
+    `cards`: at least so many different cards were aboard; each counts once a day on its line and direction."""
 
     service_date = dy.Date()
     line = dy.String()
@@ -181,12 +183,15 @@ class LinkLoad(dy.Schema):
     boardings_pax = dy.Float64()
     alightings_pax = dy.Float64()
     load_pax = dy.Float64(min=0)
+    cards = dy.Int64(min=0)
     method = dy.String()
     confidence = dy.Float64(min=0, max=1)
 
 
 class LineLoad(dy.Schema):
-    """A line between two stops in one local hour: mean load of its buses, how many there are, and their headway."""
+    """A line between two stops in one local hour: mean load of its buses, how many there are, and their headway.
+
+    `cards`: at least so many different cards were aboard; below k nothing is published."""
 
     service_date = dy.Date(primary_key=True)
     line = dy.String(primary_key=True)
@@ -195,6 +200,7 @@ class LineLoad(dy.Schema):
     hour = dy.Int64(primary_key=True)
     buses = dy.Int64(min=1)
     load_pax = dy.Float64(min=0)
+    cards = dy.Int64(min=0)
     buses_h = dy.Float64(min=0)
     headway_s = dy.Float64(nullable=True, min=0)
     confidence = dy.Float64(min=0, max=1)

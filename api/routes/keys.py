@@ -33,6 +33,7 @@ def create_key(service: InService, actor: Admin, wanted: KeyIn, response: Respon
         name=wanted.name,
         role=wanted.role,
         controller=wanted.controller,
+        agency=wanted.agency,
         expires_at=wanted.expires_at,
         now=service.now(),
         by=actor,

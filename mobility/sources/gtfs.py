@@ -33,6 +33,7 @@ CALL = {
     "stop_id": pl.String,
     "arrival_s": pl.Float64,
     "departure_s": pl.Float64,
+    "is_timepoint": pl.Boolean,
 }
 PATTERN_STOP = {"pattern_id": pl.String, "trip_stop_sequence": pl.Int64, "stop_id": pl.String, "path_m": pl.Float64}
 PATH = {"pattern_id": pl.String, "path_m": pl.Float64, "x_m": pl.Float64, "y_m": pl.Float64}
@@ -49,8 +50,9 @@ class Timetable:
     """Frames with the columns of STOP, TRIP, CALL, PATTERN_STOP and PATH above.
 
     `trip_stop_sequence` counts 1, 2, 3 along a trip (TIDES) whatever numbers GTFS gave. Times are seconds after the
-    service date's midnight (null where GTFS gives none). `path_m` is the distance along the driven path; `x_m`, `y_m`
-    are metres in `projection`. `bounds`: min longitude, min latitude, max longitude, max latitude of the stops."""
+    service date's midnight (null where GTFS gives none); at a timepoint they are exact (GTFS `timepoint`). `path_m` is
+    the distance along the driven path; `x_m`, `y_m` are metres in `projection`. `bounds`: min longitude, min
+    latitude, max longitude, max latitude of the stops."""
 
     stops: pl.DataFrame
     trips: pl.DataFrame
@@ -183,6 +185,7 @@ def _calls(times: pl.DataFrame, trips: pl.DataFrame, stops: pl.DataFrame) -> pl.
     for column in ("arrival_time", "departure_time"):
         if column not in times.columns:
             times = times.with_columns(pl.lit(None, dtype=pl.String).alias(column))
+    given = pl.coalesce("arrival_s", "departure_s").is_not_null()
     calls = (
         times.join(trips.select("trip_id"), on="trip_id", how="semi")
         .join(stops.select("stop_id"), on="stop_id", how="semi")
@@ -196,6 +199,7 @@ def _calls(times: pl.DataFrame, trips: pl.DataFrame, stops: pl.DataFrame) -> pl.
         .sort("trip_id", "stop_sequence")
         .with_columns(
             pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("trip_id").alias("trip_stop_sequence"),
+            (given & (_or_null(times, "timepoint") != "0").fill_null(True)).alias("is_timepoint"),
             pl.coalesce("arrival_s", "departure_s"),
             pl.coalesce("departure_s", "arrival_s"),
         )

@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobility.errors import MobilityError
@@ -55,3 +55,22 @@ def test_a_table_without_its_count_of_cards_is_not_published() -> None:
         publish(pl.DataFrame({"stop_id": ["a"]}))
     with pytest.raises(MobilityError, match="k of at least 1"):
         publish(pl.DataFrame({"cards": [9]}), k=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12)), max_size=12), st.integers(2, 6))
+def test_a_known_total_does_not_give_a_small_cell_away(cells: list[tuple[str, int]], k: int) -> None:
+    table = pl.DataFrame(
+        [(origin, str(number), cards) for number, (origin, cards) in enumerate(cells)],
+        schema={"origin": pl.String, "name": pl.String, "cards": pl.Int64},
+        orient="row",
+    )
+    shown = publish(table, k=k, margin=("origin",))
+    plain = publish(table, k=k)
+    assert set(shown["name"]) <= set(plain["name"])
+    for origin in "ab":
+        rows = table.filter(pl.col("origin") == origin)
+        left_out = rows.filter(~pl.col("name").is_in(shown["name"].implode()))["cards"]
+        total = left_out.sum()
+        assert total == 0 or total >= k or shown.filter(pl.col("origin") == origin).is_empty()
+        assert plain.filter(pl.col("origin") == origin).height - shown.filter(pl.col("origin") == origin).height <= 1

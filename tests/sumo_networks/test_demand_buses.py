@@ -97,6 +97,7 @@ def write_loads(folder: Path, rows: list[tuple[str, str, float]]) -> None:
             "hour": pl.Series([0] * len(rows), dtype=pl.Int64),
             "buses": pl.Series([6] * len(rows), dtype=pl.Int64),
             "load_pax": [row[2] for row in rows],
+            "cards": pl.Series([60] * len(rows), dtype=pl.Int64),
             "buses_h": [6.0] * len(rows),
             "headway_s": [600.0] * len(rows),
             "confidence": [0.9] * len(rows),

@@ -1,0 +1,101 @@
+"""`jasyl mobility export`: published tables of a flows folder in the formats that models, maps and riders read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from api.errors import UnprocessableError
+from api.terminal import console
+from mobility import flows as flows_tables
+from mobility import privacy
+from mobility.geo import with_geometry, write_geojson, write_geoparquet
+from mobility.occupancy import Capacity, occupancy_feed
+from mobility.open_matrix import write_omx
+from mobility.publication import PUBLISHABLE, published
+from mobility.service import read_service_table
+from mobility.service_schemas import LineSegment, RoadSegment
+
+
+class ExportFormat(StrEnum):
+    """What a file of published flows is written as."""
+
+    OMX = "omx"
+    GEOPARQUET = "geoparquet"
+    GEOJSON = "geojson"
+    GTFS_RT = "gtfs-rt"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+ON_THE_MAP = {"line_loads": LineSegment, "segment_speeds": RoadSegment}
+
+
+def export(
+    flows: Annotated[Path, typer.Argument(help="Flows folder, as `jasyl flows` writes it.", show_default=False)],
+    form: Annotated[ExportFormat, typer.Option("--format", help="Format of the file.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="File to write.", show_default=False)],
+    table: Annotated[
+        str | None,
+        typer.Option(help=f"Table: {', '.join(PUBLISHABLE)}.", show_default="od_flows; on the map line_loads"),
+    ] = None,
+    service_date: Annotated[
+        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Only this service date.")
+    ] = None,
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%dT%H:%M:%S%z"],
+            help="gtfs-rt: the moment, with its offset.",
+            show_default=False,
+        ),
+    ] = None,
+    k: Annotated[int, typer.Option("--k", min=1, help="Cards that a cell needs to be published.")] = privacy.DEFAULT_K,
+    seats: Annotated[int, typer.Option(help="gtfs-rt: seats of a bus.")] = Capacity.seats,
+    places: Annotated[int, typer.Option(help="gtfs-rt: seats and standing places of a bus.")] = Capacity.places,
+) -> None:
+    """OD as OMX, loads and speeds for the map, occupancy as GTFS-Realtime, any published table as CSV or Parquet."""
+    if not (flows / "summary.json").is_file():
+        raise UnprocessableError(f"{flows} is no flows folder: it has no summary.json; make one with `jasyl flows`.")
+    day = service_date.date() if service_date is not None else None
+    if form is ExportFormat.GTFS_RT:
+        _occupancy(flows, out, at, k, Capacity(seats, places))
+        return
+    on_the_map = form in (ExportFormat.GEOPARQUET, ExportFormat.GEOJSON)
+    name = table or ("line_loads" if on_the_map else "od_flows")
+    rows = published(flows, name, k=k, service_date=day)
+    if form is ExportFormat.OMX:
+        _omx(rows, name, out)
+    elif on_the_map:
+        _map(flows, rows, name, form, out)
+    elif form is ExportFormat.CSV:
+        rows.write_csv(out, datetime_format="%Y-%m-%dT%H:%M:%S%.3f%:z")
+    else:
+        rows.write_parquet(out)
+    console.print(f"{rows.height} rows of {name} in {out}, each on at least {k} cards", soft_wrap=True)
+
+
+def _omx(rows: pl.DataFrame, name: str, out: Path) -> None:
+    if name != "od_flows":
+        raise UnprocessableError(f"OMX holds matrices, and table {name} is none; leave out --table or give od_flows.")
+    write_omx(rows, out)
+
+
+def _map(flows: Path, rows: pl.DataFrame, name: str, form: ExportFormat, out: Path) -> None:
+    schema = ON_THE_MAP.get(name)
+    if schema is None:
+        raise UnprocessableError(f"Table {name} has no place on the map; those are {', '.join(ON_THE_MAP)}.")
+    drawn = with_geometry(rows, read_service_table(flows, schema))
+    (write_geoparquet if form is ExportFormat.GEOPARQUET else write_geojson)(drawn, out)
+
+
+def _occupancy(flows: Path, out: Path, at: datetime | None, k: int, capacity: Capacity) -> None:
+    if at is None:
+        raise UnprocessableError("GTFS-Realtime is of one moment: give --at, as 2025-03-03T08:00:00+0500.")
+    out.write_bytes(occupancy_feed(flows_tables.read_link_loads(flows), at, k=k, capacity=capacity))
+    console.print(f"occupancy of the buses under way at {at.isoformat()} in {out}", soft_wrap=True)

@@ -1,0 +1,81 @@
+"""Headways as run and as planned, bunching, and what they do to riders who wait.
+
+Riders who come at random wait the sum of the squared headways over twice their sum (Welding 1957; Osuna & Newell 1972);
+excess wait is that of the headways run less that of the headways planned.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from mobility.service_schemas import Headway, WaitTime
+
+STOP = ["line", "direction_id", "stop_id"]
+BUNCHED_SHARE = 0.25
+DIGITS = 6
+
+
+def headways(visits: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
+    """Columns of Headway, sorted by line, direction, stop and departure. `visits`: rows of StopVisit; `planned`: rows
+    of `planned_headways` joined to the runs: vehicle_id, trip_id_performed, trip_stop_sequence, scheduled_headway_s.
+
+    The last stop of a trip takes nobody aboard and has no headway."""
+    boarding = visits.filter(~pl.col("is_last_stop")).sort(*STOP, "departure", "vehicle_id", "trip_id_performed")
+    gap_s = (pl.col("departure") - pl.col("departure").shift(1).over(STOP)).dt.total_milliseconds() / 1000
+    return (
+        boarding.with_columns(
+            gap_s.alias("headway_s"),
+            pl.min_horizontal("confidence", pl.col("confidence").shift(1).over(STOP)).alias("confidence"),
+        )
+        .drop_nulls("headway_s")
+        .join(planned, on=["vehicle_id", "trip_id_performed", "trip_stop_sequence"], how="left", maintain_order="left")
+        .with_columns((pl.col("headway_s") < BUNCHED_SHARE * pl.col("scheduled_headway_s")).alias("is_bunched"))
+        .select(Headway.column_names())
+    )
+
+
+def planned_headways(calls: pl.DataFrame) -> pl.DataFrame:
+    """`calls` (trip_id, trip_stop_sequence, line, direction_id, stop_id, is_last_stop, departure_s) with
+    scheduled_headway_s, the time since the planned departure before; without last stops and calls that have no time."""
+    return (
+        calls.filter(~pl.col("is_last_stop"))
+        .drop_nulls("departure_s")
+        .sort(*STOP, "departure_s", "trip_id")
+        .with_columns((pl.col("departure_s") - pl.col("departure_s").shift(1).over(STOP)).alias("scheduled_headway_s"))
+    )
+
+
+def wait_times(
+    run: pl.DataFrame, planned: pl.DataFrame, midnight_s: float, begin_s: float, end_s: float
+) -> pl.DataFrame:
+    """Columns of WaitTime, sorted by line, direction, stop and hour. `run`: Headway rows; `planned`: planned_headways.
+
+    Only what was planned between the epoch seconds `begin_s` and `end_s` is held against what was run then."""
+    hour = ((pl.col("departure").dt.epoch("ms") / 1000 - midnight_s) // 3600).cast(pl.Int64).alias("hour")
+    recorded = (pl.col("departure_s") + midnight_s).is_between(begin_s, end_s)
+    scheduled = (
+        planned.filter(recorded)
+        .drop_nulls("scheduled_headway_s")
+        .group_by(*STOP, (pl.col("departure_s") // 3600).cast(pl.Int64).alias("hour"))
+        .agg(_wait("scheduled_headway_s").round(DIGITS).alias("scheduled_wait_s"))
+    )
+    return (
+        run.group_by("service_date", *STOP, hour)
+        .agg(
+            pl.len().cast(pl.Int64).alias("headways"),
+            pl.col("headway_s").mean().round(DIGITS).alias("mean_headway_s"),
+            (pl.col("headway_s").std() / pl.col("headway_s").mean()).fill_nan(None).round(DIGITS).alias("headway_cv"),
+            pl.col("is_bunched").mean().round(DIGITS).alias("bunched_share"),
+            _wait("headway_s").round(DIGITS).alias("actual_wait_s"),
+            pl.col("confidence").mean().round(DIGITS),
+        )
+        .join(scheduled, on=[*STOP, "hour"], how="left", nulls_equal=True)
+        .with_columns((pl.col("actual_wait_s") - pl.col("scheduled_wait_s")).round(DIGITS).alias("excess_wait_s"))
+        .sort(*STOP, "hour")
+        .select(WaitTime.column_names())
+    )
+
+
+def _wait(headway: str) -> pl.Expr:
+    total = pl.col(headway).sum()
+    return pl.when(total > 0).then(pl.col(headway).pow(2).sum() / (2 * total)).otherwise(0.0)

@@ -1,0 +1,79 @@
+"""Run times from stop to stop and dwell times, by line and hour."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from mobility.service_schemas import RunTime
+
+TRIP = ["vehicle_id", "trip_id_performed"]
+SEEN = ("gps", "gps_interpolated")
+
+
+def stop_to_stop(visits: pl.DataFrame, pattern_stops: pl.DataFrame) -> pl.DataFrame:
+    """Each run of a vehicle from one stop to the next that GPS saw at both ends, sorted by trip and stop.
+
+    `visits`: rows of StopVisit; `pattern_stops`: pattern_id, trip_stop_sequence, path_m. Returns service_date, TRIP,
+    pattern_id, line, direction_id, trip_stop_sequence (of the first), from_stop, to_stop, departure, arrival, dwell_s,
+    run_s, start_m, end_m, confidence."""
+    following = pl.col("trip_stop_sequence").shift(-1).over(TRIP) == pl.col("trip_stop_sequence") + 1
+    return (
+        visits.join(pattern_stops.drop("stop_id"), on=["pattern_id", "trip_stop_sequence"])
+        .sort(*TRIP, "trip_stop_sequence")
+        .with_columns(
+            pl.col("stop_id").shift(-1).over(TRIP).alias("to_stop"),
+            pl.col("arrival").shift(-1).over(TRIP).alias("next_arrival"),
+            pl.col("path_m").shift(-1).over(TRIP).alias("end_m"),
+            pl.col("method").shift(-1).over(TRIP).is_in(SEEN).alias("end_seen"),
+            pl.min_horizontal("confidence", pl.col("confidence").shift(-1).over(TRIP)).alias("confidence"),
+            following.alias("follows"),
+        )
+        .filter(pl.col("follows") & pl.col("method").is_in(SEEN) & pl.col("end_seen"))
+        .select(
+            "service_date",
+            *TRIP,
+            "pattern_id",
+            "line",
+            "direction_id",
+            "trip_stop_sequence",
+            pl.col("stop_id").alias("from_stop"),
+            "to_stop",
+            "departure",
+            pl.col("next_arrival").alias("arrival"),
+            "dwell_s",
+            ((pl.col("next_arrival") - pl.col("departure")).dt.total_milliseconds() / 1000).alias("run_s"),
+            pl.col("path_m").alias("start_m"),
+            "end_m",
+            "confidence",
+        )
+    )
+
+
+def run_times(runs: pl.DataFrame, calls: pl.DataFrame, midnight_s: float) -> pl.DataFrame:
+    """Columns of RunTime, sorted by line, stops and hour (of the departure). `runs`: rows of `stop_to_stop`.
+
+    `calls`: vehicle_id, trip_id_performed, trip_stop_sequence, arrival_s, departure_s of the planned trip."""
+    planned = calls.sort(*TRIP, "trip_stop_sequence").with_columns(
+        (pl.col("arrival_s").shift(-1).over(TRIP) - pl.col("departure_s")).alias("planned_run_s")
+    )
+    key = ["service_date", "line", "from_stop", "to_stop", "hour"]
+    return (
+        runs.join(
+            planned.select(*TRIP, "trip_stop_sequence", "planned_run_s"), on=[*TRIP, "trip_stop_sequence"], how="left"
+        )
+        .with_columns(((pl.col("departure").dt.epoch("ms") / 1000 - midnight_s) // 3600).cast(pl.Int64).alias("hour"))
+        .group_by(key)
+        .agg(
+            pl.col("direction_id").min(),
+            pl.len().cast(pl.Int64).alias("runs"),
+            (pl.col("end_m") - pl.col("start_m")).median().round(1).alias("length_m"),
+            pl.col("run_s").median().round(3).alias("median_run_s"),
+            pl.col("run_s").quantile(0.85, "linear").round(3).alias("p85_run_s"),
+            pl.col("planned_run_s").mean().round(3).alias("scheduled_run_s"),
+            pl.col("dwell_s").median().round(3).alias("median_dwell_s"),
+            pl.col("dwell_s").quantile(0.85, "linear").round(3).alias("p85_dwell_s"),
+            pl.col("confidence").mean().round(6).alias("confidence"),
+        )
+        .sort(key)
+        .select(RunTime.column_names())
+    )

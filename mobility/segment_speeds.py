@@ -1,0 +1,110 @@
+"""Speeds of buses on the road segments that lines share, and the way of each line from stop to stop."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from mobility.geometry import Projection
+from mobility.map_matching import MAX_SPEED_M_S
+from mobility.roads import STEP_M, Roads
+from mobility.service_schemas import LineSegment, SegmentSpeed
+from mobility.sources.gtfs import Timetable
+from mobility.visits import DEFAULT as VISIT_RULES
+
+
+def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame, midnight_s: float) -> pl.DataFrame:
+    """Columns of SegmentSpeed, sorted by segment and hour. `runs`: rows of run_times.stop_to_stop.
+
+    A bus has on every segment between two stops the mean speed of its run between them, from the end of the first
+    stop's zone to the start of the second's: dwell is left out, waiting at signals and in queues is not. Runs faster
+    than a bus can go are errors of a position or of a stop's place, and are left out."""
+    length_m = pl.col("end_m") - pl.col("start_m")
+    driven_m = length_m - 2 * VISIT_RULES.zone_m
+    key = ["service_date", "segment_id", "hour"]
+    speeds = (
+        runs.filter((pl.col("run_s") > 0) & (driven_m > 0))
+        .with_columns((driven_m / pl.col("run_s")).alias("speed_m_s"))
+        .filter(pl.col("speed_m_s").is_between(0, MAX_SPEED_M_S, closed="right"))
+        .with_columns(((pl.col("departure").dt.epoch("ms") / 1000 - midnight_s) // 3600).cast(pl.Int64).alias("hour"))
+        .select("service_date", "line", "pattern_id", "trip_stop_sequence", "hour", "speed_m_s", "confidence")
+    )
+    shares = _between_stops(roads.samples, pattern_stops)
+    lengths = roads.segments.select("segment_id", "length_m")
+    return (
+        speeds.join(shares, on=["pattern_id", "trip_stop_sequence"])
+        .sort(*key, "line", "speed_m_s")
+        .group_by(key, maintain_order=True)
+        .agg(
+            pl.col("line").unique().sort().str.join(",").alias("lines"),
+            pl.col("metres").sum().alias("driven_m"),
+            (pl.col("metres").sum() / (pl.col("metres") / pl.col("speed_m_s")).sum()).round(3).alias("mean"),
+            pl.col("speed_m_s").quantile(0.15, "linear").round(3).alias("p15_speed_m_s"),
+            pl.col("confidence").mean().round(6),
+        )
+        .join(lengths, on="segment_id", maintain_order="left")
+        .with_columns(
+            (pl.col("driven_m") / pl.col("length_m")).round().clip(lower_bound=1).cast(pl.Int64).alias("passages"),
+            pl.col("mean").alias("speed_m_s"),
+        )
+        .select(SegmentSpeed.column_names())
+    )
+
+
+def line_segments(timetable: Timetable) -> pl.DataFrame:
+    """Columns of LineSegment: the way between two stops that follow each other on any pattern of a line; where its
+    patterns differ, that of the first by name."""
+    stops = (
+        timetable.pattern_stops.join(
+            timetable.trips.select("pattern_id", "line").unique("pattern_id", keep="any"), on="pattern_id"
+        )
+        .sort("line", "pattern_id", "trip_stop_sequence")
+        .with_columns(
+            pl.col("stop_id").shift(-1).over("pattern_id").alias("to_stop"),
+            pl.col("path_m").shift(-1).over("pattern_id").alias("end_m"),
+        )
+        .drop_nulls("to_stop")
+        .unique(["line", "stop_id", "to_stop"], keep="first", maintain_order=True)
+        .rename({"stop_id": "from_stop", "path_m": "start_m"})
+    )
+    points = {str(key[0]): rows for key, rows in timetable.paths.sort("pattern_id", "path_m").group_by("pattern_id")}
+    ways = [
+        _way(points[pattern], start_m, end_m, timetable.projection)
+        for pattern, start_m, end_m in stops.select("pattern_id", "start_m", "end_m").iter_rows()
+    ]
+    drawn = pl.DataFrame(
+        ways, schema={"longitudes": pl.List(pl.Float64), "latitudes": pl.List(pl.Float64)}, orient="row"
+    )
+    return (
+        stops.with_columns((pl.col("end_m") - pl.col("start_m")).round(1).alias("length_m"))
+        .hstack(drawn)
+        .select(LineSegment.column_names())
+        .sort("line", "from_stop", "to_stop")
+    )
+
+
+def _between_stops(samples: pl.DataFrame, pattern_stops: pl.DataFrame) -> pl.DataFrame:
+    """Metres of each segment from each stop to the next: pattern_id, trip_stop_sequence, segment_id, metres."""
+    return (
+        samples.sort("path_m")
+        .join_asof(
+            pattern_stops.select("pattern_id", "trip_stop_sequence", "path_m").sort("path_m"),
+            on="path_m",
+            by="pattern_id",
+            strategy="backward",
+            check_sortedness=False,
+        )
+        .drop_nulls("trip_stop_sequence")
+        .group_by("pattern_id", "trip_stop_sequence", "segment_id")
+        .agg((pl.len() * STEP_M).alias("metres"))
+    )
+
+
+def _way(points: pl.DataFrame, start_m: float, end_m: float, projection: Projection) -> tuple[list[float], list[float]]:
+    along, x, y = (points[name].to_numpy() for name in ("path_m", "x_m", "y_m"))
+    inside = (along > start_m) & (along < end_m)
+    places = np.concatenate([[start_m], along[inside], [end_m]])
+    line = pl.DataFrame({"x": np.interp(places, along, x), "y": np.interp(places, along, y)}).select(
+        projection.longitude(pl.col("x")).round(6), projection.latitude(pl.col("y")).round(6)
+    )
+    return line["x"].to_list(), line["y"].to_list()
