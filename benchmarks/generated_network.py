@@ -1,4 +1,4 @@
-"""Irregular signal networks with loops, drawn from a seed: streets, junctions with their stages, and the demand on them.
+"""Irregular signal networks with loops, drawn from a seed: streets, junctions with their stages, and their demand.
 
 Junctions stand on a grid that is pulled out of shape; a part of the streets is taken away, so that blocks differ in
 size and junctions have three or four arms. Arms without a street lead out of the network. Flows enter there, split at
@@ -74,7 +74,9 @@ def generated_network(junctions: int, seed: int) -> tuple[Network, Demand]:
         node.walked = bool(rng.random() < 0.5)
         _draw_shares(node, rng)
     flows = _turning_flows(nodes, rng)
-    lanes = {way: max(1, math.ceil(flow / (0.3 * SATURATION_VEH_H))) for way, flow in _group_flows(nodes, flows).items()}
+    lanes = {
+        way: max(1, math.ceil(flow / (0.3 * SATURATION_VEH_H))) for way, flow in _group_flows(nodes, flows).items()
+    }
     ratio = max(_critical_ratio(nodes, j, flows, lanes) for j in range(len(nodes)))
     scale = LARGEST_FLOW_RATIO / ratio
     flows = {way: flow * scale for way, flow in flows.items()}
@@ -89,7 +91,10 @@ def _streets(count: int, rng: np.random.Generator) -> list[Node]:
     spacing_m = sum(BLOCK_M) / 2
     pull_m = (BLOCK_M[1] - BLOCK_M[0]) / 4
     places = [
-        (spacing_m * (i % columns) + rng.uniform(-pull_m, pull_m), spacing_m * (i // columns) + rng.uniform(-pull_m, pull_m))
+        (
+            spacing_m * (i % columns) + rng.uniform(-pull_m, pull_m),
+            spacing_m * (i // columns) + rng.uniform(-pull_m, pull_m),
+        )
         for i in range(count)
     ]
     streets = [(i, i + 1) for i in range(count - 1) if (i + 1) % columns] + [
@@ -266,7 +271,13 @@ def _junction(
     lanes, movements = _lanes_and_movements(node, j, lane_counts)
     conflicts = _conflicts(node)
     empty = ControllerPlan(
-        junction=f"j{j:03d}", network_hash=name, cycle_s=60.0, offset=Offset(), groups=groups, greens={}, max_cycle_s=120.0
+        junction=f"j{j:03d}",
+        network_hash=name,
+        cycle_s=60.0,
+        offset=Offset(),
+        groups=groups,
+        greens={},
+        max_cycle_s=120.0,
     )
     bare = Junction(
         id=f"j{j:03d}",
@@ -312,7 +323,9 @@ def _lanes_and_movements(
             ids = tuple(f"{group}_{n}" for n in range(lane_counts.get((j, group), 0) if ways else 0))
             names = tuple(f"{a}to{b}" for b in ways)
             lanes += [
-                Lane(id=i, approach=f"arm{a}", length_m=arm.length_m, saturation_veh_h=SATURATION_VEH_H, movements=names)
+                Lane(
+                    id=i, approach=f"arm{a}", length_m=arm.length_m, saturation_veh_h=SATURATION_VEH_H, movements=names
+                )
                 for i in ids
             ]
             movements += [

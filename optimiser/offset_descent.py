@@ -6,12 +6,12 @@ start for HiGHS, which alone knows how far from the best it is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
 from optimiser.formulation.street_costs import Costs
-from optimiser.streets import Streets
+from optimiser.streets import Near, Streets
 
 Timing = tuple[int, int]
 """An alternative by number, and an offset in whole s."""
@@ -49,7 +49,7 @@ def descend(streets: Streets, start: Mapping[str, Timing], thrown: Collection[st
 
 
 def good_timings(streets: Streets, start: Mapping[str, Timing], starts: int, seed: int) -> dict[str, Timing]:
-    """The best of descents from `start`, from random offsets, and from the best so far with a part of it thrown anew."""
+    """The best of descents from `start`, from random timings, and from the best so far with a part of it drawn anew."""
     rng = np.random.default_rng(seed)
     names = list(streets.cases)
     best = descend(streets, start)
@@ -84,7 +84,7 @@ def _best(streets: Streets, junction: str, timings: Mapping[str, Timing]) -> tup
     found: tuple[Timing, float] = (timings[junction], float("inf"))
     known = float("inf")
     for p, alternative in enumerate(streets.alternatives[junction]):
-        costs = _by_offset(streets, junction, p, timings) + alternative.cost
+        costs = cost_by_offset(streets, junction, p, timings, streets.near[junction]) + alternative.cost
         offset_s = int(np.argmin(costs))
         if p == timings[junction][0]:
             known = float(costs[timings[junction][1]])
@@ -93,10 +93,12 @@ def _best(streets: Streets, junction: str, timings: Mapping[str, Timing]) -> tup
     return found[0], found[1], known
 
 
-def _by_offset(streets: Streets, junction: str, p: int, timings: Mapping[str, Timing]) -> Costs:
-    """Cost of all streets of a junction for every offset it may take under alternative p."""
+def cost_by_offset(
+    streets: Streets, junction: str, p: int, timings: Mapping[str, Timing], near: Iterable[Near]
+) -> Costs:
+    """Cost of the streets `near` a junction for every offset it may take under alternative p, all else as timed."""
     total: Costs = np.zeros(streets.cycle_s)
-    for street in streets.near[junction]:
+    for street in near:
         q, y = timings[street.other]
         if street.first:
             total += np.roll(streets.table(junction, street.other, p, q), y)

@@ -12,11 +12,9 @@ from time import perf_counter
 
 import pyomo.environ as pyo
 
-from optimiser.formulation.case import JunctionCase
 from optimiser.formulation.cycle import add_cycle
 from optimiser.formulation.junction import add_junction
 from optimiser.formulation.offsets import add_offsets
-from optimiser.formulation.platoons import Platoon
 from optimiser.network_model import NetworkModel, read_choices
 from optimiser.offset_descent import Timing
 from optimiser.search import Search

@@ -54,7 +54,7 @@ class Streets:
     @cached_property
     def near(self) -> dict[str, tuple[Near, ...]]:
         """Streets of each junction."""
-        found: dict[str, tuple[Near, ...]] = {j: () for j in self.cases}
+        found: dict[str, tuple[Near, ...]] = dict.fromkeys(self.cases, ())
         for one, other in self.between:
             found[one] += (Near(other, True),)
             found[other] += (Near(one, False),)

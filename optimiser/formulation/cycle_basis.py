@@ -1,9 +1,9 @@
 """Closed loops of streets: a short integral cycle basis, and the constraints that make offsets add up around it.
 
     sum_(s in loop) sign_s * x_s = C * n_loop,   n_loop whole,   ceil(lo / C) <= n_loop <= floor(hi / C)
-x_s tension of street s: offset of its first end less that of its other end, up to whole cycles (s); lo, hi the least and
-the largest sum that the bounds of the tensions allow (Odijk's cycle inequalities). One integer a loop replaces one an
-arc, which is the cycle formulation of periodic scheduling (Serafini & Ukovich 1989; Liebchen 2006).
+x_s tension of street s: offset of its first end less that of its other end, up to whole cycles (s); lo, hi the least
+and the largest sum that the bounds of the tensions allow (Odijk's cycle inequalities). One integer a loop replaces one
+an arc, which is the cycle formulation of periodic scheduling (Serafini & Ukovich 1989; Liebchen 2006).
 
 The basis is weakly fundamental: each loop has a street that no later loop has, so every loop of the network is a whole
 combination of these (Liebchen 2006, integral cycle bases). Each is the narrowest loop through its street that is left.
@@ -28,7 +28,7 @@ class Loop:
 
 def cycle_basis(ends: Sequence[tuple[str, str]], widths_s: Sequence[float]) -> tuple[Loop, ...]:
     """Loops over the streets `ends` (pairs of nodes; several streets may join the same two), as many as there are
-    streets beyond a spanning tree; `widths_s` are the ranges of their tensions, which a loop should sum up to little."""
+    streets beyond a spanning tree; `widths_s` are the ranges of their tensions, of which a loop should sum up few."""
     near: dict[str, dict[int, str]] = {}
     for s, (one, other) in enumerate(ends):
         near.setdefault(one, {})[s] = other
@@ -63,6 +63,29 @@ def add_loops(
         model.turns[n].setub(math.floor(high_s / cycle_s + 1e-9))
         around = pyo.quicksum(sign * model.tension[s] for s, sign in loop.streets)
         model.closed.add(around == cycle_s * model.turns[n])
+
+
+def potentials(
+    ends: Sequence[tuple[str, str]], tensions: Sequence[float], roots: Mapping[str, float]
+) -> dict[str, float]:
+    """Offsets of all nodes that fit the tensions of the streets. In each part of the network the first node by name
+    keeps its offset of `roots`, which names every node."""
+    near: dict[str, list[tuple[str, float]]] = {node: [] for node in roots}
+    for (one, other), tension in zip(ends, tensions, strict=True):
+        near[one].append((other, -tension))
+        near[other].append((one, tension))
+    found: dict[str, float] = {}
+    for root in sorted(roots):
+        if root in found:
+            continue
+        found[root] = roots[root]
+        grown = [root]
+        for node in grown:
+            for there, step in near[node]:
+                if there not in found:
+                    found[there] = found[node] + step
+                    grown.append(there)
+    return found
 
 
 def _narrowest(

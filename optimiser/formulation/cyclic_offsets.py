@@ -16,10 +16,8 @@ from dataclasses import dataclass
 
 import pyomo.environ as pyo
 
-from optimiser.formulation.cycle_basis import add_loops, cycle_basis
+from optimiser.formulation.cycle_basis import Loop, add_loops, cycle_basis
 from optimiser.formulation.street_costs import Cell
-
-NAME = "cyclic offsets"
 
 
 @dataclass(frozen=True)
@@ -42,14 +40,16 @@ def add_cyclic_offsets(
     base: Mapping[str, Sequence[float]],
     streets: Sequence[StreetCells],
     cycle_s: int,
-) -> None:
+) -> tuple[Loop, ...]:
     """Adds `runs` (junction, alternative), `cell` and `part` (street, p, q, k), `tension` (street), the loops, and the
-    objective `person_delay`; `base` gives B_jp."""
+    objective `person_delay`, and gives back the loops; `base` gives B_jp."""
     model.runs = pyo.Var([(j, p) for j in base for p in range(len(base[j]))], domain=pyo.Binary)
     model.one_runs = pyo.ConstraintList()
     for j, costs in base.items():
         model.one_runs.add(pyo.quicksum(model.runs[j, p] for p in range(len(costs))) == 1)
-    index = [(s, p, q, k) for s, st in enumerate(streets) for (p, q), found in st.cells.items() for k in range(len(found))]
+    index = [
+        (s, p, q, k) for s, st in enumerate(streets) for (p, q), found in st.cells.items() for k in range(len(found))
+    ]
     model.cell = pyo.Var(index, domain=pyo.Binary)
     model.part = pyo.Var(index)
     model.cost = pyo.Var(index, domain=pyo.NonNegativeReals)
@@ -62,6 +62,7 @@ def add_cyclic_offsets(
     add_loops(model, loops, bounds, cycle_s)
     fixed = pyo.quicksum(cost * model.runs[j, p] for j in base for p, cost in enumerate(base[j]))
     model.person_delay = pyo.Objective(expr=fixed + pyo.quicksum(model.cost[i] for i in index))
+    return loops
 
 
 def _add_street(model: pyo.ConcreteModel, s: int, street: StreetCells, ones: int, others: int) -> None:

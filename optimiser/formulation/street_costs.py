@@ -1,10 +1,10 @@
 """What a street costs for every whole-second offset difference: platoons of both directions in one periodic function.
 
     F_pq(x) = sum_a persons_a * w_a(x),   x = o_one - o_other (whole s, mod C)
-w_a the wait of platoon a (see `offsets`) when the junctions run alternatives p and q. With stages given, offsets are all
-that is left to choose, so a table over one cycle holds the street exactly: the cyclically time-expanded view of
-Koehler & Strehler. The cycle is cut where F is largest and split into cells on which F is convex; each cell is the upper
-envelope of a few lines.
+w_a the wait of platoon a (see `offsets`) when the junctions run alternatives p and q. With stages given, offsets are
+all that is left to choose, so a table over one cycle holds the street exactly: the cyclically time-expanded view of
+Koehler & Strehler. The cycle is cut where F is largest and split into cells on which F is convex; each cell is the
+upper envelope of a few lines.
 """
 
 from __future__ import annotations
