@@ -7,12 +7,15 @@ best of all, and by the model never worse than Webster's plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from optimiser.demand import Demand
+from optimiser.errors import RulesError
 from optimiser.evaluation import demands_of, evaluate
-from optimiser.formulation.junction import NAME
+from optimiser.formulation.bandwidth import BANDS
+from optimiser.formulation.names import CYCLIC_OFFSETS, FORMULATIONS
+from optimiser.network_candidates import band_candidates, cyclic_candidates
 from optimiser.network_model import (
     Choice,
     NetworkModel,
@@ -22,14 +25,12 @@ from optimiser.network_model import (
     with_good_offsets,
 )
 from optimiser.offered import candidate_cycles_s
-from optimiser.result import Candidate, OptimisationResult
+from optimiser.result import Candidate, OptimisationResult, worst_status
 from optimiser.rules import Rules
 from optimiser.search import Progress, Search, offer_orders, solve_alone
 from optimiser.settings import ModelSettings
 from optimiser.signals import Network, NetworkPlan
 from optimiser.solve import Solution
-from optimiser.stage_forms import SequenceForm
-from optimiser.timeline import controller_plan
 from optimiser.webster import webster
 
 OWN_CYCLES, WEBSTER = "own cycles", "webster"
@@ -52,18 +53,31 @@ def optimise(
     with the best plan so far. Raises RulesError where the rules do not fit the network, and InfeasibleError, naming
     junctions and limits, where no plan keeps all limits at any candidate cycle."""
     rules, settings = rules or Rules(), settings or ModelSettings()
+    if settings.formulation not in FORMULATIONS:
+        raise RulesError(f"no formulation {settings.formulation!r}; there are {', '.join(FORMULATIONS)}")
     ruled = rules.apply(network)
     search = Search(ruled, demands_of(ruled, demand, rules), rules, settings, progress, cancelled)
     cycles = candidate_cycles_s(ruled, [j.id for j in search.free], rules, settings)
     search.steps = len(search.free) * (len(cycles) + 1) + settings.common_cycles + 2
     offer_orders(search)
     solve_alone(search, cycles)
-    found = _common_cycles(search, demand, cycles, profile)
-    for candidate in (_own_cycles(search, profile), _webster(search, profile)):
+    found = _coordinated(search, demand, cycles, profile)
+    beside = () if settings.formulation in BANDS else (_own_cycles(search, profile), _webster(search, profile))
+    for candidate in beside:
         if candidate is not None:
             weighed = evaluate(ruled, demand, candidate.plan, rules, settings).objective
             found.append(replace(candidate, objective=weighed, bound=min(candidate.bound, weighed)))
     return _result(search, demand, found, profile)
+
+
+def _coordinated(search: Search, demand: Demand, cycles: tuple[float, ...], profile: str) -> list[Candidate]:
+    """The network at common cycles by the formulation that the settings name, best first where it says so."""
+    formulation = search.settings.formulation
+    if formulation == CYCLIC_OFFSETS and len(search.free) > 1 and search.rules.coordinated:
+        return cyclic_candidates(search, cycles, profile)
+    if formulation in BANDS:
+        return band_candidates(search, cycles, profile)
+    return _common_cycles(search, demand, cycles, profile)
 
 
 def _own_cycles(search: Search, profile: str) -> Candidate | None:
@@ -76,7 +90,7 @@ def _own_cycles(search: Search, profile: str) -> Candidate | None:
     if not best or len(best) < len(search.free):
         return None
     chosen = {j: search.alone[key] for j, key in best.items()}
-    plan = _plan(search, {j: alone.choice for j, alone in chosen.items()}, profile)
+    plan = search.plan({j: alone.choice for j, alone in chosen.items()}, profile)
     bound = sum(min(a.bound for key, a in search.alone.items() if key[0] == j) for j in best)
     ended = worst_status(alone.ended for alone in chosen.values())
     return Candidate(OWN_CYCLES, 0.0, plan, 0.0, bound, 0, ended)
@@ -96,17 +110,12 @@ def _webster(search: Search, profile: str) -> Candidate | None:
             return None
         offset_s = round(search.running_s[junction.id]) % timing.cycle_s
         choices[junction.id] = Choice(timing.form, timing.durations_s, offset_s)
-    return Candidate(WEBSTER, 0.0, _plan(search, choices, profile), 0.0, float("inf"), 0, "optimal")
+    return Candidate(WEBSTER, 0.0, search.plan(choices, profile), 0.0, float("inf"), 0, "optimal")
 
 
 def _common_cycles(search: Search, demand: Demand, cycles: tuple[float, ...], profile: str) -> list[Candidate]:
     """The network at the common cycles that look best from the junctions alone, best first; with half cycles too."""
-    sums = {
-        c: sum(search.alone[j.id, c].objective for j in search.free)
-        for c in cycles
-        if search.free and all((j.id, c) in search.alone for j in search.free)
-    }
-    ranked = sorted(sums, key=lambda c: (sums[c], c))[: search.settings.common_cycles]
+    ranked = search.common_cycles(cycles)[: search.settings.common_cycles]
     found: list[Candidate] = []
     for cycle_s in ranked:
         search.step(f"network at {cycle_s:g} s")
@@ -125,14 +134,14 @@ def _at_common_cycle(search: Search, cycle_s: float, profile: str) -> Candidate 
     name = f"{cycle_s:g} s"
     if len(search.free) == 1 or not search.rules.coordinated:
         alone = {j.id: search.alone[j.id, cycle_s] for j in search.free}
-        plan = _plan(search, {j: a.choice for j, a in alone.items()}, profile)
+        plan = search.plan({j: a.choice for j, a in alone.items()}, profile)
         objective, bound = sum(a.objective for a in alone.values()), sum(a.bound for a in alone.values())
         return Candidate(name, cycle_s, plan, objective, bound, 0, worst_status(a.ended for a in alone.values()))
     solved = _solve_network(search, name, cycle_s, [j.id for j in search.free])
     if solved is None:
         return None
     built, solution, objective = solved
-    plan = _plan(search, read_choices(built), profile)
+    plan = search.plan(read_choices(built), profile)
     return Candidate(name, cycle_s, plan, objective, solution.bound, solution.nodes, solution.ended)
 
 
@@ -156,7 +165,7 @@ def _with_half_cycles(search: Search, demand: Demand, cycle_s: float, profile: s
         return None
     built, solution, _ = solved
     choices = {**read_choices(built), **{j: alone.choice for j, alone in halves.items()}}
-    plan = _plan(search, choices, profile)
+    plan = search.plan(choices, profile)
     objective = evaluate(search.network, demand, plan, search.rules, search.settings).objective
     bound = min(objective, solution.bound + sum(alone.bound for alone in halves.values()))
     ended = worst_status([solution.ended, *(alone.ended for alone in halves.values())])
@@ -167,36 +176,11 @@ def _solve_network(
     search: Search, name: str, cycle_s: float, junctions: list[str]
 ) -> tuple[NetworkModel, Solution, float] | None:
     """The network model of some junctions at a common cycle, its solution and objective; None without an incumbent."""
-    forms = {j: _network_forms(search, j, cycle_s) for j in junctions}
+    forms = {j: search.network_forms(j, cycle_s) for j in junctions}
     built = build_network(search.network, search.demands, forms, cycle_s, search.settings, search.running_s)
     start_from(built, with_good_offsets(built, {j: search.alone[j, cycle_s].choice for j in junctions}))
     solution = search.solve(f"network at {name}", built, warm=True)
     return None if solution.objective is None else (built, solution, solution.objective)
-
-
-def _network_forms(search: Search, junction: str, cycle_s: float) -> tuple[SequenceForm, ...]:
-    """The order that is best for the junction alone at this cycle, and the first that it lists."""
-    best = search.alone[junction, cycle_s].choice.form
-    first = search.forms[junction][0]
-    return (best,) if first.id == best.id else (best, first)
-
-
-def _plan(search: Search, choices: Mapping[str, Choice], profile: str) -> NetworkPlan:
-    controllers = []
-    for junction in search.network.junctions:
-        choice = choices.get(junction.id)
-        if choice is not None and choice.form.sequence is not None:
-            controllers.append(controller_plan(junction, choice.form.sequence, choice.durations_s, choice.offset_s))
-    return NetworkPlan(network_hash=search.network.network_hash, profile=profile, controllers=tuple(controllers))
-
-
-def worst_status(statuses: Iterable[str]) -> str:
-    """The least certain of several ways to end."""
-    found = set(statuses)
-    for status in ("cancelled", "time_limit", "node_limit"):
-        if status in found:
-            return status
-    return "optimal"
 
 
 def _result(search: Search, demand: Demand, candidates: list[Candidate], profile: str) -> OptimisationResult:
@@ -227,7 +211,7 @@ def _result(search: Search, demand: Demand, candidates: list[Candidate], profile
         gap=max(0.0, (objective - bound) / max(abs(objective), 1e-9)),
         nodes=sum(entry.nodes for entry in search.log),
         status=status,
-        formulation=NAME,
+        formulation=settings.formulation,
         evaluation=evaluate(network, demand, plan, rules, settings),
         running=running,
         webster=next((c.objective for c in ranked if c.name == WEBSTER), None),

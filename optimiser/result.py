@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from optimiser.signals import NetworkPlan
@@ -98,3 +99,12 @@ class OptimisationResult:
     def alternatives(self) -> tuple[Candidate, ...]:
         """Candidates other than the plan itself, best by the model first."""
         return tuple(c for c in self.candidates if c.plan != self.plan)
+
+
+def worst_status(statuses: Iterable[str]) -> str:
+    """The least certain of several ways to end."""
+    found = set(statuses)
+    for status in ("cancelled", "time_limit", "node_limit"):
+        if status in found:
+            return status
+    return "optimal"

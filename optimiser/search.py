@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+import pyomo.environ as pyo
+
 from optimiser.errors import InfeasibleError
 from optimiser.formulation.limits import broken_by_structure
 from optimiser.infeasibility import conflicts_of
@@ -15,10 +17,10 @@ from optimiser.result import SolveLog
 from optimiser.rules import Rules
 from optimiser.sequences import stage_orders
 from optimiser.settings import ModelSettings
-from optimiser.signals import Junction, Network
-from optimiser.solve import Solution, SolveOptions
+from optimiser.signals import Junction, Network, NetworkPlan
+from optimiser.solve import Solution, SolveOptions, solve
 from optimiser.stage_forms import SequenceForm, sequence_form
-from optimiser.timeline import sequence_start_s
+from optimiser.timeline import controller_plan, sequence_start_s
 
 Progress = Callable[[int, int, str], None]
 
@@ -63,6 +65,30 @@ class Search:
         """Whether the caller wants no more."""
         return self.cancelled is not None and self.cancelled()
 
+    def network_forms(self, junction: str, cycle_s: float) -> tuple[SequenceForm, ...]:
+        """The order that is best for the junction alone at this cycle, and the first that it lists."""
+        best = self.alone[junction, cycle_s].choice.form
+        first = self.forms[junction][0]
+        return (best,) if first.id == best.id else (best, first)
+
+    def common_cycles(self, cycles_s: tuple[float, ...]) -> list[float]:
+        """Those cycles at which every junction is solved alone, the least sum of person delays first."""
+        sums = {
+            c: sum(self.alone[j.id, c].objective for j in self.free)
+            for c in cycles_s
+            if self.free and all((j.id, c) in self.alone for j in self.free)
+        }
+        return sorted(sums, key=lambda c: (sums[c], c))
+
+    def plan(self, choices: Mapping[str, Choice], profile: str) -> NetworkPlan:
+        """The choices as a plan; junctions without one keep their program."""
+        controllers = []
+        for junction in self.network.junctions:
+            choice = choices.get(junction.id)
+            if choice is not None and choice.form.sequence is not None:
+                controllers.append(controller_plan(junction, choice.form.sequence, choice.durations_s, choice.offset_s))
+        return NetworkPlan(network_hash=self.network.network_hash, profile=profile, controllers=tuple(controllers))
+
     def step(self, what: str) -> None:
         """Tells the caller that one more piece of work begins."""
         self.done += 1
@@ -74,6 +100,18 @@ class Search:
         s = self.settings
         options = SolveOptions(s.mip_gap, s.node_limit, s.time_limit_s, s.seed, cutoff)
         solution = solve_network(built, options, warm=warm, cancelled=self.cancelled)
+        self._told(what, solution, built.build_s)
+        return solution
+
+    def solve_model(self, what: str, model: pyo.ConcreteModel, build_s: float, *, warm: bool = False) -> Solution:
+        """Solves a model over offsets with stages given, to the gap asked of those, and logs it."""
+        s = self.settings
+        options = SolveOptions(s.offset_gap, s.node_limit, s.time_limit_s, s.seed)
+        solution = solve(model, options, warm=warm, cancelled=self.cancelled)
+        self._told(what, solution, build_s)
+        return solution
+
+    def _told(self, what: str, solution: Solution, build_s: float) -> None:
         self.log.append(
             SolveLog(
                 what,
@@ -81,11 +119,10 @@ class Search:
                 solution.rows,
                 solution.columns,
                 solution.nodes,
-                built.build_s + solution.build_s,
+                build_s + solution.build_s,
                 solution.solve_s,
             )
         )
-        return solution
 
 
 def offer_orders(search: Search) -> None:

@@ -10,8 +10,6 @@ from optimiser.formulation.limits import add_limits
 from optimiser.formulation.objective import add_person_delay
 from optimiser.formulation.queues import add_lane_flows, add_queues
 
-NAME = "lane-flow person delay"
-
 
 def add_junction(block: pyo.Block, case: JunctionCase) -> None:
     """Composes cycle, limits, lane flows, queues and person delay of one junction on `block`."""

@@ -14,6 +14,7 @@ import pyomo.environ as pyo
 
 from optimiser.formulation.case import JunctionCase, time_in_form
 from optimiser.signals import GroupKind
+from optimiser.stage_forms import SequenceForm
 
 MOST_FLOW_RATIO = 0.6
 """Above this share of its lane a movement is oversaturated in any sane plan, and the formula leaves its range."""
@@ -62,6 +63,17 @@ def lost_s(case: JunctionCase, group: str) -> float:
     lanes = {lane for m in case.junction.movements if m.group == group for lane in m.lanes}
     found = [lane.start_up_loss_s - lane.end_gain_s for lane in case.junction.lanes if lane.id in lanes]
     return sum(found) / len(found) if found else 0.0
+
+
+def uniform_delay(case: JunctionCase, form: SequenceForm, group: str) -> float:
+    """Uniform delay of a group under a form with nothing left open, as the tangents have it (persons * s / h)."""
+    loss_s = lost_s(case, group)
+    squares = 0.0
+    for red in form.reds(group) * form.repeats:
+        red_s = red.constant_s + loss_s
+        tangents = (case.cycle_s * step / _TANGENT_STEPS for step in range(_TANGENT_STEPS + 1))
+        squares += max(2 * t * red_s - t * t for t in tangents)
+    return uniform_weights(case).get(group, 0.0) * squares
 
 
 def _squares(block: pyo.Block, case: JunctionCase, group: str) -> list[pyo.Var]:

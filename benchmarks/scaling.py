@@ -1,0 +1,99 @@
+"""How the network optimiser grows: `python benchmarks/scaling.py --json F` prints one JSON line a size, and the growth.
+
+Networks are irregular and have loops; they are drawn from the seed (`generated_network`). Each size runs in a process
+of its own, so that its peak memory is its own. `seconds` is wall time, `cpu_s` the processor time of the same;
+`build_share` the part of the optimiser's time that models take to build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import resource
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+SIZES = (5, 20, 60, 240)
+ROOT = Path(__file__).resolve().parent.parent
+for folder in (str(ROOT), str(ROOT / "benchmarks")):
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
+def measured(junctions: int, seed: int, formulation: str) -> dict[str, Any]:
+    """Figures of one network; the plan must keep every safety rule."""
+    from generated_network import generated_network
+
+    from optimiser.coordination import optimise
+    from optimiser.safety import check_network_plan
+    from optimiser.settings import ModelSettings
+
+    network, demand = generated_network(junctions, seed)
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = optimise(network, demand, settings=ModelSettings(formulation=formulation))
+    seconds, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
+    return {
+        "junctions": junctions,
+        "seed": seed,
+        "formulation": result.formulation,
+        "status": result.status,
+        "cycle_s": sorted(set(result.cycles_s.values())),
+        "objective": round(result.objective, 1),
+        "bound": round(result.bound, 1),
+        "gap": round(result.gap, 4),
+        "running": round(result.running.objective, 1),
+        "webster": None if result.webster is None else round(result.webster, 1),
+        "candidates": {c.name: [round(c.objective, 1), round(c.gap, 4)] for c in result.candidates},
+        "seconds": round(seconds, 1),
+        "cpu_s": round(cpu_s, 1),
+        "build_share": round(result.build_s / max(seconds, 1e-9), 3),
+        "solves": len(result.log),
+        "nodes": result.nodes,
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "findings": len(check_network_plan(result.plan)),
+    }
+
+
+def growth(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """Exponents b of time ~ junctions^b from each size to the next, by processor time."""
+    exponents = {
+        f"{a['junctions']}-{b['junctions']}": round(
+            math.log(b["cpu_s"] / max(a["cpu_s"], 0.1)) / math.log(b["junctions"] / a["junctions"]), 2
+        )
+        for a, b in pairwise(lines)
+    }
+    return {"growth": exponents}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="junctions, comma-separated")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--formulation", default="cyclic offsets")
+    parser.add_argument("--json", type=Path, help="also write the lines to this file")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one is not None:
+        print(json.dumps(measured(given.one, given.seed, given.formulation)))
+        return
+    lines: list[dict[str, Any]] = []
+    for size in map(int, given.sizes.split(",")):
+        command = [sys.executable, __file__, "--one", str(size), "--seed", str(given.seed)]
+        done = subprocess.run([*command, "--formulation", given.formulation], stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise SystemExit(f"{size} junctions failed with exit code {done.returncode}")
+        print(done.stdout.strip(), flush=True)
+        lines.append(json.loads(done.stdout))
+    lines.append(growth(lines))
+    print(json.dumps(lines[-1]))
+    if given.json:
+        given.json.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The choice over a whole network at one cycle: alternatives and offsets, from warm starts to a proven bound.
+
+Junctions begin with what they run best alone. Descents find offsets; each junction is then retimed while its neighbours
+stay (`star`), which adds alternatives; and HiGHS chooses among all alternatives and offsets. Networks over
+`settings.largest_area` are taken apart into subareas: each is solved with what lies around it held, and once more
+without, which together with the least cost of every street between subareas bounds the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from optimiser.network_model import Choice
+from optimiser.offset_descent import Timing, descend, good_timings, total_cost
+from optimiser.offset_model import build_area, read_timings
+from optimiser.search import Search
+from optimiser.solve import Solution
+from optimiser.star import retimed
+from optimiser.streets import Streets, alternative_alone, streets_of
+from optimiser.subareas import subareas
+
+
+@dataclass(frozen=True)
+class Coordinated:
+    """What a network runs at a common cycle, its person delay and the bound (persons * s / h), and the subareas."""
+
+    choices: dict[str, Choice]
+    objective: float
+    bound: float
+    nodes: int
+    ended: tuple[str, ...]
+    areas: tuple[tuple[str, ...], ...]
+
+
+def prepare(search: Search, cycle_s: int) -> tuple[Streets, dict[str, Timing]]:
+    """The network's streets at a cycle at which every junction is solved alone, and good offsets for what each runs
+    best alone."""
+    settings = search.settings
+    forms = {j.id: search.network_forms(j.id, float(cycle_s)) for j in search.free}
+    streets = streets_of(search.network, search.demands, forms, cycle_s, settings)
+    timings: dict[str, Timing] = {}
+    for j, case in streets.cases.items():
+        alone = search.alone[j, float(cycle_s)]
+        number = streets.add(j, alternative_alone(case, alone.choice, alone.objective))
+        timings[j] = (number, round(search.running_s[j]) % cycle_s)
+    return streets, good_timings(streets, timings, settings.starts, settings.seed)
+
+
+def coordinate(search: Search, streets: Streets, timings: dict[str, Timing]) -> Coordinated:
+    """The best alternatives and offsets, beginning from `timings`."""
+    settings = search.settings
+    for _ in range(settings.rounds):
+        timings = _retime_each(search, streets, timings)
+        timings = good_timings(streets, timings, settings.starts, settings.seed)
+    return _proven(search, streets, timings)
+
+
+def _retime_each(search: Search, streets: Streets, timings: Mapping[str, Timing]) -> dict[str, Timing]:
+    """Every junction once while the others stay; descent goes on from each change."""
+    found = dict(timings)
+    for junction in streets.cases:
+        if search.stopped():
+            break
+        alternative = retimed(search, streets, junction, found)
+        if alternative is not None:
+            streets.add(junction, alternative)
+            found = descend(streets, found, {junction})
+    return found
+
+
+def _proven(search: Search, streets: Streets, timings: dict[str, Timing]) -> Coordinated:
+    """The choice by HiGHS over the whole network, or over its subareas, with the bound it leaves."""
+    settings = search.settings
+    bonds = {ends: _bond(streets, ends, timings) for ends in streets.between}
+    areas = subareas(list(streets.cases), bonds, settings.largest_area)
+    nodes = 0
+    if len(areas) > 1:
+        for area in areas:
+            timings, solution = _solved(search, streets, area, timings, held=True)
+            nodes += solution.nodes
+        timings = good_timings(streets, timings, settings.starts, settings.seed)
+    part = {j: n for n, area in enumerate(areas) for j in area}
+    bound = sum(least_cost(streets, ends) for ends in streets.between if part[ends[0]] != part[ends[1]])
+    ended = []
+    for area in areas:
+        timings, solution = _solved(search, streets, area, timings, held=False)
+        bound += solution.bound
+        nodes += solution.nodes
+        ended.append(solution.ended)
+    objective = total_cost(streets, timings)
+    choices = {
+        j: replace(streets.alternatives[j][p].choice, offset_s=float(offset_s)) for j, (p, offset_s) in timings.items()
+    }
+    return Coordinated(choices, objective, min(bound, objective), nodes, tuple(ended), areas)
+
+
+def _solved(
+    search: Search, streets: Streets, area: Sequence[str], timings: dict[str, Timing], *, held: bool
+) -> tuple[dict[str, Timing], Solution]:
+    """The area solved from `timings`: the better timings of the whole network, and HiGHS's word on the area, whose
+    bound is never over what the area costs now, since dearer choices were left out."""
+    built = build_area(streets, area, timings, held=held)
+    what = f"offsets of {len(area)} junctions at {streets.cycle_s} s"
+    solution = search.solve_model(what, built.model, built.build_s, warm=True)
+    bound = min(max(solution.bound, 0.0), built.cost)
+    if solution.objective is not None:
+        moved = descend(streets, {**timings, **read_timings(built)})
+        if total_cost(streets, moved) < total_cost(streets, timings):
+            timings = moved
+    return timings, replace(solution, bound=bound)
+
+
+def least_cost(streets: Streets, ends: tuple[str, str]) -> float:
+    """What a street costs at its best offset under the best alternatives of its ends, persons * s / h."""
+    ones, others = (range(len(streets.alternatives[j])) for j in ends)
+    return min(float(streets.table(*ends, p, q).min()) for p in ones for q in others)
+
+
+def _bond(streets: Streets, ends: tuple[str, str], timings: Mapping[str, Timing]) -> float:
+    table = streets.table(*ends, timings[ends[0]][0], timings[ends[1]][0])
+    return float(table.mean() - table.min())

@@ -1,0 +1,57 @@
+"""One junction retimed while its neighbours stay: the whole formulation of the junction, its platoons to and from them.
+
+Each such step can only lower the person delay of the network; and what the junction would run then is one more
+alternative for the choice over the whole network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from time import perf_counter
+
+import pyomo.environ as pyo
+
+from optimiser.formulation.cycle import add_cycle
+from optimiser.formulation.junction import add_junction
+from optimiser.formulation.offsets import add_offsets
+from optimiser.network_model import NetworkModel, read_choices
+from optimiser.offset_descent import Timing
+from optimiser.search import Search
+from optimiser.streets import Alternative, Streets, frozen_form
+
+
+def build_star(streets: Streets, junction: str, timings: Mapping[str, Timing]) -> NetworkModel:
+    """Model of `junction` with all its forms, its offset and its platoons; its neighbours run `timings`."""
+    started = perf_counter()
+    cycle_s = float(streets.cycle_s)
+    found = tuple(p for ends, members in streets.between.items() if junction in ends for p in members)
+    others = {p.from_junction for p in found} | {p.to_junction for p in found} - {junction}
+    cases = {junction: streets.cases[junction]}
+    for other in sorted(others - {junction}):
+        held = streets.alternatives[other][timings[other][0]].frozen
+        cases[other] = replace(streets.cases[other], forms=(held,), fixed=True)
+    model = pyo.ConcreteModel()
+    model.junction = pyo.Block(sorted(cases))
+    add_junction(model.junction[junction], cases[junction])
+    for other in sorted(others - {junction}):
+        add_cycle(model.junction[other], cases[other])
+        model.junction[other].chosen[0].fix(1)
+    offsets = {j: float(timings[j][1]) for j in cases}
+    tree = add_offsets(model, cases, found, cycle_s, offsets, fixed=True)
+    model.offset[junction].unfix()
+    model.offset[junction].setlb(0)
+    model.offset[junction].setub(cycle_s - 1)
+    model.person_delay = pyo.Objective(expr=model.junction[junction].person_delay + model.platoon_delay)
+    return NetworkModel(model, {junction: cases[junction]}, found, tree, cycle_s, perf_counter() - started)
+
+
+def retimed(search: Search, streets: Streets, junction: str, timings: Mapping[str, Timing]) -> Alternative | None:
+    """What `junction` runs best while the others run `timings`; None where HiGHS finds nothing."""
+    built = build_star(streets, junction, timings)
+    solution = search.solve(f"{junction} among its neighbours at {streets.cycle_s} s", built, warm=False)
+    if solution.objective is None:
+        return None
+    choice = read_choices(built)[junction]
+    cost = float(pyo.value(built.model.junction[junction].person_delay))
+    return Alternative(choice, frozen_form(choice.form, choice.durations_s), cost)
