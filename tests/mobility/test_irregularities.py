@@ -20,7 +20,7 @@ METRES_A_DEGREE = 111_195.0
 def timetable(*trips: tuple[str, str, float, str, str | None]) -> Timetable:
     """Trips from (trip_id, way, start minute, line, block)."""
     calls = [
-        (name, n + 1, f"{way}{n + 1}", 60.0 * (start + 2 * n), 60.0 * (start + 2 * n) + 20.0)
+        (name, n + 1, f"{way}{n + 1}", 60.0 * (start + 2 * n), 60.0 * (start + 2 * n) + 20.0, True)
         for name, way, start, _, _ in trips
         for n in range(STOPS)
     ]
