@@ -124,9 +124,7 @@ def build_flows(
     legs = scaled.legs.select(JourneyLeg.column_names())
     tell("flows", 0.85)
     tables = _tables(legs, ended, visits, day, manifest)
-    unplaced = taps.accepted.filter(pl.col("fare_action").is_in(BOARDS)).join(
-        boarded.select(pl.col("leg_id").alias("transaction_id")), on="transaction_id", how="anti"
-    )
+    unplaced = _unplaced(taps.accepted, boarded)
     files = (_count("vehicle_locations.csv", locations), _count("fare_transactions.csv", taps))
     summary = _summary(manifest, files, performed, tables, unplaced.height, scaled, clocks.height)
     summary = replace(summary, warnings=_warnings(summary, timetable, locations_file, raw_taps))
@@ -257,6 +255,12 @@ def _taps(
         ]
     ).unique()
     return ingest_fares(raw, _service_day(manifest), known.sort().to_list() or None, key)
+
+
+def _unplaced(taps: pl.DataFrame, boarded: pl.DataFrame) -> pl.DataFrame:
+    """Taps that board but have no stop."""
+    placed = boarded.select(pl.col("leg_id").alias("transaction_id"))
+    return taps.filter(pl.col("fare_action").is_in(BOARDS)).join(placed, on="transaction_id", how="anti")
 
 
 def _weighed(feeds: Path, legs: pl.DataFrame, day: _Day, manifest: Manifest) -> Weighed:

@@ -20,13 +20,14 @@ OFFSET = {"device_id": pl.String, "offset_s": pl.Float64, "taps": pl.Int64, "fit
 
 @dataclass(frozen=True)
 class ClockRules:
-    """`furthest_s`: offsets looked for; `late_s`: riders tap up to so long after the departure; `least_taps`,
-    `least_fit`: a validator is judged by so many taps, and an offset taken under which that share of them fits, if that
-    is `least_gain` more than the clock shown and no offset over `apart_s` from it fits `rival` times as many; `sample`:
-    taps looked at."""
+    """`furthest_s`: offsets looked for; under `least_s` an offset is no more than riders tapping early or late;
+    `late_s`: riders tap up to so long after the departure; `least_taps`, `least_fit`: a validator is judged by so many
+    taps, and an offset taken under which that share of them fits, if that is `least_gain` more than the clock shown and
+    no offset over `apart_s` from it fits `rival` times as many; `sample`: taps looked at."""
 
     furthest_s: int = 900
-    late_s: int = 5
+    late_s: int = 15
+    least_s: int = 20
     least_taps: int = 20
     least_fit: float = 0.6
     least_gain: float = 0.2
@@ -63,7 +64,8 @@ def clock_offsets(taps: pl.DataFrame, visits: pl.DataFrame, rules: ClockRules = 
     far = np.abs(np.arange(share.shape[1]) - offset[:, None]) > rules.apart_s
     shown = share[:, rules.furthest_s]
     off = (
-        (best >= rules.least_fit)
+        (np.abs(offset - rules.furthest_s) >= rules.least_s)
+        & (best >= rules.least_fit)
         & (best >= shown + rules.least_gain)
         & (np.where(far, share, 0.0).max(axis=1) <= rules.rival * best)
     )
