@@ -132,10 +132,16 @@ def flows(
     card_key_file: Annotated[
         Path | None, typer.Option(help="File with the key of card pseudonyms; made where it is not there.")
     ] = None,
+    history: Annotated[
+        list[Path] | None, typer.Option(help="Flows folder of another day, made with the same key; may be repeated.")
+    ] = None,
 ) -> None:
     """Taps, positions and timetable into boardings, journeys, OD and loads."""
+    key = card_key(card_key_file)
     with step_bars() as bars:
-        summary = build_flows(feeds, out, key=card_key(card_key_file), progress=lambda _, share: bars("flows", share))
+        summary = build_flows(
+            feeds, out, key=key, history=history or (), progress=lambda _, share: bars("flows", share)
+        )
     for warning in summary.warnings:
         console.print(f"[yellow]note[/]: {warning}")
     console.print(f"flows in {out}; what became of every row: {out / 'summary.json'}")

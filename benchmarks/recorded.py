@@ -32,6 +32,7 @@ KEY = b"simulated cards are nobody's"
 CASH_SHARE = 0.15
 DAYS = 10
 BOLOGNA_DAYS = 5
+SPREAD_M = 60.0
 FIRST_DAY = date(2025, 3, 3)
 
 
@@ -43,7 +44,7 @@ def case(data: Path, seed: int = 1) -> dict[str, Any]:
             "case": "recorded",
             "cash_share": CASH_SHARE,
             "esil": _scores(record_esil(folder / "esil", seed, DAYS)),
-            "bologna_tours": _scores(record_bologna(data, folder / "bologna", seed, BOLOGNA_DAYS)),
+            "bologna_tours": _scores(record_bologna(data, folder / "bologna", seed, BOLOGNA_DAYS, SPREAD_M)),
         }
 
 
@@ -56,7 +57,7 @@ def record_esil(folder: Path, seed: int, days: int) -> list[Path]:
         return [job.result() for job in jobs]
 
 
-def record_bologna(data: Path, folder: Path, seed: int, days: int) -> list[Path]:
+def record_bologna(data: Path, folder: Path, seed: int, days: int, spread_m: float) -> list[Path]:
     """Feeds folders of runs of Bologna whose rides are chained into tours."""
     scenario = load_scenario(data / "signals" / "bologna_acosta_persontrips" / "run.sumocfg")
     with ProcessPoolExecutor(2) as pool:
@@ -64,7 +65,7 @@ def record_bologna(data: Path, folder: Path, seed: int, days: int) -> list[Path]
             pool.submit(_bologna_day, scenario, folder / f"day{n}", 1000 * seed + n, _weekday(n)) for n in range(days)
         ]
         feeds = [job.result() for job in jobs]
-    overlay_tours(feeds, CASH_SHARE, seed)
+    overlay_tours(feeds, CASH_SHARE, seed, spread_m)
     return feeds
 
 

@@ -31,6 +31,17 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class TripExpansion:
+    """`factors`: line, trip_id_performed, factor of the trips that were counted; `lines`: line, factor of the other
+    trips of their lines, what the counted ones together had; `unscaled`: counted trips with riders but no tap."""
+
+    factors: pl.DataFrame
+    lines: pl.DataFrame
+    unscaled: tuple[str, ...]
+    fit: Fit
+
+
+@dataclass(frozen=True)
 class Expansion:
     """`factors`: line, factor (riders per tapped rider). `unscaled`: lines with a total but no tap to scale;
     `unknown`: lines with taps but no total, scaled by `default_factor`."""
@@ -94,19 +105,37 @@ def line_factors(tapped: pl.DataFrame, totals: pl.DataFrame | None, cash_share: 
     return Expansion(factors, default, tuple(unscaled), tuple(unknown), fit)
 
 
+def trip_factors(tapped: pl.DataFrame, totals: pl.DataFrame) -> TripExpansion:
+    """What one tapped rider of a counted trip stands for (turnstiles, automatic passenger counters).
+
+    `tapped`: line, trip_id_performed, riders; `totals`: line, trip_id_performed, boardings."""
+    trip = ["line", "trip_id_performed"]
+    counted = totals.join(tapped, on=trip, how="left").sort(trip).with_columns(pl.col("riders").fill_null(0))
+    seed = counted["riders"].cast(pl.Float64).to_numpy()[:, None]
+    fit = ipf(seed, counted["boardings"].to_numpy())
+    seen = counted.with_columns(pl.Series("factor", fit.rows)).filter(pl.col("riders") > 0)
+    lines = seen.group_by("line").agg((pl.col("boardings").sum() / pl.col("riders").sum()).alias("factor")).sort("line")
+    unscaled = counted.filter((pl.col("riders") == 0) & (pl.col("boardings") > 0))["trip_id_performed"].to_list()
+    return TripExpansion(seen.select(*trip, "factor"), lines, tuple(unscaled), fit)
+
+
 def control_totals(strings: pl.DataFrame, file: str) -> pl.DataFrame:
-    """Totals per line from `control_totals.csv` (route_id, boardings): line, boardings. Raises FeedError naming the
-    column or line that is wrong."""
+    """Totals from `control_totals.csv` (route_id, boardings and, where single trips were counted, trip_id_performed):
+    line, trip_id_performed (null: all trips of the line), boardings. Raises FeedError naming the column or line that is
+    wrong."""
     for column in ("route_id", "boardings"):
         if column not in strings.columns:
             raise FeedError(f"{file} lacks the column '{column}'")
+    trip = pl.col("trip_id_performed") if "trip_id_performed" in strings.columns else pl.lit(None, dtype=pl.String)
     typed = strings.select(
-        pl.col("route_id").alias("line"), pl.col("boardings").str.strip_chars().cast(pl.Float64, strict=False)
+        pl.col("route_id").alias("line"),
+        trip.replace("", None).alias("trip_id_performed"),
+        pl.col("boardings").str.strip_chars().cast(pl.Float64, strict=False),
     ).with_row_index("row", offset=2)
     wrong = typed.filter(pl.col("boardings").is_null() | (pl.col("boardings") < 0) | pl.col("line").is_null())
     if wrong.height:
         raise FeedError(f"{file}, line {wrong['row'][0]}: needs a route_id and boardings of 0 or more")
-    return typed.group_by("line").agg(pl.col("boardings").sum()).sort("line")
+    return typed.group_by("line", "trip_id_performed").agg(pl.col("boardings").sum()).sort("line", "trip_id_performed")
 
 
 _FACTORS = {"line": pl.String, "factor": pl.Float64}

@@ -15,11 +15,12 @@ from mobility.alightings import AlightingRules, Alightings, alightings
 from mobility.boardings import BOARDS, boardings
 from mobility.chaining import ChainingRules
 from mobility.clocks import assert_same_clock
-from mobility.expansion import Expansion, control_totals, line_factors
+from mobility.expansion import control_totals
 from mobility.geometry import Projection
 from mobility.habits import habits
 from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
 from mobility.journeys import journeys
+from mobility.leg_weights import Weighed, weighed
 from mobility.od_matrix import od_flows
 from mobility.performed import PERFORMED, Performed, assign_trips
 from mobility.positions import PlacedPositions, off_paths, place_positions, reasons
@@ -43,6 +44,7 @@ from mobility.sources.manifest import Manifest, read_manifest
 from mobility.sources.mapped_csv import read_mapped, read_mapping
 from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_strings, read_tides, timestamps
 from mobility.stop_lines import stop_lines_on_paths
+from mobility.validator_clocks import clock_offsets, set_right
 from mobility.visits import stop_visits
 
 Progress = Callable[[str, float], None]
@@ -86,6 +88,7 @@ class FlowsSummary:
     expansion_change: float | None
     lines_without_taps: tuple[str, ...]
     lines_without_total: tuple[str, ...]
+    clocks_off: int
     warnings: tuple[str, ...]
 
 
@@ -118,22 +121,21 @@ def build_flows(
     tell("taps", 0.45)
     taps = _taps(raw_taps, visits, locations.accepted, timetable, manifest, key)
     tell("boardings and alightings", 0.55)
-    boarded = boardings(taps.accepted, visits)
+    clocks = clock_offsets(taps.accepted, visits)
+    boarded = boardings(set_right(taps.accepted, clocks), visits)
     rules = AlightingRules(chaining=ChainingRules(walk_limit_m))
     ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops, rules, habits(history))
     tell("scaling", 0.75)
-    expansion = _expansion(feeds, ended.legs, day, manifest)
-    legs = _legs(ended, expansion, manifest)
+    scaled = _weighed(feeds, ended.legs, day, manifest)
+    legs = scaled.legs.select(JourneyLeg.column_names())
     tell("flows", 0.85)
     tables = _tables(legs, ended, visits, day, manifest)
     tell("service", 0.9)
     record = Record(manifest.service_date, day.midnight_s, day.midnight_s + manifest.begin_s, day.end_s)
     service = service_tables(visits, placed, timetable, stop_lines_on_paths(feeds, timetable), record)
-    unplaced = taps.accepted.filter(pl.col("fare_action").is_in(BOARDS)).join(
-        boarded.select(pl.col("leg_id").alias("transaction_id")), on="transaction_id", how="anti"
-    )
+    unplaced = _unplaced(taps.accepted, boarded)
     files = (_count("vehicle_locations.csv", locations), _count("fare_transactions.csv", taps))
-    summary = _summary(manifest, files, placed, tables, unplaced.height, expansion)
+    summary = _summary(manifest, files, placed, tables, unplaced.height, scaled, clocks.height)
     summary = replace(summary, warnings=_warnings(summary, timetable, locations_file, raw_taps))
     tell("writing", 0.95)
     building = out.parent / f".{out.name}.building"
@@ -268,25 +270,19 @@ def _taps(
     return ingest_fares(raw, _service_day(manifest), known.sort().to_list() or None, key)
 
 
-def _expansion(feeds: Path, legs: pl.DataFrame, day: _Day, manifest: Manifest) -> Expansion:
+def _unplaced(taps: pl.DataFrame, boarded: pl.DataFrame) -> pl.DataFrame:
+    """Taps that board but have no stop."""
+    placed = boarded.select(pl.col("leg_id").alias("transaction_id"))
+    return taps.filter(pl.col("fare_action").is_in(BOARDS)).join(placed, on="transaction_id", how="anti")
+
+
+def _weighed(feeds: Path, legs: pl.DataFrame, day: _Day, manifest: Manifest) -> Weighed:
     path = feeds / "control_totals.csv"
     totals = control_totals(read_strings(path), path.name) if path.exists() else None
-    hour = ((pl.col("boarded_at").dt.epoch("ms") / 1000 - day.midnight_s) // 3600).cast(pl.Int64).alias("hour")
-    tapped = legs.group_by("line", hour).agg(pl.col("riders").sum()).sort("line", "hour")
-    return line_factors(tapped, totals, manifest.cash_share)
-
-
-def _legs(ended: Alightings, expansion: Expansion, manifest: Manifest) -> pl.DataFrame:
-    return (
-        ended.legs.join(expansion.factors, on="line", how="left", maintain_order="left")
-        .with_columns(
-            pl.lit(manifest.agency_id).alias("agency_id"),
-            pl.lit(manifest.service_date).alias("service_date"),
-            pl.col("factor").fill_null(expansion.default_factor).alias("weight"),
-        )
-        .with_columns((pl.col("weight") * pl.col("riders")).round(flows.DIGITS).alias("pax"))
-        .select(JourneyLeg.column_names())
+    dated = legs.with_columns(
+        pl.lit(manifest.agency_id).alias("agency_id"), pl.lit(manifest.service_date).alias("service_date")
     )
+    return weighed(dated, totals, manifest.cash_share, day.midnight_s)
 
 
 def _tables(legs: pl.DataFrame, ended: Alightings, visits: pl.DataFrame, day: _Day, manifest: Manifest) -> _Tables:
@@ -326,7 +322,8 @@ def _summary(
     placed: PlacedPositions,
     tables: _Tables,
     unplaced: int,
-    expansion: Expansion,
+    scaled: Weighed,
+    clocks_off: int,
 ) -> FlowsSummary:
     return FlowsSummary(
         agency_id=manifest.agency_id,
@@ -347,9 +344,10 @@ def _summary(
         boarding_methods=_methods(tables.legs, "boarding_method"),
         alighting_methods=_methods(tables.legs, "method"),
         journeys=tables.journeys.height,
-        expansion_change=None if expansion.fit is None else round(expansion.fit.change, flows.DIGITS),
-        lines_without_taps=expansion.unscaled,
-        lines_without_total=expansion.unknown,
+        expansion_change=None if scaled.change is None else round(scaled.change, flows.DIGITS),
+        lines_without_taps=scaled.unscaled,
+        lines_without_total=scaled.unknown,
+        clocks_off=clocks_off,
         warnings=(),
     )
 
@@ -376,6 +374,10 @@ def _warnings(
         found.append(
             f"{summary.trips_unmatched} trips the vehicles reported fit neither a trip nor a pattern of the timetable; "
             "their taps have no stop."
+        )
+    if summary.clocks_off:
+        found.append(
+            f"The clocks of {summary.clocks_off} validators were off; their taps were set right before boarding."
         )
     if summary.unplaced:
         found.append(f"{summary.unplaced} of {summary.taps} taps could be given no stop (table unplaced_taps).")

@@ -38,8 +38,8 @@ def test_the_sample_city_where_riders_come_back(tmp_path: Path) -> None:
     score = score_of(ESIL, tmp_path / "flows")
     assert score.boarding_exact >= 0.99
     assert score.chained >= 0.5 * score.legs
-    assert score.chained_exact >= 0.8
-    assert score.load_mae_pax <= 1.6 * score.oracle_mae_pax
+    assert score.chained_choice_exact >= 0.92
+    assert score.load_mae_pax <= 1.5 * score.oracle_mae_pax
     assert score.load_mae_pax <= 0.2 * score.mean_load_pax
 
 

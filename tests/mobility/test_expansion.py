@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -11,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mobility.errors import FeedError, MobilityError
-from mobility.expansion import control_totals, ipf, line_factors
+from mobility.expansion import control_totals, ipf, line_factors, trip_factors
+from mobility.leg_weights import TRIP, weighed
 
 Floats = npt.NDArray[np.float64]
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6))
@@ -77,3 +81,55 @@ def test_a_total_that_is_no_number_is_named_by_its_line() -> None:
     strings = pl.DataFrame({"route_id": ["a", "b"], "boardings": ["3", "-1"]})
     with pytest.raises(FeedError, match=r"totals.csv, line 3"):
         control_totals(strings, "totals.csv")
+
+
+def test_counted_trips_get_their_own_totals_and_the_others_their_lines() -> None:
+    tapped = pl.DataFrame({"line": ["a", "a", "a"], "trip_id_performed": ["1", "2", "3"], "riders": [10, 30, 5]})
+    strings = pl.DataFrame(
+        {"route_id": ["a", "a", "a"], "trip_id_performed": ["1", "2", "9"], "boardings": ["20", "30", "4"]}
+    )
+    fitted = trip_factors(tapped, control_totals(strings, "totals.csv"))
+    assert dict(fitted.factors.select("trip_id_performed", "factor").iter_rows()) == {"1": 2.0, "2": 1.0}
+    assert fitted.lines["factor"].to_list() == pytest.approx([50 / 40])
+    assert fitted.unscaled == ("9",)
+    assert fitted.fit.change == pytest.approx(10 / 40)
+
+
+def test_real_turnstile_totals_are_reproduced(real_data: Path) -> None:
+    """Belo Horizonte counts each trip at the turnstile; of its riders some tap."""
+    path = real_data / "mobility" / "bhtrans" / "mco_trips_pax.parquet"
+    counted = pl.read_parquet(path).select(
+        pl.col("Código Externo Linha").alias("line"),
+        pl.col("Viagem_21").alias("trip_id_performed"),
+        pl.col("Passageiros").cast(pl.Float64).alias("boardings"),
+    )
+    totals = (
+        counted.group_by("line", "trip_id_performed").agg(pl.col("boardings").sum()).sort("line", "trip_id_performed")
+    )
+    rng = np.random.default_rng(1)
+    riders = rng.binomial(totals["boardings"].cast(pl.Int64).to_numpy(), 0.8)
+    tapped = totals.select("line", "trip_id_performed").with_columns(pl.Series("riders", riders))
+    fitted = trip_factors(tapped, totals)
+    scaled = fitted.factors.join(tapped, on=["line", "trip_id_performed"]).join(
+        totals, on=["line", "trip_id_performed"]
+    )
+    assert (scaled["factor"] * scaled["riders"]).to_numpy() == pytest.approx(scaled["boardings"].to_numpy())
+    missed = totals.filter(pl.col("trip_id_performed").is_in(list(fitted.unscaled)))["boardings"].sum()
+    assert scaled["boardings"].sum() + missed == pytest.approx(totals["boardings"].sum())
+    assert fitted.fit.change == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_leg_weighs_what_its_trip_its_line_or_the_share_of_cash_says() -> None:
+    at = datetime(2025, 3, 3, 3, tzinfo=UTC)
+    rows = [("a", "1"), ("a", "1"), ("a", "2"), ("b", "3"), ("c", "4")]
+    legs = pl.DataFrame(rows, schema=TRIP, orient="row").with_columns(
+        pl.lit(at).dt.cast_time_unit("ms").alias("boarded_at"), pl.lit(1, pl.Int64).alias("riders")
+    )
+    totals = pl.DataFrame(
+        {"line": ["a", "b"], "trip_id_performed": ["1", None], "boardings": [5.0, 3.0]},
+        schema_overrides={"trip_id_performed": pl.String},
+    )
+    scaled = weighed(legs, totals, 0.2, at.timestamp())
+    assert scaled.legs["pax"].to_list() == pytest.approx([2.5, 2.5, 2.5, 3.0, 1.25])
+    assert scaled.unknown == ("c",)
+    assert weighed(legs, None, 0.2, at.timestamp()).legs["pax"].to_list() == pytest.approx([1.25] * 5)

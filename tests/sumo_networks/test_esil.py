@@ -17,6 +17,7 @@ from optimiser.safety import check_network_plan
 from sumo_networks.cities.esil.build import build
 from sumo_networks.cities.esil.heads import read_heads
 from sumo_networks.cities.esil.plans import CYCLE_S, STAGES, WALKING_MPS
+from sumo_networks.cities.esil.population import day_of, residents
 from sumo_networks.cities.esil.riders import courses, errands
 from sumo_networks.cities.esil.streets import JOINTS, Control, blocks
 from sumo_networks.profiles import profile_named
@@ -174,3 +175,16 @@ def test_the_hour_flows_without_teleports_and_collisions(esil: Scenario, tmp_pat
     delays = [float(trip.get("timeLoss", "0")) + max(0.0, float(trip.get("departDelay", "0"))) for trip in trips]
     assert 30 < sum(delays) / len(delays) < 110
     assert max(delays) < 900
+
+
+def test_the_same_people_ride_day_after_day_and_not_all_of_them_or_alike() -> None:
+    people = residents(7, 200, 20)
+    one, two = day_of(people, 1), day_of(people, 2)
+    assert day_of(people, 1) == one != two
+    names = {person.habit.id for person in people}
+    assert {errand.id for errand in one} <= names and len(one) < len(names)
+    habit = {person.habit.id: person for person in people}
+    kept = [errand for errand in one if errand.out == habit[errand.id].habit.out]
+    assert 0.7 < len(kept) / len(one) < 1.0
+    assert all(habit[errand.id].may_return for errand in one if errand.returns)
+    assert any(errand.returns for errand in one)

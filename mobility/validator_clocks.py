@@ -1,0 +1,116 @@
+"""Validators whose clock is off: how far, told by when their bus stood at stops.
+
+Riders tap while the bus stands or just after. So of all offsets the one is right under which most taps of a validator
+fall on a stop of its vehicle; stops follow each other too unevenly for another to do as well. Where none stands out, or
+the clock shown does nearly as well, nothing is corrected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from mobility.line_stops import Ints, spread
+
+VEHICLE_BITS = 41
+OFFSET = {"device_id": pl.String, "offset_s": pl.Float64, "taps": pl.Int64, "fit_shown": pl.Float64, "fit": pl.Float64}
+
+
+@dataclass(frozen=True)
+class ClockRules:
+    """`furthest_s`: offsets looked for; under `least_s` an offset is no more than riders tapping early or late;
+    `late_s`: riders tap up to so long after the departure; `least_taps`, `least_fit`: a validator is judged by so many
+    taps, and an offset taken under which that share of them fits, if that is `least_gain` more than the clock shown and
+    no offset over `apart_s` from it fits `rival` times as many; `sample`: taps looked at."""
+
+    furthest_s: int = 900
+    late_s: int = 15
+    least_s: int = 20
+    least_taps: int = 20
+    least_fit: float = 0.6
+    least_gain: float = 0.2
+    apart_s: int = 30
+    rival: float = 0.8
+    sample: int = 200
+
+
+DEFAULT = ClockRules()
+
+
+def clock_offsets(taps: pl.DataFrame, visits: pl.DataFrame, rules: ClockRules = DEFAULT) -> pl.DataFrame:
+    """Validators whose clock is off (columns of OFFSET): by how much it is ahead, from how many taps, and the shares of
+    these that fall on a stop by the clock shown and by the right one. Sorted by device_id.
+
+    `taps`: rows of FareTransaction; a tap without device_id is its vehicle's. `visits`: rows of StopVisit."""
+    seen = visits.filter(pl.col("method") == "gps")
+    some = (
+        taps.with_columns(_device())
+        .join(seen.select("vehicle_id").unique(), on="vehicle_id", how="semi")
+        .sort("device_id", "event_timestamp", "transaction_id")
+        .with_columns(pl.int_range(pl.len()).over("device_id").alias("place"), pl.len().over("device_id").alias("taps"))
+        .filter((pl.col("taps") >= rules.least_taps) & (pl.col("place") % (pl.col("taps") // rules.sample + 1) == 0))
+    )
+    if some.is_empty() or seen.is_empty():
+        return pl.DataFrame(schema=OFFSET)
+    devices = some["device_id"].unique().sort()
+    device = some["device_id"].cast(pl.Enum(devices)).to_physical().cast(pl.Int64).to_numpy()
+    fits = _fits(some, seen, device, len(devices), rules)
+    made = np.bincount(device, minlength=len(devices))
+    share = fits / made[:, None]
+    best = share.max(axis=1)
+    offset = np.array([np.median(np.flatnonzero(row == top)) for row, top in zip(share, best, strict=True)])
+    far = np.abs(np.arange(share.shape[1]) - offset[:, None]) > rules.apart_s
+    shown = share[:, rules.furthest_s]
+    off = (
+        (np.abs(offset - rules.furthest_s) >= rules.least_s)
+        & (best >= rules.least_fit)
+        & (best >= shown + rules.least_gain)
+        & (np.where(far, share, 0.0).max(axis=1) <= rules.rival * best)
+    )
+    found = {"device_id": devices, "offset_s": offset - rules.furthest_s, "taps": made, "fit_shown": shown, "fit": best}
+    return pl.DataFrame(found, schema=OFFSET).filter(pl.Series(off))
+
+
+def set_right(taps: pl.DataFrame, offsets: pl.DataFrame) -> pl.DataFrame:
+    """`taps` with event_timestamp as it would be had these validators' clocks (clock_offsets) been right."""
+    if offsets.is_empty():
+        return taps
+    known = offsets.select(pl.col("device_id").alias("device"), "offset_s")
+    ahead = pl.duration(milliseconds=(pl.col("offset_s").fill_null(0.0) * 1000).cast(pl.Int64), time_unit="ms")
+    return (
+        taps.with_columns(_device().alias("device"))
+        .join(known, on="device", how="left", maintain_order="left")
+        .with_columns(pl.col("event_timestamp") - ahead)
+        .select(taps.columns)
+    )
+
+
+def _device() -> pl.Expr:
+    return pl.coalesce("device_id", "vehicle_id").alias("device_id")
+
+
+def _fits(some: pl.DataFrame, seen: pl.DataFrame, device: Ints, devices: int, rules: ClockRules) -> Ints:
+    """Of each device and each offset, in seconds from -furthest_s to furthest_s, the taps that fall on a stop."""
+    names = seen["vehicle_id"].unique().sort()
+    begin_ms = int(seen["arrival"].dt.epoch("ms").to_numpy().min()) - 10 * rules.furthest_s * 1000
+
+    def key(frame: pl.DataFrame, time: str) -> Ints:
+        bus = frame["vehicle_id"].cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy()
+        since: Ints = frame[time].dt.epoch("ms").to_numpy() - begin_ms
+        return bus * (1 << VEHICLE_BITS) + since
+
+    stood = seen.sort("vehicle_id", "arrival")
+    arrival, departure, at = key(stood, "arrival"), key(stood, "departure"), key(some, "event_timestamp")
+    width_ms = rules.furthest_s * 1000
+    start = np.searchsorted(arrival, at - width_ms)
+    tap, visit = spread(start, np.searchsorted(arrival, at + width_ms) - start)
+    most = 2 * rules.furthest_s
+    latest = np.clip((at[tap] - arrival[visit]) // 1000 + rules.furthest_s, -1, most)
+    earliest = np.clip(-((departure[visit] - at[tap]) // 1000) - rules.late_s + rules.furthest_s, 0, most + 1)
+    kept = earliest <= latest
+    row = device[tap[kept]] * (most + 2)
+    size = devices * (most + 2)
+    steps = np.bincount(row + earliest[kept], minlength=size) - np.bincount(row + latest[kept] + 1, minlength=size)
+    return steps.reshape(devices, most + 2).cumsum(axis=1)[:, : most + 1]
