@@ -17,6 +17,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# the package mobility, not this file of the same name
+sys.path[0] = str(ROOT)
+
+from benchmarks import forecast  # noqa: E402
+
 DATA = Path(os.environ.get("JASYL_DATA", ROOT.parent / "shared" / "data"))
 
 
@@ -39,7 +44,7 @@ def amba(data: Path) -> dict[str, Any]:
     return {"case": "amba", "seconds": round(taken, 1), **scored}
 
 
-CASES: dict[str, Callable[[Path], dict[str, Any]]] = {"amba": amba}
+CASES: dict[str, Callable[[Path], dict[str, Any]]] = {"amba": amba, "forecast": forecast.case}
 
 
 def _python(*arguments: str | Path) -> str:
