@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from api.export_commands import export
+from api.forecast_commands import forecast
 from api.terminal import console, step_bars
 from mobility.alighting_posterior import probable_alightings
 from mobility.sources.line_files import read_line_shapes, read_modes
@@ -16,6 +17,7 @@ from mobility.sources.tap_on import read_tap_ons
 
 mobility = typer.Typer(no_args_is_help=True, help="Passenger flows from taps.")
 mobility.command(epilog="Example: jasyl mobility export flows --format omx --out od.omx")(export)
+mobility.command(epilog="Example: jasyl mobility forecast flows/* --date 2025-03-31 --out monday.csv")(forecast)
 
 
 @mobility.command(
