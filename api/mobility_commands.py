@@ -15,6 +15,7 @@ from rich.table import Table
 from api.card_key import card_key
 from api.errors import ApiError
 from api.export_commands import export
+from api.forecast_commands import forecast
 from api.terminal import console, step_bars
 from mobility.alighting_posterior import probable_alightings
 from mobility.intake import FileReport, LakeDescription, open_lake, read_description, take_in
@@ -27,6 +28,7 @@ from mobility.tap_ons import read_tap_ons
 
 mobility = typer.Typer(no_args_is_help=True, help="Passenger flows from taps.")
 mobility.command(epilog="Example: jasyl mobility export flows --format omx --out od.omx")(export)
+mobility.command(epilog="Example: jasyl mobility forecast flows/* --date 2025-03-31 --out monday.csv")(forecast)
 
 CardKeyFile = Annotated[
     Path | None, typer.Option(help="File with the key of card pseudonyms; made where it is not there.")

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # the folder of this script would hide the package of the same name
 sys.path[0] = str(ROOT)
 
-from benchmarks import cityday, recorded, wmata  # noqa: E402
+from benchmarks import cityday, forecast, recorded, wmata  # noqa: E402
 
 DATA = Path(os.environ.get("JASYL_DATA", ROOT.parent / "shared" / "data"))
 
@@ -45,7 +45,12 @@ def amba(data: Path) -> dict[str, Any]:
     return {"case": "amba", "seconds": round(taken, 1), **scored}
 
 
-CASES: dict[str, Callable[[Path], dict[str, Any]]] = {"amba": amba, "recorded": recorded.case, "wmata": wmata.case}
+CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "amba": amba,
+    "forecast": forecast.case,
+    "recorded": recorded.case,
+    "wmata": wmata.case,
+}
 SIZED: dict[str, Callable[[Path, float], dict[str, Any]]] = {"cityday": cityday.case, "thirtydays": cityday.thirty_days}
 
 
