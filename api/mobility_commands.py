@@ -70,7 +70,10 @@ def alightings(
 def ingest(
     files: Annotated[list[Path], typer.Argument(help="CSV (also .gz) or Parquet files.", show_default=False)],
     mapping: Annotated[
-        str, typer.Option(help="tides, the name of a mapping that comes with jasyl, or a .toml.", show_default=False)
+        str,
+        typer.Option(
+            help="tides, gtfs-rt, the name of a mapping that comes with jasyl, or a .toml.", show_default=False
+        ),
     ],
     lake: Annotated[Path, typer.Option(help="Folder of the lake; made where it is not there.", show_default=False)],
     service_date: Annotated[

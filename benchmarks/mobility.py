@@ -1,6 +1,7 @@
 """Numbers of the passenger flows: `python benchmarks/mobility.py CASE --json F` prints one JSON line.
 
 A case is a function that takes the data folder and returns what to print; add one to CASES and it has a name.
+Those in SIZED write their own data, of a size that --scale sets.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# the folder of this script would hide the package of the same name
+sys.path[0] = str(ROOT)
+
+from benchmarks import cityday, wmata  # noqa: E402
+
 DATA = Path(os.environ.get("JASYL_DATA", ROOT.parent / "shared" / "data"))
 
 
@@ -39,7 +45,8 @@ def amba(data: Path) -> dict[str, Any]:
     return {"case": "amba", "seconds": round(taken, 1), **scored}
 
 
-CASES: dict[str, Callable[[Path], dict[str, Any]]] = {"amba": amba}
+CASES: dict[str, Callable[[Path], dict[str, Any]]] = {"amba": amba, "wmata": wmata.case}
+SIZED: dict[str, Callable[[Path, float], dict[str, Any]]] = {"cityday": cityday.case, "thirtydays": cityday.thirty_days}
 
 
 def _python(*arguments: str | Path) -> str:
@@ -59,10 +66,12 @@ def _python(*arguments: str | Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("case", choices=sorted(CASES))
+    parser.add_argument("case", choices=sorted({**CASES, **SIZED}))
     parser.add_argument("--json", type=Path, help="also write the line to this file")
+    parser.add_argument("--scale", type=float, default=1.0, help="size of the synthetic day (cityday, thirtydays)")
     given = parser.parse_args()
-    line = json.dumps(CASES[given.case](DATA))
+    found = SIZED[given.case](DATA, given.scale) if given.case in SIZED else CASES[given.case](DATA)
+    line = json.dumps(found)
     print(line)
     if given.json:
         given.json.write_text(line + "\n")

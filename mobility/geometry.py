@@ -22,12 +22,17 @@ class Projection:
         """Projection about the middle of the given points; about (0, 0) where there are none."""
         return cls(_middle(longitudes), _middle(latitudes))
 
+    def metres_per_degree(self) -> tuple[float, float]:
+        """Metres in a degree of longitude and in one of latitude."""
+        north_m = math.radians(1.0) * EARTH_RADIUS_M
+        return north_m * math.cos(math.radians(self.lat0)), north_m
+
     def project(self, frame: pl.DataFrame, longitude: str, latitude: str) -> pl.DataFrame:
         """`frame` with the columns x_m and y_m computed from two columns of degrees."""
-        metres = math.radians(1.0) * EARTH_RADIUS_M
+        east_m, north_m = self.metres_per_degree()
         return frame.with_columns(
-            ((pl.col(longitude) - self.lon0) * (metres * math.cos(math.radians(self.lat0)))).alias("x_m"),
-            ((pl.col(latitude) - self.lat0) * metres).alias("y_m"),
+            ((pl.col(longitude) - self.lon0) * east_m).alias("x_m"),
+            ((pl.col(latitude) - self.lat0) * north_m).alias("y_m"),
         )
 
 

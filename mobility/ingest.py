@@ -43,6 +43,7 @@ def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: pl
         text(table, "location_ping_id"),
         text(table, "vehicle_id"),
         text(table, "trip_id_performed"),
+        text(table, "occupancy_status"),
         *(number(table, name) for name in ("latitude", "longitude", "speed", "heading")),
     )
     rules = [

@@ -3,12 +3,14 @@
 A position says its trip (`trip_id_performed`). Where it is blank between two positions of one trip it is that trip;
 where it is blank throughout, or names no trip of the timetable, the vehicle's own id may be that of a trip or a block
 with one trip; else the pattern whose stops the vehicle passed in order is taken, if it fits well enough.
+All this is asked once for each run of positions that say the same, not once for each position.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from mobility.sources.gtfs import Timetable
@@ -16,7 +18,10 @@ from mobility.sources.gtfs import Timetable
 NEAR_STOP_M = 45.0
 LEAST_SHARE_OF_STOPS = 0.7
 LEAST_STOPS = 3
+# A blank run that stays within this much of itself is a layover: it passes no three stops.
+LAYOVER_M = 300.0
 
+RUN = ["vehicle_id", "trip_id_performed"]
 PERFORMED = {
     "vehicle_id": pl.String,
     "trip_id_performed": pl.String,
@@ -29,11 +34,14 @@ PERFORMED = {
 
 @dataclass(frozen=True)
 class Performed:
-    """`pings`: positions with trip_id_performed and pattern_id. `trips`: columns of PERFORMED; `trip_id` is the
-    timetable's, null where only the pattern is known. `by_pattern` and `unmatched`: how many runs of a vehicle were
-    given a pattern by their stops, and how many that named a trip fit none."""
+    """`pings`: the positions as they came. `runs`: track (row of `trips`, null where the run belongs to no trip),
+    first_row, rows (of `pings`), named (whether the positions or the vehicle named a trip), sorted by track and row.
+    `trips`: columns of PERFORMED, sorted by vehicle and trip; `trip_id` is the timetable's, null where only the pattern
+    is known. `by_pattern` and `unmatched`: how many runs of a vehicle were given a pattern by their stops, and how many
+    that named a trip fit none."""
 
     pings: pl.DataFrame
+    runs: pl.DataFrame
     trips: pl.DataFrame
     by_pattern: int
     unmatched: int
@@ -41,41 +49,72 @@ class Performed:
 
 def assign_trips(pings: pl.DataFrame, timetable: Timetable) -> Performed:
     """Give every position its trip. `pings`: rows of VehicleLocation with x_m, y_m, sorted by vehicle and time."""
-    before = pl.col("trip_id_performed").forward_fill().over("vehicle_id")
-    after = pl.col("trip_id_performed").backward_fill().over("vehicle_id")
-    named = pings.with_columns(
-        pl.coalesce("trip_id_performed", pl.when(before == after).then(before)).alias("named_trip")
-    )
-    by_own_id = _by_vehicle_id(timetable)
-    known = timetable.trips.select(pl.col("trip_id").alias("named_trip"), pl.col("trip_id").alias("trip_by_name"))
     joined = (
-        named.join(known, on="named_trip", how="left", maintain_order="left")
-        .join(by_own_id, on="vehicle_id", how="left", maintain_order="left")
+        _named(_runs(pings))
+        .join(_by_name(timetable), on="named_trip", how="left", maintain_order="left")
+        .join(_by_vehicle_id(timetable), on="vehicle_id", how="left", maintain_order="left")
         .with_columns(pl.coalesce("trip_by_name", "trip_by_vehicle").alias("trip_id"))
+        .with_columns(
+            pl.coalesce("trip_id", "named_trip", pl.concat_str(pl.lit("unnamed:"), "vehicle_id")).alias(
+                "trip_id_performed"
+            )
+        )
     )
-    certain = joined.filter(pl.col("trip_id").is_not_null()).with_columns(pl.col("trip_id").alias("trip_id_performed"))
-    unknown = joined.filter(pl.col("trip_id").is_null()).with_columns(
-        pl.coalesce("named_trip", pl.concat_str(pl.lit("unnamed:"), "vehicle_id")).alias("trip_id_performed")
-    )
-    fitted = _patterns_by_stops(unknown, timetable)
+    unknown = joined.filter(pl.col("trip_id").is_null())
+    fitted = _patterns_by_stops(_pings_of(unknown, pings), timetable)
     # a blank trip between two trips is a layover or a way to the depot, and contradicts no timetable
-    runs = unknown.filter(pl.col("named_trip").is_not_null()).select("vehicle_id", "trip_id_performed").unique()
-    misfits = runs.join(fitted, on=["vehicle_id", "trip_id_performed"], how="anti")
-    certain_trips = (
-        certain.select("vehicle_id", "trip_id_performed", "trip_id")
+    misfits = unknown.drop_nulls("named_trip").select(RUN).unique().join(fitted, on=RUN, how="anti")
+    certain = (
+        joined.drop_nulls("trip_id")
+        .select(*RUN, "trip_id")
         .unique()
         .join(timetable.trips.select("trip_id", "line", "direction_id", "pattern_id"), on="trip_id")
     )
-    trips = pl.concat([certain_trips.select(list(PERFORMED)), fitted.select(list(PERFORMED))]).sort(
-        "vehicle_id", "trip_id_performed"
+    trips = pl.concat([certain.select(list(PERFORMED)), fitted.select(list(PERFORMED))]).sort(RUN)
+    tracks = trips.select(RUN).with_row_index("track").with_columns(pl.col("track").cast(pl.Int64))
+    runs = (
+        joined.join(tracks, on=RUN, how="left")
+        .select("track", "first_row", "rows", pl.coalesce("trip_id", "named_trip").is_not_null().alias("named"))
+        .sort("track", "first_row", nulls_last=True)
     )
-    kept = (
-        pl.concat([certain, unknown])
-        .select(*pings.columns)
-        .join(trips.select("vehicle_id", "trip_id_performed", "pattern_id"), on=["vehicle_id", "trip_id_performed"])
-        .sort("vehicle_id", "event_timestamp", "location_ping_id")
-    )
-    return Performed(kept, trips, fitted.height, misfits.height)
+    return Performed(pings, runs, trips, fitted.height, misfits.height)
+
+
+def _runs(pings: pl.DataFrame) -> pl.DataFrame:
+    """Neighbouring positions of one vehicle that say the same trip: first_row, rows, vehicle_id, trip_id_performed."""
+    vehicle, trip = pl.col("vehicle_id"), pl.col("trip_id_performed")
+    starts = vehicle.ne_missing(vehicle.shift(1)) | trip.ne_missing(trip.shift(1))
+    first = pings.select(pl.arg_where(starts)).to_series().cast(pl.Int64)
+    if pings.height and (first.is_empty() or first[0] != 0):
+        first = pl.concat([pl.Series([0], dtype=pl.Int64), first])
+    ends = pl.concat([first.slice(1), pl.Series([pings.height], dtype=pl.Int64)]) if pings.height else first
+    return pings.select(RUN)[first].with_columns(first.alias("first_row"), (ends - first).alias("rows"))
+
+
+def _named(runs: pl.DataFrame) -> pl.DataFrame:
+    """Runs with `named_trip`: the trip they say, or the one said before and after a blank."""
+    before = pl.col("trip_id_performed").forward_fill().over("vehicle_id")
+    after = pl.col("trip_id_performed").backward_fill().over("vehicle_id")
+    filled = pl.coalesce("trip_id_performed", pl.when(before == after).then(before))
+    return runs.with_columns(filled.alias("named_trip"))
+
+
+def _pings_of(runs: pl.DataFrame, pings: pl.DataFrame) -> pl.DataFrame:
+    """The positions of `runs` (RUN, x_m, y_m, event_timestamp), without the blank runs that stand still."""
+    rows = runs["rows"].to_numpy()
+    within = np.arange(rows.sum()) - np.repeat(rows.cumsum() - rows, rows)
+    first = np.repeat(runs["first_row"].to_numpy(), rows)
+    places = pings.select("x_m", "y_m", "event_timestamp")[pl.Series(first + within)]
+    run = pl.Series("run", np.repeat(np.arange(len(rows)), rows))
+    spread_m = pl.max_horizontal(*(pl.col(name).max() - pl.col(name).min() for name in ("x_m", "y_m")))
+    runs = runs.select(*RUN, "named_trip", pl.int_range(pl.len(), dtype=pl.Int64).alias("run"))
+    spread = places.with_columns(run).group_by("run").agg(spread_m.alias("spread_m"))
+    moving = runs.join(spread, on="run").filter((pl.col("spread_m") > LAYOVER_M) | pl.col("named_trip").is_not_null())
+    return places.with_columns(run).join(moving.select("run", *RUN), on="run")
+
+
+def _by_name(timetable: Timetable) -> pl.DataFrame:
+    return timetable.trips.select(pl.col("trip_id").alias("named_trip"), pl.col("trip_id").alias("trip_by_name"))
 
 
 def _by_vehicle_id(timetable: Timetable) -> pl.DataFrame:
@@ -91,7 +130,6 @@ def _by_vehicle_id(timetable: Timetable) -> pl.DataFrame:
 
 def _patterns_by_stops(pings: pl.DataFrame, timetable: Timetable) -> pl.DataFrame:
     """Best pattern of every run, by the share of its stops that the run passed near and in order (PERFORMED)."""
-    run = ["vehicle_id", "trip_id_performed"]
     stops = timetable.stops.select("stop_id", pl.col("x_m").alias("stop_x"), pl.col("y_m").alias("stop_y"))
     cell = 2 * NEAR_STOP_M
     around = pl.DataFrame({"i": [-1, 0, 1]}).join(pl.DataFrame({"j": [-1, 0, 1]}), how="cross")
@@ -106,22 +144,22 @@ def _patterns_by_stops(pings: pl.DataFrame, timetable: Timetable) -> pl.DataFram
         )
         .join(indexed, on=["cx", "cy"])
         .filter((pl.col("x_m") - pl.col("stop_x")).pow(2) + (pl.col("y_m") - pl.col("stop_y")).pow(2) < NEAR_STOP_M**2)
-        .group_by(*run, "stop_id")
+        .group_by(*RUN, "stop_id")
         .agg(pl.col("event_timestamp").mean().alias("passed_at"))
     )
     lengths = timetable.pattern_stops.group_by("pattern_id").agg(pl.len().alias("stops"))
-    in_order = pl.col("passed_at") > pl.col("passed_at").shift(1).over([*run, "pattern_id"])
+    in_order = pl.col("passed_at") > pl.col("passed_at").shift(1).over([*RUN, "pattern_id"])
     return (
         passed.join(timetable.pattern_stops, on="stop_id")
-        .sort(*run, "pattern_id", "trip_stop_sequence")
+        .sort(*RUN, "pattern_id", "trip_stop_sequence")
         .with_columns(in_order.fill_null(True).alias("in_order"))
-        .group_by(*run, "pattern_id")
+        .group_by(*RUN, "pattern_id")
         .agg(pl.col("in_order").sum().cast(pl.Int64).alias("hits"))
         .join(lengths, on="pattern_id")
         .with_columns((pl.col("hits") / pl.col("stops")).alias("share"))
         .filter((pl.col("share") >= LEAST_SHARE_OF_STOPS) & (pl.col("hits") >= LEAST_STOPS))
         .sort(["share", "hits", "pattern_id"], descending=[True, True, False])
-        .unique(run, keep="first", maintain_order=True)
+        .unique(RUN, keep="first", maintain_order=True)
         .join(
             timetable.trips.select("pattern_id", "line", "direction_id").unique("pattern_id", keep="any"),
             on="pattern_id",

@@ -22,6 +22,7 @@ from mobility.irregularities import DayRecord, counts, irregularities
 from mobility.journeys import journeys, journeys_of_legs
 from mobility.lake_feeds import accepted_before, lake_table, taps_of_the_day_before
 from mobility.performed import PERFORMED, Performed, assign_trips
+from mobility.positions import PlacedPositions, off_paths, place_positions, reasons
 from mobility.schemas import (
     Boarding,
     FareTransaction,
@@ -33,6 +34,7 @@ from mobility.schemas import (
     OdFlow,
     Quarantined,
     StopVisit,
+    UnmatchedLocation,
     VehicleLocation,
 )
 from mobility.service_days import ServiceDay
@@ -72,6 +74,7 @@ class FlowsSummary:
     trips: int
     trips_by_pattern: int
     trips_unmatched: int
+    unmatched_positions: dict[str, int]
     stop_visits: int
     taps: int
     boarded: int
@@ -109,8 +112,8 @@ def build_flows(
     locations, locations_file = _locations(feeds, manifest, timetable)
     raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest)
     tell("stop visits", 0.25)
-    performed = _performed(locations.accepted, timetable)
-    visits = _visits(performed, timetable, raw_taps, day, manifest)
+    placed = _placed(locations.accepted, timetable)
+    visits = _visits(placed, timetable, raw_taps, day, manifest)
     tell("taps", 0.45)
     taps = _taps(raw_taps, visits, locations.accepted, timetable, manifest, key)
     tell("boardings and alightings", 0.55)
@@ -126,7 +129,7 @@ def build_flows(
     )
     odd = _irregularities(feeds, locations.accepted, taps.accepted, visits, timetable, day, manifest)
     files = (_count("vehicle_locations.csv", locations), _count("fare_transactions.csv", taps))
-    summary = _summary(manifest, files, performed, tables, unplaced.height, expansion)
+    summary = _summary(manifest, files, placed, tables, unplaced.height, expansion)
     summary = replace(summary, irregularities=counts(odd))
     summary = replace(summary, warnings=_warnings(summary, timetable, locations_file, raw_taps))
     tell("writing", 0.95)
@@ -134,6 +137,8 @@ def build_flows(
     shutil.rmtree(building, ignore_errors=True)
     _write(building, manifest, locations, taps, unplaced, tables, summary)
     lake.write(building, "irregularities", Irregularity, odd, manifest.service_date)
+    astray = off_paths(placed).with_columns(pl.lit(manifest.service_date).alias("service_date"))
+    lake.write(building, "unmatched_locations", UnmatchedLocation, astray, manifest.service_date)
     lake.replace_entries(building, out)
     tell("done", 1.0)
     return summary
@@ -177,7 +182,7 @@ def _silent(stage: str, share_done: float) -> None:
 
 
 def _timetable(feeds: Path, manifest: Manifest) -> Timetable:
-    path = feeds / "gtfs.zip"
+    path = feeds / "gtfs.zip" if (feeds / "gtfs.zip").exists() else feeds / "gtfs"
     if not path.exists():
         west, south, east, north = manifest.bounds or (0.0, 0.0, 0.0, 0.0)
         return empty_timetable(Projection((west + east) / 2, (south + north) / 2))
@@ -213,13 +218,13 @@ def _locations(feeds: Path, manifest: Manifest, timetable: Timetable) -> tuple[I
     return ingest_locations(raw, day), raw
 
 
-def _performed(locations: pl.DataFrame, timetable: Timetable) -> Performed:
-    placed = timetable.projection.project(locations, "longitude", "latitude")
-    return assign_trips(placed, timetable)
+def _placed(locations: pl.DataFrame, timetable: Timetable) -> PlacedPositions:
+    projected = timetable.projection.project(locations, "longitude", "latitude")
+    return place_positions(assign_trips(projected, timetable), timetable.paths)
 
 
 def _visits(
-    performed: Performed, timetable: Timetable, raw_taps: RawTable | None, day: _Day, manifest: Manifest
+    placed: PlacedPositions, timetable: Timetable, raw_taps: RawTable | None, day: _Day, manifest: Manifest
 ) -> pl.DataFrame:
     """Stop visits, and a check that the taps tell the same time as the vehicles."""
     tapped = (
@@ -227,7 +232,8 @@ def _visits(
         if raw_taps is not None
         else pl.Series([], dtype=pl.String)
     )
-    visits = stop_visits(performed, timetable, _scheduled_only(tapped, performed, timetable), day.midnight_s, day.end_s)
+    silent = _scheduled_only(tapped, placed.performed, timetable)
+    visits = stop_visits(placed, timetable, silent, day.midnight_s, day.end_s)
     if raw_taps is not None:
         times = raw_taps.rows.select("vehicle_id", timestamps(raw_taps).alias("at"))
         assert_same_clock(times, visits, manifest.zone)
@@ -349,7 +355,7 @@ def _methods(legs: pl.DataFrame, column: str) -> dict[str, int]:
 def _summary(
     manifest: Manifest,
     files: tuple[FileCount, ...],
-    performed: Performed,
+    placed: PlacedPositions,
     tables: _Tables,
     unplaced: int,
     expansion: Expansion,
@@ -361,9 +367,10 @@ def _summary(
         begin_s=manifest.begin_s,
         end_s=manifest.end_s,
         files=files,
-        trips=performed.trips.height,
-        trips_by_pattern=performed.by_pattern,
-        trips_unmatched=performed.unmatched,
+        trips=placed.performed.trips.height,
+        trips_by_pattern=placed.performed.by_pattern,
+        trips_unmatched=placed.performed.unmatched,
+        unmatched_positions=reasons(placed),
         stop_visits=tables.visits.height,
         taps=tables.legs.height + unplaced,
         boarded=tables.legs.height,

@@ -32,7 +32,8 @@ class FareTransaction(dy.Schema):
 
 
 class VehicleLocation(dy.Schema):
-    """TIDES `vehicle_locations`: one GPS position of a vehicle. `speed` in m/s, `heading` in degrees from north."""
+    """TIDES `vehicle_locations`: one GPS position of a vehicle. `speed` in m/s, `heading` in degrees from north;
+    `occupancy_status` is GTFS-Realtime's, where the vehicle counts or guesses it."""
 
     location_ping_id = dy.String(primary_key=True, min_length=1)
     agency_id = dy.String()
@@ -44,6 +45,20 @@ class VehicleLocation(dy.Schema):
     longitude = dy.Float64(min=-180, max=180)
     speed = dy.Float64(nullable=True)
     heading = dy.Float64(nullable=True)
+    occupancy_status = dy.String(nullable=True)
+
+
+class UnmatchedLocation(dy.Schema):
+    """A position that is on no trip's path, and why (mobility/positions.py)."""
+
+    location_ping_id = dy.String(primary_key=True, min_length=1)
+    service_date = dy.Date()
+    event_timestamp = dy.Datetime(time_zone=UTC, time_unit="ms")
+    vehicle_id = dy.String(min_length=1)
+    trip_id_performed = dy.String(nullable=True)
+    latitude = dy.Float64(min=-90, max=90)
+    longitude = dy.Float64(min=-180, max=180)
+    reason = dy.String(min_length=1)
 
 
 class StopVisit(dy.Schema):

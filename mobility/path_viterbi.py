@@ -1,0 +1,232 @@
+"""The recursion of map matching, compiled: the candidate places of every point, and the cheapest consistent chain.
+
+A point has up to CANDIDATES places m: the local minima of its distance d to the path within `radius_m`. A chain takes
+one place of some of the points, in their order. It costs the sum of
+
+    d² / 2σ²                    for every point in it
+    |Δm - straight| / detour    for every step forwards; impossible where Δm > speed · Δt + 2σ
+    -Δm / backward              for every step backwards
+    radius² / 2σ²               for every point left out: what one at the edge of reach would cost
+
+The cheapest chain is exact: the recursion looks back over any number of points left out, and stops looking where
+nothing further back can be cheaper.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int8]
+
+CANDIDATES = 6
+CELL_STRIDE = 1 << 20
+MATCHED, FAR, BEFORE, AFTER, CONTRADICTS = range(5)
+
+
+class Costs(NamedTuple):
+    """Parameters of the module's formulas, in metres and m/s."""
+
+    sigma_m: float
+    detour_m: float
+    backward_m: float
+    radius_m: float
+    speed_m_s: float
+
+
+class Pieces(NamedTuple):
+    """Straight pieces of all paths, pattern by pattern, and which of them are near each cell of the plane.
+
+    Cells of pattern p: pattern_cell[p] to pattern_cell[p + 1], sorted by cell_key (column · CELL_STRIDE + row); pieces
+    near cell c: cell_piece[cell_first[c]] to cell_piece[cell_first[c + 1]], rising. `line`: x0, y0, dx, dy, length and
+    place of the start of each piece."""
+
+    cell_m: float
+    pattern_cell: Ints
+    cell_key: Ints
+    cell_first: Ints
+    cell_piece: Ints
+    line: Floats
+
+
+class Tracks(NamedTuple):
+    """Runs of rows: track t is the runs first_run[t] to first_run[t + 1], each `rows` rows from `first_row`."""
+
+    pattern: Ints
+    first_run: Ints
+    first_row: Ints
+    rows: Ints
+
+
+class Points(NamedTuple):
+    """One entry a row; `at_s` is NaN where time says nothing."""
+
+    x_m: Floats
+    y_m: Floats
+    at_s: Floats
+
+
+class Places(NamedTuple):
+    """What comes out, one entry a row: place on the path, distance from it, and a status."""
+
+    path_m: Floats
+    offset_m: Floats
+    status: Codes
+
+
+class _Choices(NamedTuple):
+    """Candidates of the points of one track that have any: their rows, how many each has, and where."""
+
+    row: Ints
+    candidates: Ints
+    path_m: Floats
+    offset_m: Floats
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def match_tracks(
+    begin: int, end: int, tracks: Tracks, points: Points, pieces: Pieces, costs: Costs, places: Places
+) -> None:
+    """Match the tracks from `begin` to before `end`; writes the entries of their rows in `places`."""
+    longest = 0
+    for track in range(begin, end):
+        longest = max(longest, tracks.rows[tracks.first_run[track] : tracks.first_run[track + 1]].sum())
+    choices = _Choices(
+        np.empty(longest, dtype=np.int64),
+        np.empty(longest, dtype=np.int64),
+        np.empty((longest, CANDIDATES)),
+        np.empty((longest, CANDIDATES)),
+    )
+    for track in range(begin, end):
+        pattern, near = tracks.pattern[track], 0
+        for run in range(tracks.first_run[track], tracks.first_run[track + 1]):
+            for row in range(tracks.first_row[run], tracks.first_row[run] + tracks.rows[run]):
+                found = _candidates(points.x_m[row], points.y_m[row], pattern, pieces, costs.radius_m, near, choices)
+                if found > 0:
+                    choices.row[near], choices.candidates[near] = row, found
+                    near += 1
+                else:
+                    places.status[row] = FAR
+        if near > 0:
+            _cheapest_chain(near, choices, points, costs, places)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _candidates(
+    x_m: float, y_m: float, pattern: int, pieces: Pieces, radius_m: float, slot: int, choices: _Choices
+) -> int:
+    """Write the local minima of the distance to the path into row `slot` of `choices`; returns how many there are."""
+    key = np.int64(np.floor(x_m / pieces.cell_m)) * CELL_STRIDE + np.int64(np.floor(y_m / pieces.cell_m))
+    first, last = pieces.pattern_cell[pattern], pieces.pattern_cell[pattern + 1]
+    cell = first + np.searchsorted(pieces.cell_key[first:last], key)
+    if cell >= last or pieces.cell_key[cell] != key:
+        return 0
+    found, before, t_before, reach = 0, -2, 0.0, radius_m * radius_m
+    # the end of a piece is a minimum only if the next piece does not lead on from there
+    held, held_m, held_offset = False, 0.0, 0.0
+    for at in range(pieces.cell_first[cell], pieces.cell_first[cell + 1]):
+        piece = pieces.cell_piece[at]
+        x0, y0, dx, dy, length, m0 = pieces.line[piece]
+        t = min(1.0, max(0.0, ((x_m - x0) * dx + (y_m - y0) * dy) / (length * length)))
+        off_x, off_y = x0 + t * dx - x_m, y0 + t * dy - y_m
+        squared = off_x * off_x + off_y * off_y
+        follows = piece == before + 1
+        if held and not follows:
+            found = _insert(choices.path_m[slot], choices.offset_m[slot], found, held_m, held_offset)
+        held = False
+        before, t_previous, t_before = piece, t_before, t
+        if squared > reach:
+            before = -2
+        elif t >= 1.0:
+            held, held_m, held_offset = True, m0 + length, math.sqrt(squared)
+        elif t > 0.0 or not follows or t_previous >= 1.0:
+            found = _insert(choices.path_m[slot], choices.offset_m[slot], found, m0 + t * length, math.sqrt(squared))
+    if held:
+        found = _insert(choices.path_m[slot], choices.offset_m[slot], found, held_m, held_offset)
+    return found
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _insert(path_m: Floats, offset_m: Floats, found: int, place: float, offset: float) -> int:
+    """Keep candidates sorted by distance; of more than there is room for the furthest goes."""
+    if found == CANDIDATES:
+        if offset >= offset_m[found - 1]:
+            return found
+        found -= 1
+    slot = found
+    while slot > 0 and offset_m[slot - 1] > offset:
+        offset_m[slot], path_m[slot] = offset_m[slot - 1], path_m[slot - 1]
+        slot -= 1
+    offset_m[slot], path_m[slot] = offset, place
+    return found + 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cheapest_chain(near: int, choices: _Choices, points: Points, costs: Costs, places: Places) -> None:
+    """Find the chain of least cost over the first `near` entries of `choices`, and write what became of each."""
+    skip = 0.5 * (costs.radius_m / costs.sigma_m) ** 2
+    cost, cheapest = np.empty((near, CANDIDATES)), np.empty(near)
+    came_from = np.empty((near, CANDIDATES), dtype=np.int64)
+    # least cost up to a point, less one skip for every point up to it: what is left to pay grows alike for all
+    bound = np.empty(near)
+    for i in range(near):
+        row = choices.row[i]
+        cheapest[i] = np.inf
+        for k in range(choices.candidates[i]):
+            best, source, j = skip * i, -1, i - 1
+            while j >= 0 and bound[j] + skip * (i - 1) < best:
+                left_out = skip * (i - j - 1)
+                if cheapest[j] + left_out < best:
+                    before = choices.row[j]
+                    east_m, north_m = points.x_m[row] - points.x_m[before], points.y_m[row] - points.y_m[before]
+                    straight_m = math.sqrt(east_m * east_m + north_m * north_m)
+                    elapsed_s = points.at_s[row] - points.at_s[before]
+                    for other in range(choices.candidates[j]):
+                        ahead_m = choices.path_m[i, k] - choices.path_m[j, other]
+                        total = cost[j, other] + left_out + _move(ahead_m, straight_m, elapsed_s, costs)
+                        if total < best:
+                            best, source = total, j * CANDIDATES + other
+                j -= 1
+            cost[i, k] = best + 0.5 * (choices.offset_m[i, k] / costs.sigma_m) ** 2
+            came_from[i, k] = source
+            cheapest[i] = min(cheapest[i], cost[i, k])
+        bound[i] = cheapest[i] - skip * i
+        if i > 0:
+            bound[i] = min(bound[i], bound[i - 1])
+    _write_chain(near, choices, cost, came_from, skip, places)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _move(ahead_m: float, straight_m: float, elapsed_s: float, costs: Costs) -> float:
+    if ahead_m < 0:
+        return -ahead_m / costs.backward_m
+    if ahead_m > elapsed_s * costs.speed_m_s + 2 * costs.sigma_m:
+        return np.inf
+    return abs(ahead_m - straight_m) / costs.detour_m
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _write_chain(near: int, choices: _Choices, cost: Floats, came_from: Ints, skip: float, places: Places) -> None:
+    best, at = np.inf, -1
+    for i in range(near):
+        for k in range(choices.candidates[i]):
+            total = cost[i, k] + skip * (near - 1 - i)
+            if total < best:
+                best, at = total, i * CANDIDATES + k
+    later, status = near, AFTER
+    while at >= 0:
+        i, k = at // CANDIDATES, at % CANDIDATES
+        for left_out in range(i + 1, later):
+            places.status[choices.row[left_out]] = status
+        row = choices.row[i]
+        places.path_m[row], places.offset_m[row] = choices.path_m[i, k], choices.offset_m[i, k]
+        places.status[row] = MATCHED
+        at, later, status = came_from[i, k], i, CONTRADICTS
+    for left_out in range(later):
+        places.status[choices.row[left_out]] = BEFORE

@@ -1,0 +1,98 @@
+"""Vehicle positions on the paths of their trips; and those that are on none, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from mobility.map_matching import GPS, MatchingModel, match_rows, pattern_numbers
+from mobility.path_viterbi import AFTER, BEFORE, CONTRADICTS, FAR, MATCHED, Ints, Places, Points, Tracks
+from mobility.performed import Performed
+from mobility.schemas import UnmatchedLocation
+
+NO_TRIP, NO_PATTERN = 5, 6
+REASONS = {
+    FAR: "further from the path of its trip than positions can be wrong",
+    BEFORE: "the vehicle names the trip but has not begun it",
+    AFTER: "the vehicle names the trip but has ended it",
+    CONTRADICTS: "contradicts the positions before and after it",
+    NO_TRIP: "names no trip, and passed the stops of none in order",
+    NO_PATTERN: "names a trip the timetable does not know, and passed the stops of none in order",
+}
+
+
+@dataclass(frozen=True)
+class PlacedPositions:
+    """`performed.pings` row by row: `points` in metres and epoch seconds, `places` on the path of their trip.
+    `tracks`: rows of each of `performed.trips`; their patterns count as `patterns` (pattern_id, pattern_number)."""
+
+    performed: Performed
+    patterns: pl.DataFrame
+    tracks: Tracks
+    points: Points
+    places: Places
+
+
+def place_positions(performed: Performed, paths: pl.DataFrame, model: MatchingModel = GPS) -> PlacedPositions:
+    """Match every position that has a trip to the path of the trip's pattern. `paths`: Timetable."""
+    pings = performed.pings
+    at_s = pings["event_timestamp"].dt.epoch("ms").cast(pl.Float64) / 1000.0
+    points = Points(pings["x_m"].to_numpy(), pings["y_m"].to_numpy(), at_s.to_numpy())
+    patterns = pattern_numbers(paths)
+    tracks = _tracks(performed, patterns)
+    places = match_rows(points, tracks, paths, model)
+    for run in performed.runs.filter(pl.col("track").is_null()).iter_rows(named=True):
+        rows = slice(run["first_row"], run["first_row"] + run["rows"])
+        places.status[rows] = NO_PATTERN if run["named"] else NO_TRIP
+    return PlacedPositions(performed, patterns, tracks, points, places)
+
+
+def on_paths(placed: PlacedPositions) -> pl.DataFrame:
+    """Positions on the path of their trip: vehicle_id, trip_id_performed, pattern_id, event_timestamp, path_m (metres
+    along the path), offset_m (distance from it); sorted by vehicle, trip and time."""
+    trips = placed.performed.trips.select("vehicle_id", "trip_id_performed", "pattern_id")
+    rows, track = _rows_of_tracks(placed.tracks)
+    matched = placed.places.status[rows] == MATCHED
+    rows, track = rows[matched], track[matched]
+    return trips[pl.Series(track)].with_columns(
+        placed.performed.pings["event_timestamp"][rows],
+        pl.Series("path_m", placed.places.path_m[rows]),
+        pl.Series("offset_m", placed.places.offset_m[rows]),
+    )
+
+
+def off_paths(placed: PlacedPositions) -> pl.DataFrame:
+    """Positions on no path (columns of UnmatchedLocation, service_date apart), sorted by vehicle and time."""
+    columns = [name for name in UnmatchedLocation.column_names() if name not in ("service_date", "reason")]
+    return (
+        placed.performed.pings.select(columns)
+        .with_columns(pl.Series("reason", placed.places.status))
+        .filter(pl.col("reason") != MATCHED)
+        .with_columns(pl.col("reason").replace_strict(REASONS, return_dtype=pl.String))
+    )
+
+
+def reasons(placed: PlacedPositions) -> dict[str, int]:
+    """How many positions are on no path, by reason."""
+    counts = np.bincount(placed.places.status, minlength=max(REASONS) + 1)
+    return {reason: int(counts[status]) for status, reason in REASONS.items() if counts[status]}
+
+
+def _tracks(performed: Performed, patterns: pl.DataFrame) -> Tracks:
+    runs = performed.runs.drop_nulls("track")
+    numbered = performed.trips.join(patterns, on="pattern_id", how="left", maintain_order="left")
+    return Tracks(
+        numbered["pattern_number"].to_numpy(),
+        np.searchsorted(runs["track"].to_numpy(), np.arange(performed.trips.height + 1)),
+        runs["first_row"].to_numpy(),
+        runs["rows"].to_numpy(),
+    )
+
+
+def _rows_of_tracks(tracks: Tracks) -> tuple[Ints, Ints]:
+    """Row of every position of a trip, and its track; track by track."""
+    within = np.arange(tracks.rows.sum()) - np.repeat(tracks.rows.cumsum() - tracks.rows, tracks.rows)
+    run_track = np.repeat(np.arange(len(tracks.pattern)), np.diff(tracks.first_run))
+    return np.repeat(tracks.first_row, tracks.rows) + within, np.repeat(run_track, tracks.rows)
