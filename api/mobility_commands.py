@@ -20,6 +20,7 @@ from api.terminal import console, step_bars
 from mobility.alighting_posterior import probable_alightings
 from mobility.intake import FileReport, LakeDescription, open_lake, read_description, take_in
 from mobility.lake import write_parquet
+from mobility.month import SUMMARIES, DayOrder, flows_of_days, lake_dates
 from mobility.quarantine import reasons
 from mobility.sources.feed import Form, form_named
 from mobility.sources.line_files import read_line_shapes, read_modes
@@ -73,7 +74,10 @@ def alightings(
 def ingest(
     files: Annotated[list[Path], typer.Argument(help="CSV (also .gz) or Parquet files.", show_default=False)],
     mapping: Annotated[
-        str, typer.Option(help="tides, the name of a mapping that comes with jasyl, or a .toml.", show_default=False)
+        str,
+        typer.Option(
+            help="tides, gtfs-rt, the name of a mapping that comes with jasyl, or a .toml.", show_default=False
+        ),
     ],
     lake: Annotated[Path, typer.Option(help="Folder of the lake; made where it is not there.", show_default=False)],
     service_date: Annotated[
@@ -107,6 +111,55 @@ def ingest(
         typer.echo(json.dumps([asdict(report) for report in reports], indent=2, ensure_ascii=False))
     else:
         _print_intake(reports)
+
+
+@mobility.command(
+    epilog="Example: jasyl mobility flows --lake lake --timetable gtfs.zip --out flows --dates 2025-03-01..2025-03-31"
+)
+def flows(
+    lake: Annotated[Path, typer.Option(help="Lake, as jasyl mobility ingest makes it.", show_default=False)],
+    timetable: Annotated[Path, typer.Option(help="GTFS Schedule, a zip or a folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Flows folder to write.", show_default=False)],
+    dates: Annotated[
+        str | None, typer.Option(help="FIRST..LAST, or one date; default: all the lake has.", show_default=False)
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="How many days at a time, each in a process.")] = 1,
+    cash_share: Annotated[float, typer.Option(min=0.0, max=0.99, help="Share of riders who do not tap.")] = 0.0,
+    control_totals: Annotated[
+        Path | None, typer.Option(help="CSV of route_id, boardings of a day.", exists=True, dir_okay=False)
+    ] = None,
+    vehicles: Annotated[
+        Path | None,
+        typer.Option(help="TIDES vehicles: vehicle_id, facility_name (depot).", exists=True, dir_okay=False),
+    ] = None,
+) -> None:
+    """Flows of many service days of a lake; each day reads and writes its own partitions alone."""
+    days = lake_dates(lake, *_span(dates))
+    orders = [
+        DayOrder(lake, timetable, out, day, cash_share=cash_share, control_totals=control_totals, vehicles=vehicles)
+        for day in days
+    ]
+    with step_bars() as bars:
+        summaries = flows_of_days(orders, processes, lambda share: bars("flows", share))
+    for summary in summaries:
+        for warning in summary.warnings:
+            console.print(f"[yellow]note[/]: {summary.service_date}: {warning}", soft_wrap=True)
+    odd: Counter[str] = Counter()
+    for summary in summaries:
+        odd.update(summary.irregularities)
+    if odd:
+        _print_counts("not as planned (table irregularities)", "kind", odd)
+    console.print(f"flows of {len(days)} service dates in {out}; of each: {out / SUMMARIES}", soft_wrap=True)
+
+
+def _span(dates: str | None) -> tuple[date | None, date | None]:
+    if dates is None:
+        return None, None
+    first, _, last = dates.partition("..")
+    span = _option_date(first, "--dates"), _option_date(last or first, "--dates")
+    if span[0] is not None and span[1] is not None and span[1] < span[0]:
+        raise ApiError(f"--dates {dates}: the last date comes before the first")
+    return span
 
 
 def _description(
@@ -153,9 +206,13 @@ def _print_intake(reports: list[FileReport]) -> None:
 
 
 def _print_reasons(counted: dict[str, int], title: str) -> None:
-    table = Table(title=f"in quarantine: {title}")
-    table.add_column("reason")
+    _print_counts(f"in quarantine: {title}", "reason", counted)
+
+
+def _print_counts(title: str, what: str, counted: dict[str, int]) -> None:
+    table = Table(title=title)
+    table.add_column(what)
     table.add_column("rows", justify="right")
-    for reason, rows in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
-        table.add_row(reason, str(rows))
+    for name, rows in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
+        table.add_row(name, str(rows))
     console.print(table)

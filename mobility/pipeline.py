@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +20,9 @@ from mobility.expansion import control_totals
 from mobility.geometry import Projection
 from mobility.habits import habits
 from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
+from mobility.irregularities import DayRecord, counts, irregularities
 from mobility.journeys import journeys
+from mobility.lake_feeds import accepted_before, lake_table, taps_of_the_day_before
 from mobility.leg_weights import Weighed, weighed
 from mobility.od_matrix import od_flows
 from mobility.performed import PERFORMED, Performed, assign_trips
@@ -27,6 +30,7 @@ from mobility.positions import PlacedPositions, off_paths, place_positions, reas
 from mobility.schemas import (
     Boarding,
     FareTransaction,
+    Irregularity,
     Journey,
     JourneyLeg,
     LineLoad,
@@ -39,6 +43,7 @@ from mobility.schemas import (
 )
 from mobility.service import Record, service_tables, write_service
 from mobility.service_days import ServiceDay
+from mobility.sources.depots import read_depots
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
 from mobility.sources.manifest import Manifest, read_manifest
 from mobility.sources.mapped_csv import read_mapped, read_mapping
@@ -65,7 +70,7 @@ class FileCount:
 @dataclass(frozen=True)
 class FlowsSummary:
     """What became of the feeds (also `summary.json`). Counts of taps by how their stops are known; `pax` = passengers
-    after scaling; `warnings` = sentences an operator should read."""
+    after scaling; `warnings` = sentences an operator should read; `irregularities` by kind."""
 
     agency_id: str
     service_date: str
@@ -90,6 +95,7 @@ class FlowsSummary:
     lines_without_total: tuple[str, ...]
     clocks_off: int
     warnings: tuple[str, ...]
+    irregularities: dict[str, int] = field(default_factory=dict)
 
 
 def build_flows(
@@ -114,7 +120,7 @@ def build_flows(
     timetable = _timetable(feeds, manifest)
     tell("vehicle positions", 0.1)
     locations, locations_file = _locations(feeds, manifest, timetable)
-    raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest.zone)
+    raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest)
     tell("stop visits", 0.25)
     placed = _placed(locations.accepted, timetable)
     visits = _visits(placed, timetable, raw_taps, day, manifest)
@@ -134,13 +140,16 @@ def build_flows(
     record = Record(manifest.service_date, day.midnight_s, day.midnight_s + manifest.begin_s, day.end_s)
     service = service_tables(visits, placed, timetable, stop_lines_on_paths(feeds, timetable), record)
     unplaced = _unplaced(taps.accepted, boarded)
+    odd = _irregularities(feeds, locations.accepted, taps.accepted, visits, timetable, day, manifest)
     files = (_count("vehicle_locations.csv", locations), _count("fare_transactions.csv", taps))
     summary = _summary(manifest, files, placed, tables, unplaced.height, scaled, clocks.height)
+    summary = replace(summary, irregularities=counts(odd))
     summary = replace(summary, warnings=_warnings(summary, timetable, locations_file, raw_taps))
     tell("writing", 0.95)
     building = out.parent / f".{out.name}.building"
     shutil.rmtree(building, ignore_errors=True)
     _write(building, manifest, locations, taps, unplaced, tables, summary)
+    lake.write(building, "irregularities", Irregularity, odd, manifest.service_date)
     astray = off_paths(placed).with_columns(pl.lit(manifest.service_date).alias("service_date"))
     lake.write(building, "unmatched_locations", UnmatchedLocation, astray, manifest.service_date)
     write_service(building, service, manifest.service_date)
@@ -194,8 +203,13 @@ def _timetable(feeds: Path, manifest: Manifest) -> Timetable:
     return read_timetable(path, manifest.service_date)
 
 
-def _raw(feeds: Path, table: str, required: tuple[str, ...], zone: str) -> RawTable | None:
-    """`table`.csv of the feeds folder: by the mapping `table`.toml beside it, else as TIDES; nothing if not there."""
+def _raw(feeds: Path, table: str, required: tuple[str, ...], manifest: Manifest) -> RawTable | None:
+    """`table`.csv of the feeds folder: by the mapping `table`.toml beside it, else as TIDES; nothing if not there.
+
+    Where the feeds are a lake, its rows of the service date."""
+    if manifest.lake is not None:
+        return lake_table(manifest.lake, table, manifest)
+    zone = manifest.zone
     path, mapping = feeds / f"{table}.csv", feeds / f"{table}.toml"
     if not path.exists():
         return None
@@ -207,9 +221,11 @@ def _service_day(manifest: Manifest) -> ServiceDay:
 
 
 def _locations(feeds: Path, manifest: Manifest, timetable: Timetable) -> tuple[Ingested, RawTable | None]:
-    raw = _raw(feeds, "vehicle_locations", VEHICLE_LOCATIONS, manifest.zone)
+    raw = _raw(feeds, "vehicle_locations", VEHICLE_LOCATIONS, manifest)
     if raw is None:
         return nothing_ingested(VehicleLocation), None
+    if manifest.lake is not None:
+        return accepted_before(raw), raw
     day = _service_day(manifest)
     if day.bounds is None:
         day = replace(day, bounds=timetable.bounds)
@@ -259,6 +275,8 @@ def _taps(
 ) -> Ingested:
     if raw is None:
         return nothing_ingested(FareTransaction)
+    if manifest.lake is not None:
+        return accepted_before(raw)
     known = pl.concat(
         [
             locations["vehicle_id"],
@@ -298,6 +316,30 @@ def _tables(legs: pl.DataFrame, ended: Alightings, visits: pl.DataFrame, day: _D
         flows.line_loads(loads, midnight, manifest.begin_s, manifest.end_s),
         visits,
     )
+
+
+def _irregularities(
+    feeds: Path,
+    locations: pl.DataFrame,
+    taps: pl.DataFrame,
+    visits: pl.DataFrame,
+    timetable: Timetable,
+    day: _Day,
+    manifest: Manifest,
+) -> pl.DataFrame:
+    vehicles = feeds / "vehicles.csv"
+    record = DayRecord(
+        locations,
+        taps,
+        visits,
+        timetable,
+        day.midnight_s,
+        day.midnight_s + manifest.begin_s,
+        day.end_s,
+        taps_of_the_day_before(manifest),
+        read_depots(vehicles) if vehicles.exists() else None,
+    )
+    return irregularities(record).with_columns(pl.lit(manifest.service_date).alias("service_date"))
 
 
 def _count(file: str, ingested: Ingested) -> FileCount:
@@ -396,8 +438,8 @@ def _write(
     summary: FlowsSummary,
 ) -> None:
     day = manifest.service_date
-    lake.write(building, "vehicle_locations", VehicleLocation, locations.accepted, day, part=locations.digest)
-    lake.write(building, "fare_transactions", FareTransaction, taps.accepted, day, part=taps.digest)
+    if manifest.lake is None:
+        _write_accepted(building, day, locations, taps)
     lake.write(building, "unplaced_taps", FareTransaction, unplaced, day)
     lake.write(building, "journey_legs", JourneyLeg, tables.legs, day)
     lake.write(building, "journeys", Journey, tables.journeys, day)
@@ -406,11 +448,16 @@ def _write(
     lake.write(building, "link_loads", LinkLoad, tables.link_loads, day)
     lake.write(building, "line_loads", LineLoad, tables.line_loads, day)
     lake.write(building, "stop_visits", StopVisit, tables.visits, day)
-    for name, ingested in (("vehicle_locations", locations), ("fare_transactions", taps)):
-        lake.write_parquet(
-            Quarantined.validate(ingested.quarantined, cast=True), building / "quarantine" / f"{name}.parquet"
-        )
     _write_json(building / SUMMARY, asdict(summary))
+
+
+def _write_accepted(building: Path, day: date, locations: Ingested, taps: Ingested) -> None:
+    """The rows that came in and those refused; a lake keeps both itself."""
+    lake.write(building, "vehicle_locations", VehicleLocation, locations.accepted, day, part=locations.digest)
+    lake.write(building, "fare_transactions", FareTransaction, taps.accepted, day, part=taps.digest)
+    for name, ingested in (("vehicle_locations", locations), ("fare_transactions", taps)):
+        kept = Quarantined.validate(ingested.quarantined, cast=True)
+        lake.write_parquet(kept, building / "quarantine" / f"{name}.parquet")
 
 
 def _write_json(path: Path, content: dict[str, object]) -> None:

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from google.transit.gtfs_realtime_pb2 import FeedEntity, FeedMessage, VehiclePosition
 
 from mobility.errors import FeedError
-from mobility.sources.tides import RawTable, digest, read_strings, with_lines
+from mobility.sources.tides import RawTable, digest, read_records, with_lines
 
 TIMESTAMP, VEHICLE = "vehicle.timestamp", "vehicle.vehicle.id"
 LATITUDE, LONGITUDE = "vehicle.position.latitude", "vehicle.position.longitude"
@@ -40,13 +40,19 @@ def read_vehicle_positions(path: Path) -> RawTable:
             raise FeedError(f"{path} holds no protobuf file (*.pb)")
         table, content = _messages(files), _digest_of(files)
     elif path.name.endswith((".csv", ".csv.gz")):
-        table, content = read_strings(path), digest(path)
-        for column in REQUIRED:
-            if column not in table.columns:
-                raise FeedError(f"{path} lacks the column '{column}' of GTFS-Realtime VehiclePositions")
+        return _flat_csv(path)
     else:
         table, content = _messages([path]), digest(path)
     return RawTable(path.name, content, _under_tides_names(with_lines(table)), zone="UTC", card_column=None)
+
+
+def _flat_csv(path: Path) -> RawTable:
+    records = read_records(path)
+    for column in REQUIRED:
+        if column not in records.rows.columns:
+            raise FeedError(f"{path} lacks the column '{column}' of GTFS-Realtime VehiclePositions")
+    rows = _under_tides_names(with_lines(records.rows).with_columns(records.lines.alias("line")))
+    return RawTable(path.name, digest(path), rows, zone="UTC", card_column=None, broken=records.broken)
 
 
 def _messages(files: list[Path]) -> pl.DataFrame:

@@ -14,7 +14,8 @@ from mobility.sources.zones import is_iana_zone, midnight
 @dataclass(frozen=True)
 class Manifest:
     """What the feeds of one folder share. `begin_s` and `end_s` count from local midnight of the service date;
-    `bounds` are min longitude, min latitude, max longitude, max latitude."""
+    `bounds` are min longitude, min latitude, max longitude, max latitude. Where there is a `lake`, taps and positions
+    are its rows of the service date."""
 
     agency_id: str
     service_date: date
@@ -23,6 +24,7 @@ class Manifest:
     end_s: float
     cash_share: float
     bounds: tuple[float, float, float, float] | None
+    lake: Path | None = None
 
     def midnight(self) -> datetime:
         """Start of the service date's clock in UTC: noon minus 12 h in local time, as in GTFS."""
@@ -60,8 +62,16 @@ def _manifest(content: dict[str, object], path: Path) -> Manifest:
         raise FeedError(f"{path}: end_s {end_s:g} is not after begin_s {begin_s:g}")
     if not 0 <= cash_share < 1:
         raise FeedError(f"{path}: cash_share {cash_share:g} must be at least 0 and under 1")
+    lake = content.get("lake")
     return Manifest(
-        str(content["agency_id"]), service_date, zone, begin_s, end_s, cash_share, _bounds(content.get("bounds"), path)
+        str(content["agency_id"]),
+        service_date,
+        zone,
+        begin_s,
+        end_s,
+        cash_share,
+        _bounds(content.get("bounds"), path),
+        None if lake is None else path.parent / str(lake),
     )
 
 

@@ -140,7 +140,7 @@ def read_mapping(path: Path) -> Mapping:
 
 def mapping_named(name: str) -> Mapping:
     """A mapping that comes with jasyl: `onay`, `cts` (likenesses of the exports of Almaty and Astana), `sube`
-    (Buenos Aires: taps with line and position), `wmata` (Washington: positions). Raises MappingError if unknown."""
+    (Buenos Aires: taps with line and position). Raises MappingError if unknown."""
     path = Path(__file__).with_name(f"{name}.toml")
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.toml")))

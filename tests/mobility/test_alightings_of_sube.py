@@ -62,7 +62,7 @@ def test_help_shows_an_example() -> None:
     ("mapping", "rows", "said"),
     [
         ("sube", [TAPS[0].replace("-34.628", "x")], "has no boarding with a position"),
-        ("oyster", TAPS, "there is no mapping 'oyster'; there are: cts, onay, sube, wmata"),
+        ("oyster", TAPS, "there is no mapping 'oyster'; there are: cts, onay, sube"),
     ],
 )
 def test_bad_input_ends_in_one_sentence(

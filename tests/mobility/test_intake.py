@@ -123,6 +123,16 @@ def test_positions_enter_once_and_without_a_fix_not_at_all(tmp_path: Path) -> No
     assert lakes.read(tmp_path / "lake", "vehicle_locations", VehicleLocation).height == 1
 
 
+def test_realtime_positions_enter_with_their_own_dates_and_a_broken_line_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "positions.csv"
+    columns = "vehicle.timestamp,vehicle.vehicle.id,vehicle.position.latitude,vehicle.position.longitude"
+    rows = ["1709247600,bus,43.2,76.9,20240229", "1709249400,bus,43.2,76.9,20240229", "1709249401,bus,43.2,76.9"]
+    path.write_text("\n".join([columns + ",vehicle.trip.start_date", *rows]))
+    report = enter(tmp_path / "lake", path, "gtfs-rt")
+    assert (report.read, report.accepted, report.service_dates) == (3, 2, ("2024-02-29",))
+    assert report.reasons == {"too few fields for the header": 1}
+
+
 TWO_DAYS = ("a,2025-03-03T08:00:00,bus,7", "b,2025-03-03T09:00:00,bus,8", "c,2025-03-04T08:00:00,bus,7")
 KILLED_AT_A_RENAME = """
 import os, signal, sys

@@ -1,0 +1,151 @@
+"""A month of service days in a lake: each day by itself, in one process or two, with the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from synthetic_city import BEGIN_S, END_S, KEY, City, as_csv, build_city
+from typer.testing import CliRunner
+
+from api import cli
+from mobility import flows, lake
+from mobility.errors import FeedError, LakeError
+from mobility.intake import LakeDescription, open_lake, take_in
+from mobility.month import DayOrder, flows_of_day, flows_of_days, lake_dates
+from mobility.pipeline import build_flows
+from mobility.schemas import Irregularity
+from mobility.sources.feed import form_named
+
+FIRST = date(2025, 3, 30)
+DAYS = [FIRST + timedelta(days=number) for number in range(4)]
+
+
+def content(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def on(day: date, rows: list[dict[str, str]]) -> str:
+    return as_csv(rows).replace("2025-03-03", day.isoformat())
+
+
+def city_of(day: date) -> City:
+    """The same buses every day, and each day more riders than the day before."""
+    return build_city(riders=40 + 10 * (day - FIRST).days)
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a lake of four days, two of each of two months, and the timetable."""
+    folder = tmp_path_factory.mktemp("month")
+    open_lake(folder / "lake", LakeDescription("synthetic", "Asia/Almaty"))
+    for day in DAYS:
+        city = city_of(day)
+        city.write(folder / "feeds")
+        for name, rows in (("taps", city.taps), ("positions", city.positions)):
+            path = folder / f"{name}-{day}.csv"
+            path.write_text(on(day, rows))
+            table, raw = form_named("tides").read(path, "Asia/Almaty")
+            take_in(folder / "lake", table, raw, key=KEY)
+    return folder
+
+
+def orders(month: Path, out: Path) -> list[DayOrder]:
+    return [
+        DayOrder(month / "lake", month / "feeds" / "gtfs.zip", out, day, BEGIN_S, END_S, 0.2)
+        for day in lake_dates(month / "lake")
+    ]
+
+
+def test_two_processes_give_the_bytes_of_one(month: Path, tmp_path: Path) -> None:
+    before = content(month / "lake")
+    one = flows_of_days(orders(month, tmp_path / "one"), 1)
+    two = flows_of_days(list(reversed(orders(month, tmp_path / "two"))), 2)
+    assert one == list(reversed(two))
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+    assert content(month / "lake") == before
+    assert lake.service_dates(tmp_path / "one", "journey_legs") == DAYS
+    assert [summary.boarded for summary in one] == [len(city_of(day).taps) for day in DAYS]
+    assert not (tmp_path / "one" / ".days").exists()
+    told = json.loads((tmp_path / "one" / "summaries" / f"{FIRST}.json").read_text())
+    assert told["boarded"] == one[0].boarded
+
+
+def test_a_day_of_the_lake_gives_the_flows_of_its_files(month: Path, tmp_path: Path) -> None:
+    feeds = city_of(FIRST).write(tmp_path / "feeds")
+    for name in ("fare_transactions.csv", "vehicle_locations.csv", "feeds.json"):
+        (feeds / name).write_text((feeds / name).read_text().replace("2025-03-03", FIRST.isoformat()))
+    (feeds / "control_totals.csv").unlink()
+    build_flows(feeds, tmp_path / "files", key=KEY)
+    flows_of_day(orders(month, tmp_path / "lake")[0])
+    for read in (flows.read_journey_legs, flows.read_od_flows, flows.read_link_loads, flows.read_stop_visits):
+        assert read(tmp_path / "files").equals(read(tmp_path / "lake"))
+
+
+def test_a_day_made_again_replaces_its_own_partitions_alone(month: Path, tmp_path: Path) -> None:
+    all_days = orders(month, tmp_path)
+    flows_of_days(all_days[:2])
+    before = content(tmp_path)
+    first_legs = lake.partition(tmp_path, "journey_legs", DAYS[0])
+    (first_legs / "data.parquet").write_bytes(b"broken")
+    flows_of_days(all_days[:1])
+    assert content(tmp_path) == before
+
+
+def test_a_validator_that_changed_buses_overnight_is_seen_from_the_day_before(month: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved.csv"
+    taps = [
+        {**tap, "device_id": "reader-bus-12", "transaction_id": f"moved{number}"}
+        for number, tap in enumerate(tap for tap in city_of(FIRST).taps if tap["vehicle_id"] == "bus-11")
+    ]
+    next_day = DAYS[-1] + timedelta(days=1)
+    moved.write_text(on(next_day, taps))
+    copy = tmp_path / "lake"
+    for path in (month / "lake").rglob("*"):
+        if path.is_file():
+            target = copy / path.relative_to(month / "lake")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    table, raw = form_named("tides").read(moved, "Asia/Almaty")
+    take_in(copy, table, raw, key=KEY)
+    order = DayOrder(copy, month / "feeds" / "gtfs.zip", tmp_path / "out", next_day, BEGIN_S, END_S)
+    summary = flows_of_day(order)
+    found = lake.read(tmp_path / "out", "irregularities", Irregularity).filter(pl.col("kind") == "validator_moved")
+    assert found["detail"].to_list() == ["from vehicle bus-12 to bus-11, overnight"]
+    assert summary.irregularities["validator_moved"] == 1
+
+
+def test_a_worker_that_fails_says_why(month: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "gtfs.zip"
+    broken.write_bytes(b"PK broken")
+    order = DayOrder(month / "lake", broken, tmp_path / "out", FIRST)
+    with pytest.raises(FeedError, match=r"gtfs\.zip cannot be opened"):
+        flows_of_days([order], 2)
+
+
+def test_dates_the_lake_lacks_and_folders_that_are_none_are_told(month: Path, tmp_path: Path) -> None:
+    assert lake_dates(month / "lake", DAYS[1], DAYS[2]) == DAYS[1:3]
+    with pytest.raises(LakeError, match="has no service date from 2026-01-01"):
+        lake_dates(month / "lake", date(2026, 1, 1))
+    with pytest.raises(LakeError, match="is no lake"):
+        lake_dates(tmp_path)
+
+
+def test_the_command_makes_the_dates_asked_for(month: Path, tmp_path: Path) -> None:
+    arguments = [
+        "--lake",
+        str(month / "lake"),
+        "--timetable",
+        str(month / "feeds" / "gtfs.zip"),
+        "--out",
+        str(tmp_path),
+    ]
+    result = CliRunner().invoke(cli.app, ["mobility", "flows", *arguments, "--dates", "2025-03-31..2025-04-01"])
+    assert result.exit_code == 0, result.output
+    assert lake.service_dates(tmp_path, "od_flows") == DAYS[1:3]
+    assert "2 service dates" in result.output
