@@ -1,4 +1,4 @@
-"""Why a plan is as it is: what its cycle, its limits and its neighbours' cycles cost, in person-seconds.
+"""Why a plan is as it is: what its limits and other cycles would cost, in person-seconds.
 
 With stage orders, whole cycles and gap binaries fixed as the plan has them, the model is a linear program around the
 plan, whose duals are prices: what the network would save in an hour if a limit were a second looser (Dantzig 1963,
@@ -52,16 +52,14 @@ class LimitPrice:
 @dataclass(frozen=True)
 class JunctionExplanation:
     """One junction. `flow_ratio` Y and `lost_s` L give Webster's cycle (1.5 L + 5) / (1 - Y), None where Y is too
-    near 1; `cycle_price` is what a second more of cycle would cost here (persons * s an hour, negative: save);
-    `by_cycle` the junction's own person delay at cycles around the plan's, its stages in this order, None where it has
-    no timing there."""
+    near 1; `by_cycle` is the junction's own person delay at cycles around the plan's, its stages in this order, None
+    where it has no timing there."""
 
     junction: str
     cycle_s: float
     flow_ratio: float
     lost_s: float
     webster_cycle_s: float | None
-    cycle_price: float
     by_cycle: dict[float, float | None]
     limits: tuple[LimitPrice, ...]
 
@@ -151,10 +149,7 @@ def _explained(
         price = round(abs(duals.get(row, 0.0)), 3)
         prices.append(LimitPrice(requirement.family, requirement.names, least_s, most_s, round(slack_s, 3), price))
     ratio, lost_s, webster_s = webster_cycle(demand, choice.form)
-    cycle_price = duals.get(block.fills_cycle[1], 0.0) + 0.0
-    return JunctionExplanation(
-        choice.form.junction, built.cycle_s, ratio, lost_s, webster_s, round(cycle_price, 3), around, tuple(prices)
-    )
+    return JunctionExplanation(choice.form.junction, built.cycle_s, ratio, lost_s, webster_s, around, tuple(prices))
 
 
 def _rows(block: pyo.Block, case: JunctionCase) -> Iterator[tuple[pyo.Constraint, Requirement]]:

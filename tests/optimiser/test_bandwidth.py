@@ -20,6 +20,7 @@ from optimiser.stage_forms import plan_form
 
 CYCLE_S = 60.0
 STEPS = 20
+"""Offsets tried over a cycle. What is given lies on every other step, for the best offsets may lie halfway between."""
 
 
 def way(junctions: str, starts: list[float], greens: list[float], travel_s: list[float], flow: float = 1.0) -> Way:
@@ -70,9 +71,9 @@ def test_signals_a_quarter_apart_lose_what_simple_offsets_lose() -> None:
 @settings(max_examples=8)
 @given(st.data())
 def test_maxband_is_the_best_of_all_offsets(data: st.DataObject) -> None:
-    starts = [data.draw(st.integers(0, STEPS - 1)) / STEPS for _ in range(3)]
-    greens = [data.draw(st.integers(5, 12)) / STEPS for _ in range(3)]
-    travel_s = [3.0 * data.draw(st.integers(2, 25)) for _ in range(2)]
+    starts = [data.draw(st.integers(0, STEPS // 2 - 1)) * 2 / STEPS for _ in range(3)]
+    greens = [data.draw(st.integers(2, 6)) * 2 / STEPS for _ in range(3)]
+    travel_s = [6.0 * data.draw(st.integers(1, 12)) for _ in range(2)]
     there = road(starts, greens, travel_s)
     best = max(
         sum(band(one, {"a": 0.0, "b": x / STEPS, "c": y / STEPS}) for one in there.ways)
@@ -84,8 +85,8 @@ def test_maxband_is_the_best_of_all_offsets(data: st.DataObject) -> None:
 @settings(max_examples=5)
 @given(st.data())
 def test_bands_on_a_triangle_close_its_loop(data: st.DataObject) -> None:
-    greens = [data.draw(st.integers(6, 12)) / STEPS for _ in range(3)]
-    travel_s = [3.0 * data.draw(st.integers(2, 25)) for _ in range(3)]
+    greens = [data.draw(st.integers(3, 6)) * 2 / STEPS for _ in range(3)]
+    travel_s = [6.0 * data.draw(st.integers(1, 12)) for _ in range(3)]
     sides = [
         Arterial((way(pair, [0.0, 0.0], [greens["abc".index(j)] for j in pair], [t]),))
         for pair, t in zip(("ab", "bc", "ca"), travel_s, strict=True)
