@@ -12,6 +12,7 @@ import typer
 
 from api.card_key import card_key
 from api.errors import ApiError
+from api.explanation import lines, read_demand
 from api.mobility_commands import mobility
 from api.run import SIMULATED_CARDS_KEY, RunOptions, RunResult, optimise_scenario, run_line, verify_plan
 from api.service_commands import service
@@ -19,6 +20,7 @@ from api.terminal import console, print_error, print_verdict, step_bars
 from mobility.errors import MobilityError
 from mobility.pipeline import build_flows
 from optimiser.errors import OptimiserError
+from optimiser.explain import explain
 from optimiser.rules import PolishRules, Rules, load_rules
 from optimiser.safety import check_network_against, check_network_plan
 from optimiser.settings import ModelSettings
@@ -206,6 +208,29 @@ def check_plan(
         console.print(f"{finding.junction}: {finding.rule.value}: {finding.message}", soft_wrap=True)
     console.print(f"{len(found)} findings" if found else "no findings: the plan keeps every rule")
     raise typer.Exit(REFUSED if found else 0)
+
+
+@app.command("explain", epilog="Example: jasyl explain out/plan.json --net city.net.xml")
+def explain_command(
+    plan: Annotated[Path, typer.Argument(help="plan.json, or an additional file with programs.", show_default=False)],
+    net: Annotated[Path, typer.Option(help="The .net.xml the plan is for.", show_default=False)],
+    programs: Annotated[
+        list[Path] | None, typer.Option(help="Additional files with the programs now in use.", show_default=False)
+    ] = None,
+    demand: Annotated[
+        Path | None, typer.Option(help="The demand it was made for.", show_default="demand.json beside the plan")
+    ] = None,
+    rules: RulesFile = None,
+) -> None:
+    """Say of each junction of a plan why it has this cycle, which limits bind, and what each costs in person-seconds.
+
+    Lanes discharge as the net says, not as calibrated: prices may differ a little from those the plan was made with."""
+    ruled = _rules(rules, None)
+    model = read_network(net, tuple(programs or ()), profile_named(ruled.profile or "shipped"))
+    read = read_plan(plan, model)
+    explained = explain(model.network, read_demand(demand or plan.parent / "demand.json"), read, ruled)
+    for line in lines(explained):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from time import perf_counter
 import highspy
 import numpy as np
 import pyomo.environ as pyo
+from pyomo.common.collections import ComponentMap
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler, LinearStandardFormInfo
 
 from optimiser.errors import OptimiserError
@@ -96,6 +97,23 @@ def solve(
         columns=len(form.columns),
         build_s=built - started,
         solve_s=perf_counter() - built,
+    )
+
+
+def row_duals(model: pyo.ConcreteModel) -> ComponentMap:
+    """Dual of every row of a linear model: what the objective rises by for each unit that its right side rises.
+
+    Raises OptimiserError where there is no optimum to have duals of."""
+    form = LinearStandardFormCompiler().write(model, mixed_form=True)
+    highs = _quiet_highs()
+    _set_options(highs, SolveOptions())
+    highs.passModel(_highs_model(form))
+    highs.run()
+    if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        said = highs.modelStatusToString(highs.getModelStatus())
+        raise OptimiserError(f"HiGHS found no prices around the plan: {said}; check that it keeps its own limits")
+    return ComponentMap(
+        (row.constraint, float(dual)) for row, dual in zip(form.rows, highs.getSolution().row_dual, strict=True)
     )
 
 

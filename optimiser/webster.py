@@ -42,10 +42,9 @@ class WebsterTiming:
 def webster(demand: JunctionDemand, form: SequenceForm, settings: ModelSettings) -> WebsterTiming | None:
     """Webster's timing of one stage sequence, or None where no whole seconds near it keep the limits."""
     ratios = stage_flow_ratios(demand, form)
-    total = sum(ratios)
-    lost_s = _lost_s(demand, form, ratios)
     junction = demand.junction
-    free = (1.5 * lost_s + 5) / (1 - total) if total < MOST_SATURATED else junction.max_cycle_s
+    total, lost_s, wanted_s = webster_cycle(demand, form)
+    free = junction.max_cycle_s if wanted_s is None else wanted_s
     first_s = round(min(max(free, junction.min_cycle_s), junction.max_cycle_s))
     longest_s = int(junction.max_cycle_s)
     for cycle_s in range(first_s, longest_s + 1, 5):
@@ -54,6 +53,13 @@ def webster(demand: JunctionDemand, form: SequenceForm, settings: ModelSettings)
         if durations is not None:
             return WebsterTiming(form, float(cycle_s), durations, total, lost_s)
     return None
+
+
+def webster_cycle(demand: JunctionDemand, form: SequenceForm) -> tuple[float, float, float | None]:
+    """Y, L (s) and C (s) of the head of this file; no C where Y is over MOST_SATURATED."""
+    ratios = stage_flow_ratios(demand, form)
+    total, lost_s = sum(ratios), _lost_s(demand, form, ratios)
+    return total, lost_s, (1.5 * lost_s + 5) / (1 - total) if total < MOST_SATURATED else None
 
 
 def stage_flow_ratios(demand: JunctionDemand, form: SequenceForm) -> tuple[float, ...]:

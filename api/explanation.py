@@ -1,0 +1,66 @@
+"""`jasyl explain`: what stands behind a plan, as lines for a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from api.errors import ApiError
+from optimiser.demand import Demand
+from optimiser.explain import JunctionExplanation, LimitPrice
+
+MOST_LIMITS = 6
+"""Limits told of a junction; more only hide those that cost."""
+
+
+def read_demand(path: Path) -> Demand:
+    """demand.json as `jasyl run` and `jasyl optimise` leave it. Raises ApiError with one sentence."""
+    try:
+        return Demand.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ApiError(
+            f"{path}: {error.strerror or error}; give --demand, the demand.json that the plan was made for"
+        ) from error
+    except (ValueError, ValidationError) as error:
+        raise ApiError(f"{path}: no demand.json of jasyl; give --demand, the one that the plan was made for") from error
+
+
+def lines(explained: tuple[JunctionExplanation, ...]) -> Iterator[str]:
+    """The explanation of each junction: its cycle first, then the limits that bind, the dearest first."""
+    for one in explained:
+        yield f"junction {one.junction}: cycle {one.cycle_s:g} s"
+        yield f"  {_why_cycle(one)}"
+        yield f"  {_around(one)}"
+        binding = one.binding
+        if not binding:
+            yield "  no limit binds: splits follow the delay alone"
+        for price in binding[:MOST_LIMITS]:
+            yield f"  {_limit(price)}"
+        if len(binding) > MOST_LIMITS:
+            yield f"  and {len(binding) - MOST_LIMITS} more limits that cost less"
+
+
+def _why_cycle(one: JunctionExplanation) -> str:
+    wanted = (
+        "no cycle is long enough" if one.webster_cycle_s is None else f"Webster's cycle {one.webster_cycle_s:.0f} s"
+    )
+    return (
+        f"critical flow ratio {one.flow_ratio:.2f}, {one.lost_s:.0f} s lost a cycle: {wanted} for this junction alone"
+    )
+
+
+def _around(one: JunctionExplanation) -> str:
+    told = [
+        f"{cycle_s:g} s: {'no timing keeps the limits' if cost is None else f'{cost:.0f}'}"
+        for cycle_s, cost in sorted(one.by_cycle.items())
+    ]
+    return "alone, in these stages, person-seconds an hour at " + ", ".join(told)
+
+
+def _limit(price: LimitPrice) -> str:
+    bound = f"at least {price.least_s:g} s" if price.least_s is not None else f"at most {price.most_s:g} s"
+    cost = f"{price.price:.0f} person-seconds an hour for each second" if price.price > 0.5 else "costs nothing now"
+    return f"{price.family} of {' and '.join(price.names)}, {bound}, {price.slack_s:g} s to spare: {cost}"

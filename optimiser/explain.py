@@ -1,0 +1,190 @@
+"""Why a plan is as it is: what its limits and other cycles would cost, in person-seconds.
+
+With stage orders, whole cycles and gap binaries fixed as the plan has them, the model is a linear program around the
+plan, whose duals are prices: what the network would save in an hour if a limit were a second looser (Dantzig 1963,
+shadow prices). Prices hold near the plan only, and durations there are not whole seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pyomo.environ as pyo
+
+from optimiser.demand import Demand
+from optimiser.evaluation import demands_of
+from optimiser.formulation.case import JunctionCase, Requirement
+from optimiser.formulation.limits import requirements
+from optimiser.lane_flows import JunctionDemand
+from optimiser.network_model import Choice, NetworkModel, build_network, start_from
+from optimiser.rules import Rules
+from optimiser.settings import ModelSettings
+from optimiser.signals import ControllerPlan, Junction, Network, NetworkPlan, StageSequence
+from optimiser.solve import SolveOptions, row_duals, solve
+from optimiser.stage_forms import Affine, SequenceForm, plan_form, sequence_form
+from optimiser.timeline import sequence_start_s
+from optimiser.webster import webster_cycle
+
+NEAR_S = 10.0
+"""How far from the plan's cycle the cycles lie that it is compared with, s."""
+_BINDS_S = 0.5
+
+
+@dataclass(frozen=True)
+class LimitPrice:
+    """One limit: what it bounds, how far the plan is from it (s), and what it costs: persons * s an hour for each
+    second that it is kept from giving way."""
+
+    family: str
+    names: tuple[str, ...]
+    least_s: float | None
+    most_s: float | None
+    slack_s: float
+    price: float
+
+    @property
+    def binds(self) -> bool:
+        """Whether the plan stands at the limit, or the limit costs something."""
+        return self.slack_s < _BINDS_S or self.price > 0.5
+
+
+@dataclass(frozen=True)
+class JunctionExplanation:
+    """One junction. `flow_ratio` Y and `lost_s` L give Webster's cycle (1.5 L + 5) / (1 - Y), None where Y is too
+    near 1; `by_cycle` is the junction's own person delay at cycles around the plan's, its stages in this order, None
+    where it has no timing there."""
+
+    junction: str
+    cycle_s: float
+    flow_ratio: float
+    lost_s: float
+    webster_cycle_s: float | None
+    by_cycle: dict[float, float | None]
+    limits: tuple[LimitPrice, ...]
+
+    @property
+    def binding(self) -> tuple[LimitPrice, ...]:
+        """Limits that bind, the dearest first."""
+        return tuple(sorted((p for p in self.limits if p.binds), key=lambda p: (-p.price, p.family, p.names)))
+
+
+def explain(
+    network: Network,
+    demand: Demand,
+    plan: NetworkPlan,
+    rules: Rules | None = None,
+    settings: ModelSettings | None = None,
+) -> tuple[JunctionExplanation, ...]:
+    """One explanation for each controller of `plan` that has stages, in its order. Raises RulesError."""
+    rules, settings = rules or Rules(), settings or ModelSettings()
+    ruled = rules.apply(network)
+    demands = demands_of(ruled, demand, rules)
+    planned = {p.junction: p for p in plan.controllers}
+    plans = {j.id: planned.get(j.id, j.running) for j in ruled.junctions}
+    found: dict[str, JunctionExplanation] = {}
+    for cycle_s in sorted({p.cycle_s for p in planned.values() if p.windows}):
+        together = {j: p for j, p in plans.items() if p.cycle_s == cycle_s}
+        choices = {j: _choice(ruled.junction(j), p, j in planned) for j, p in together.items()}
+        built, duals = _priced(ruled, demands, choices, cycle_s, settings, coordinate=rules.coordinated)
+        for j, choice in choices.items():
+            if choice.durations_s:
+                around = _by_cycle(ruled, demands, choice, cycle_s, settings)
+                found[j] = _explained(built, duals, choice, demands[j], around)
+    return tuple(found[p.junction] for p in plan.controllers if p.junction in found)
+
+
+def _choice(junction: Junction, plan: ControllerPlan, open_: bool) -> Choice:
+    """The plan as a choice; one that is not to be explained, or has no stages, keeps nothing open."""
+    if not open_ or not plan.windows:
+        return Choice(plan_form(plan), (), sequence_start_s(plan))
+    windows = sorted(plan.windows, key=lambda w: w.start_s)
+    sequence = StageSequence(id="plan", stages=tuple(w.stage for w in windows), interstages=plan.interstages)
+    durations_s = tuple((w.end_s - w.start_s) % plan.cycle_s for w in windows)
+    return Choice(sequence_form(junction, sequence), durations_s, sequence_start_s(plan))
+
+
+def _priced(
+    network: Network,
+    demands: Mapping[str, JunctionDemand],
+    choices: Mapping[str, Choice],
+    cycle_s: float,
+    settings: ModelSettings,
+    *,
+    coordinate: bool,
+) -> tuple[NetworkModel, Mapping[pyo.Constraint, float]]:
+    """The linear program around the plan, and the dual of each of its rows."""
+    forms = {j: (choice.form,) for j, choice in choices.items()}
+    offsets_s = {j: choice.offset_s for j, choice in choices.items()}
+    built = build_network(network, demands, forms, cycle_s, settings, offsets_s, coordinate=coordinate)
+    start_from(built, choices)
+    for variable in built.model.component_data_objects(pyo.Var):
+        if variable.is_integer() or variable.is_binary():
+            variable.domain = pyo.Reals
+            if not _is_time(variable):
+                variable.fix()
+    for j, choice in choices.items():
+        if not choice.durations_s:
+            built.model.offset[j].fix()
+    return built, row_duals(built.model)
+
+
+def _is_time(variable: pyo.Var) -> bool:
+    return variable.parent_component().local_name in ("duration", "offset")
+
+
+def _explained(
+    built: NetworkModel,
+    duals: Mapping[pyo.Constraint, float],
+    choice: Choice,
+    demand: JunctionDemand,
+    around: dict[float, float | None],
+) -> JunctionExplanation:
+    block, case = built.model.junction[choice.form.junction], built.cases[choice.form.junction]
+    prices = []
+    for row, requirement in _rows(block, case):
+        time_s = requirement.expression.at(choice.durations_s)
+        least_s, most_s = requirement.least_s, requirement.most_s
+        slack_s = time_s - least_s if least_s is not None else (most_s or 0.0) - time_s
+        price = round(abs(duals.get(row, 0.0)), 3)
+        prices.append(LimitPrice(requirement.family, requirement.names, least_s, most_s, round(slack_s, 3), price))
+    ratio, lost_s, webster_s = webster_cycle(demand, choice.form)
+    return JunctionExplanation(choice.form.junction, built.cycle_s, ratio, lost_s, webster_s, around, tuple(prices))
+
+
+def _rows(block: pyo.Block, case: JunctionCase) -> Iterator[tuple[pyo.Constraint, Requirement]]:
+    """Rows of `formulation.limits` and `formulation.cycle` with what they are for, in the order they were added."""
+    (form,) = case.forms
+    rows = (block.limits[i] for i in block.limits)
+    for requirement in requirements(case.junction, form):
+        if requirement.expression.fixed:
+            continue
+        if requirement.least_s is not None:
+            yield (
+                next(rows),
+                Requirement(requirement.family, requirement.names, requirement.expression, requirement.least_s),
+            )
+        if requirement.most_s is not None:
+            most_s = requirement.most_s
+            yield next(rows), Requirement(requirement.family, requirement.names, requirement.expression, None, most_s)
+    stages = form.sequence.stages if form.sequence is not None else ()
+    lengths = (block.stage_length[i] for i in block.stage_length)
+    for i, stage in enumerate(stages):
+        length = Affine(0.0, tuple(float(n == i) for n in range(len(stages))))
+        yield next(lengths), Requirement("stage length", (stage,), length, least_s=form.min_s[i])
+        row, longest_s = next(lengths), form.max_s[i]
+        if longest_s is not None:
+            yield row, Requirement("stage length", (stage,), length, most_s=max(longest_s, form.min_s[i]))
+
+
+def _by_cycle(
+    network: Network, demands: Mapping[str, JunctionDemand], choice: Choice, cycle_s: float, settings: ModelSettings
+) -> dict[float, float | None]:
+    found: dict[float, float | None] = {}
+    forms: dict[str, tuple[SequenceForm, ...]] = {choice.form.junction: (choice.form,)}
+    for near_s in (cycle_s - NEAR_S, cycle_s, cycle_s + NEAR_S):
+        if near_s > 0:
+            built = build_network(network, demands, forms, near_s, settings, {})
+            options = SolveOptions(settings.mip_gap, settings.node_limit, settings.time_limit_s, settings.seed)
+            found[near_s] = solve(built.model, options).objective
+    return found

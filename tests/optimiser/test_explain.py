@@ -1,0 +1,57 @@
+"""Prices of limits: those that bind cost what giving way by a second saves, others nothing."""
+
+from __future__ import annotations
+
+import pytest
+from junctions import arterial
+from test_coordination import FEW_CYCLES, alone, even_demand
+from test_webster import crossing, demand_of
+
+from optimiser.coordination import optimise
+from optimiser.explain import explain
+from optimiser.rules import GroupRules, JunctionRules, Rules
+from optimiser.signals import NetworkPlan
+from optimiser.timeline import controller_plan
+
+
+def test_a_minimum_green_that_binds_costs_what_a_second_less_would_save() -> None:
+    junction = crossing()
+    demand = demand_of(junction, [700.0, 60.0])
+    network = alone(junction)
+    side = junction.stages[1]
+    group = next(iter(side.greens))
+    rules = Rules(cycle_s=60, junctions={junction.id: JunctionRules(groups={group: GroupRules(min_green_s=20)})})
+    result = optimise(network, demand, rules, settings=FEW_CYCLES)
+    (told,) = explain(network, demand, result.plan, rules, FEW_CYCLES)
+    dearest = told.binding[0]
+    assert (dearest.family, dearest.names) == ("minimum green", (group,))
+    assert dearest.slack_s == pytest.approx(0, abs=1e-3)
+    looser = Rules(cycle_s=60, junctions={junction.id: JunctionRules(groups={group: GroupRules(min_green_s=19)})})
+    saved = result.objective - optimise(network, demand, looser, settings=FEW_CYCLES).objective
+    assert dearest.price == pytest.approx(saved, rel=0.15)
+    assert all(price.price == 0 for price in told.limits if price.slack_s > 1.5)
+
+
+def test_every_junction_of_a_road_is_explained_with_the_cycles_beside_its_own() -> None:
+    network = arterial(2)
+    demand = even_demand(network, 150.0)
+    result = optimise(network, demand, Rules(cycle_s=60), settings=FEW_CYCLES)
+    told = explain(network, demand, result.plan, Rules(cycle_s=60), FEW_CYCLES)
+    assert [t.junction for t in told] == [p.junction for p in result.plan.controllers]
+    for one in told:
+        assert set(one.by_cycle) == {50.0, 60.0, 70.0}
+        assert one.by_cycle[60.0] is not None and one.by_cycle[60.0] > 0
+        assert 0 < one.flow_ratio < 1 and one.lost_s > 0
+        assert one.webster_cycle_s == pytest.approx((1.5 * one.lost_s + 5) / (1 - one.flow_ratio))
+
+
+def test_a_cycle_that_is_too_long_costs_more_than_the_one_before_it() -> None:
+    junction = crossing()
+    demand = demand_of(junction, [200.0, 100.0])
+    plan = controller_plan(junction, junction.sequences[0], (60.0, 50.0), 0.0)
+    network = alone(junction)
+    held = NetworkPlan(network_hash=network.network_hash, profile="", controllers=(plan,))
+    (told,) = explain(network, demand, held)
+    costs = [cost for _, cost in sorted(told.by_cycle.items()) if cost is not None]
+    assert len(costs) == 3
+    assert costs == sorted(costs)
