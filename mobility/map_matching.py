@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from mobility.path_viterbi import CELL_STRIDE, MATCHED, Costs, Pieces, Places, P
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Arrays = TypeVar("Arrays", bound=tuple[Any, ...])
 
 PIECE_M = 100.0
 BATCH_POINTS = 250_000
@@ -73,7 +75,7 @@ def match_rows(points: Points, tracks: Tracks, paths: pl.DataFrame, model: Match
     costs = Costs(model.sigma_m, model.detour_m, model.backward_m, model.radius_m, model.speed_m_s)
     rows = len(points.x_m)
     places = Places(np.full(rows, np.nan), np.full(rows, np.nan), np.full(rows, -1, dtype=np.int8))
-    over_tracks(match_tracks, tracks, points, pieces, costs, places)
+    over_tracks(match_tracks, tracks, frozen(points), frozen(pieces), costs, places)
     return places
 
 
@@ -117,6 +119,7 @@ def place_stops(order: pl.DataFrame, paths: pl.DataFrame) -> pl.DataFrame:
 
 def over_tracks(step: Callable[..., None], tracks: Tracks, *arguments: tuple[object, ...]) -> None:
     """Run a compiled step(begin, end, tracks, *arguments) over all tracks, on as many threads as polars has."""
+    tracks = frozen(tracks)
     points = np.r_[0, tracks.rows.cumsum()][tracks.first_run]
     edges = np.searchsorted(points, np.arange(0, points[-1], BATCH_POINTS))
     batches = pairwise(np.unique(np.r_[edges, len(points) - 1]).tolist())
@@ -125,6 +128,15 @@ def over_tracks(step: Callable[..., None], tracks: Tracks, *arguments: tuple[obj
         running = [threads.submit(step, begin, end, tracks, *arguments) for begin, end in batches]
     for batch in running:
         batch.result()
+
+
+def frozen(arrays: Arrays) -> Arrays:
+    """A named tuple with its arrays contiguous and read-only, so that one compiled version serves them all."""
+    fields = [np.ascontiguousarray(field).view() if isinstance(field, np.ndarray) else field for field in arrays]
+    for field in fields:
+        if isinstance(field, np.ndarray):
+            field.flags.writeable = False
+    return type(arrays)(*fields)
 
 
 def _pieces_by_cell(paths: pl.DataFrame, model: MatchingModel) -> Pieces:

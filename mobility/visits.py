@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from mobility.map_matching import over_tracks
+from mobility.map_matching import frozen, over_tracks
 from mobility.performed import PERFORMED
 from mobility.positions import PlacedPositions
 from mobility.schemas import StopVisit
@@ -94,7 +94,7 @@ def _crossings(placed: PlacedPositions, pattern_stops: pl.DataFrame, calls: int,
     lines = _stop_lines(placed, pattern_stops, rules)
     count = np.diff(lines.first_stop)[placed.tracks.pattern]
     first_call = np.r_[0, count.cumsum()]
-    over_tracks(cross_stops, placed.tracks, placed.points, placed.places, lines, first_call, crossings)
+    over_tracks(cross_stops, placed.tracks, frozen(placed.points), placed.places, frozen(lines), first_call, crossings)
     columns = zip(("arrival", "departure", "gap_s"), crossings, strict=True)
     return [pl.Series(name, values, nan_to_null=True) for name, values in columns]
 

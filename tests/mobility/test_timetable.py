@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import date
 from pathlib import Path
 
@@ -82,3 +83,10 @@ def test_a_real_timetable_is_read(real_data: Path) -> None:
     )
     assert (steps["step_m"].drop_nulls() >= 0).all()
     assert steps.filter(pl.col("step_m") == 0).height < 0.01 * steps.height
+
+
+def test_a_folder_is_read_as_its_archive_is(city: City, tmp_path: Path) -> None:
+    packed = archive(city, tmp_path)
+    with zipfile.ZipFile(packed) as files:
+        files.extractall(tmp_path / "gtfs")
+    assert read_timetable(tmp_path / "gtfs", MONDAY).calls.equals(read_timetable(packed, MONDAY).calls)
