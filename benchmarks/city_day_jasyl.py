@@ -16,8 +16,7 @@ from benchmarks.stopwatch import Stopwatch  # noqa: E402
 from mobility.alightings import alightings  # noqa: E402
 from mobility.boardings import boardings  # noqa: E402
 from mobility.clustering import by_vehicle_and_time  # noqa: E402
-from mobility.flows import od_flows  # noqa: E402
-from mobility.journeys import journeys, journeys_of_legs  # noqa: E402
+from mobility.od_matrix import od_flows  # noqa: E402
 from mobility.performed import PERFORMED, assign_trips  # noqa: E402
 from mobility.positions import place_positions  # noqa: E402
 from mobility.sources.gtfs import read_timetable  # noqa: E402
@@ -52,11 +51,10 @@ def run(folder: Path, out: Path) -> dict[str, object]:
     watch.lap("as-of")
     ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops)
     watch.lap("chaining")
-    weighed = ended.legs.with_columns(
+    legs = ended.legs.with_columns(
         pl.lit(manifest.service_date).alias("service_date"), pl.col("riders").cast(pl.Float64).alias("pax")
     )
-    legs = journeys_of_legs(weighed, visits, timetable.stops)
-    cells = od_flows(legs, journeys(legs), ended.shares, midnight)
+    cells = od_flows(ended, legs, midnight)
     watch.lap("OD")
     visits.select("trip_id_performed", "trip_stop_sequence", "arrival", "method").write_parquet(out / "visits.parquet")
     boarded.select("leg_id", "trip_id_performed", "boarding_stop_id").write_parquet(out / "boardings.parquet")

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from mobility.alighting_shares import SharesRules, prior_shares
+from mobility.card_order import by_card
 from mobility.chaining import Chain, ChainingRules, Day, chain
 from mobility.habits import HabitRules, OwnRides, no_habits
 from mobility.journeys import TransferRules, numbered
@@ -93,8 +94,9 @@ def alightings(
     rules: AlightingRules = DEFAULT,
     known: pl.DataFrame | None = None,
 ) -> Alightings:
-    """Alighting of every boarding. `boarded`: boardings(); `visits`: the StopVisit rows it was given; `pattern_stops`,
-    `stops`: Timetable; `known`: habits() of other days."""
+    """Alighting of every boarding, the legs of a card together and in order of time. `boarded`: boardings(); `visits`:
+    the StopVisit rows it was given; `pattern_stops`, `stops`: Timetable; `known`: habits() of other days."""
+    boarded = boarded[by_card(boarded["card_id"], boarded["boarded_at"], boarded["leg_id"])]
     lines = LineStops.of(pattern_stops, stops)
     times = TripTimes.of(visits, lines)
     rides = Rides.of(boarded, times)

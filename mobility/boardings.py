@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from mobility.card_order import by_card
 from mobility.line_stops import Bools, Floats, Ints
 
 BOARDS = ("Enter", "Enter vehicle", "Transfer entrance", "Unknown action type")
@@ -80,7 +79,7 @@ class _Visits:
 
 
 def boardings(taps: pl.DataFrame, visits: pl.DataFrame, rules: BoardingRules = DEFAULT) -> pl.DataFrame:
-    """Boarding stop of every tap that has one (columns of BOARDED), those of a card together and in order of time.
+    """Boarding stop of every tap that has one (columns of BOARDED), in order of vehicle and time.
 
     `taps`: rows of FareTransaction; `visits`: rows of StopVisit, those of a trip together; the column `visit` counts
     them. Taps of vehicles without a visit near in time are left out; the caller counts and keeps them."""
@@ -89,34 +88,30 @@ def boardings(taps: pl.DataFrame, visits: pl.DataFrame, rules: BoardingRules = D
     enters = enters.with_columns(pl.col("vehicle_id").cast(pl.Enum(vehicles), strict=False).to_physical().alias("bus"))
     enters = enters.filter(pl.col("bus").is_not_null())
     at = _keys(enters["bus"], enters["event_timestamp"])
-    # in order of vehicle and time both sides of the search are read once, front to back
-    order = np.argsort(at)
-    at = at[order]
+    # in order of vehicle and time both sides of the search are read once, front to back; the lake keeps taps so
+    if (at[1:] < at[:-1]).any():
+        order = np.argsort(at, kind="stable")
+        enters, at = enters[order], at[order]
     seen = _arrays(visits, vehicles, rules)
     behind, ahead = _behind(at, seen, rules), _ahead(at, seen, rules)
     early = ahead.there & (~behind.there | seen.is_last[behind.visit] | (ahead.off_s < behind.off_s))
-    found = np.flatnonzero(early | behind.there)
+    found = early | behind.there
     visit = np.where(early, ahead.visit, behind.visit)
     method, confidence = _certainty(seen, visit, behind.off_s, early, rules)
-    taps_of, visit, method, confidence = order[found], visit[found], method[found], confidence[found]
-    tapped = enters.select("card_id", "event_timestamp", "transaction_id")[taps_of]
-    in_order = by_card(*tapped.get_columns())
     placed = enters.select(
         pl.col("transaction_id").alias("leg_id"),
         "vehicle_id",
         pl.col("event_timestamp").alias("boarded_at"),
+        pl.Series("boarding_method", METHODS).gather(method),
+        pl.Series("boarding_confidence", confidence),
         "card_id",
         pl.col("group_size").alias("riders"),
-    )[taps_of[in_order]]
-    stops = visits.select(list(FROM_VISIT)).rename(FROM_VISIT)[visit[in_order]]
-    return pl.concat([placed, stops], how="horizontal").select(
-        *BOARDED[:9],
-        pl.Series("boarding_method", METHODS).gather(method[in_order]),
-        pl.Series("boarding_confidence", confidence[in_order]),
-        "card_id",
-        "riders",
-        pl.Series("visit", visit[in_order]),
+        pl.Series("visit", visit),
     )
+    if not found.all():
+        placed = placed.filter(pl.Series(found))
+    stops = visits.select(list(FROM_VISIT)).rename(FROM_VISIT)[placed["visit"]]
+    return pl.concat([placed, stops], how="horizontal").select(BOARDED)
 
 
 def _keys(vehicle: pl.Series, time: pl.Series) -> Ints:
