@@ -62,11 +62,13 @@ class WaitTime(dy.Schema):
     A wait is the sum of the squared headways over twice their sum. Null where the timetable has fewer than two
     departures there. `headway_cv`: standard deviation of the headways over their mean."""
 
-    service_date = dy.Date(primary_key=True)
-    line = dy.String(primary_key=True)
+    # the key would be service_date, line, direction_id, stop_id and hour; no part of a key may be null, as direction_id
+    # may, so it is not declared
+    service_date = dy.Date()
+    line = dy.String()
     direction_id = dy.Int64(nullable=True)
-    stop_id = dy.String(primary_key=True)
-    hour = dy.Int64(primary_key=True)
+    stop_id = dy.String()
+    hour = dy.Int64()
     headways = dy.Int64(min=1)
     mean_headway_s = dy.Float64(min=0)
     headway_cv = dy.Float64(nullable=True, min=0)
@@ -82,11 +84,13 @@ class Punctuality(dy.Schema):
 
     Early: more than 60 s before its time; late: more than 300 s after it; on time: neither. Of visits seen by GPS."""
 
-    service_date = dy.Date(primary_key=True)
-    line = dy.String(primary_key=True)
+    # the key would be service_date, line, direction_id, stop_id and hour; no part of a key may be null, as direction_id
+    # may, so it is not declared
+    service_date = dy.Date()
+    line = dy.String()
     direction_id = dy.Int64(nullable=True)
-    stop_id = dy.String(primary_key=True)
-    hour = dy.Int64(primary_key=True)
+    stop_id = dy.String()
+    hour = dy.Int64()
     visits = dy.Int64(min=1)
     early = dy.Int64(min=0)
     on_time = dy.Int64(min=0)
