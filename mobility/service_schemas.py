@@ -42,7 +42,7 @@ class Headway(dy.Schema):
     `scheduled_headway_s`: the gap before the same trip in the timetable, where it is known. `is_bunched`: less than a
     quarter of the scheduled headway. `confidence`: the lower one of the two visits."""
 
-    service_date = dy.Date()
+    service_date = dy.Date(primary_key=True)
     line = dy.String()
     direction_id = dy.Int64(nullable=True)
     stop_id = dy.String()
@@ -139,6 +139,7 @@ class SegmentSpeed(dy.Schema):
 class RoadSegment(dy.Schema):
     """A piece of road in one direction that buses drive: its line from start to end, degrees (WGS-84)."""
 
+    service_date = dy.Date(primary_key=True)
     segment_id = dy.String(primary_key=True)
     length_m = dy.Float64(min=0)
     longitudes = dy.List(dy.Float64(nullable=False))
@@ -148,6 +149,7 @@ class RoadSegment(dy.Schema):
 class LineSegment(dy.Schema):
     """The way of a line from one stop to the next, degrees (WGS-84)."""
 
+    service_date = dy.Date(primary_key=True)
     line = dy.String(primary_key=True)
     from_stop = dy.String(primary_key=True)
     to_stop = dy.String(primary_key=True)
@@ -179,7 +181,7 @@ class SignalPassage(dy.Schema):
     crossed the line; `dwell_s`: time at stops between the two. `delay_s` = crossing - arrival - dwell - `free_s`, where
     `free_s` is the free-flow time over the zone. `gap_s`: the longest gap between positions the times were read in."""
 
-    service_date = dy.Date()
+    service_date = dy.Date(primary_key=True)
     approach_id = dy.String(primary_key=True)
     vehicle_id = dy.String(primary_key=True)
     trip_id_performed = dy.String(primary_key=True)
