@@ -16,7 +16,7 @@ from mobility import flows as flows_tables
 from mobility import privacy
 from mobility.geo import with_geometry, write_geojson, write_geoparquet
 from mobility.occupancy import Capacity, occupancy_feed
-from mobility.open_matrix import write_omx
+from mobility.omx import write_omx
 from mobility.publication import PUBLISHABLE, published
 from mobility.service import read_service_table
 from mobility.service_schemas import LineSegment, RoadSegment
@@ -60,8 +60,8 @@ def export(
     places: Annotated[int, typer.Option(help="gtfs-rt: seats and standing places of a bus.")] = Capacity.places,
 ) -> None:
     """OD as OMX, loads and speeds for the map, occupancy as GTFS-Realtime, any published table as CSV or Parquet."""
-    if not (flows / "summary.json").is_file():
-        raise UnprocessableError(f"{flows} is no flows folder: it has no summary.json; make one with `jasyl flows`.")
+    if not any((flows / known).is_dir() for known in PUBLISHABLE):
+        raise UnprocessableError(f"{flows} is no flows folder: it has no table; make one with `jasyl flows`.")
     day = service_date.date() if service_date is not None else None
     if form is ExportFormat.GTFS_RT:
         _occupancy(flows, out, at, k, Capacity(seats, places))

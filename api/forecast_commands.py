@@ -32,24 +32,32 @@ def forecast(
         Path | None,
         typer.Option(help="CSV: date, stop_id, begin_min, end_min, attendance; likewise.", show_default=False),
     ] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="Zone of the agency.", show_default="that of the flows' summaries")
+    ] = None,
     holiday: Annotated[
         list[datetime] | None,
         typer.Option(formats=["%Y-%m-%d"], help="A public holiday; give it once for each.", show_default=False),
     ] = None,
 ) -> None:
     """Boardings by stop and quarter-hour of one day, from at least two weeks before it, weather and events."""
-    for folder in flows:
-        if not (folder / SUMMARY).is_file():
-            raise UnprocessableError(f"{folder} is no flows folder: it has no {SUMMARY}; make one with `jasyl flows`.")
-    zones = sorted({read_summary(folder).zone for folder in flows})
-    if len(zones) > 1:
-        raise UnprocessableError(f"The flows are of several zones ({', '.join(zones)}); forecast each city by itself.")
     known = read_known(weather, events, (one.date() for one in holiday or ()))
-    past = by_local_quarter(pl.concat([read_boardings(folder) for folder in flows]), zones[0])
-    made = forecast_of(past, day.date(), zones[0], known)
+    local = zone or _zone(flows)
+    past = by_local_quarter(pl.concat([read_boardings(folder) for folder in flows]), local)
+    made = forecast_of(past, day.date(), local, known)
     made.write_csv(out, datetime_format="%Y-%m-%dT%H:%M:%S%:z")
     console.print(
         f"{made['boardings_pax'].sum():.0f} boardings expected on {day.date()} at {made['stop_id'].n_unique()} stops, "
         f"from {past['date'].n_unique()} days, in {out}",
         soft_wrap=True,
     )
+
+
+def _zone(flows: list[Path]) -> str:
+    for folder in flows:
+        if not (folder / SUMMARY).is_file():
+            raise UnprocessableError(f"{folder} has no {SUMMARY}: is it a flows folder? If it is, give --zone.")
+    zones = sorted({read_summary(folder).zone for folder in flows})
+    if len(zones) > 1:
+        raise UnprocessableError(f"The flows are of several zones ({', '.join(zones)}); forecast each city by itself.")
+    return zones[0]

@@ -21,13 +21,14 @@ SEGMENT_M = 100.0
 LATERAL_M = 15.0
 HEADING_DEG = 30.0
 CELL_STRIDE = 1 << 20
+SEGMENT = [name for name in RoadSegment.column_names() if name != "service_date"]
 COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 
 @dataclass(frozen=True)
 class Roads:
-    """`segments`: columns of RoadSegment. `samples`: pattern_id, path_m, segment_id: which segment each STEP_M of a
-    pattern's path lies on."""
+    """`segments`: columns of RoadSegment, service_date apart. `samples`: pattern_id, path_m, segment_id: which segment
+    each STEP_M of a pattern's path lies on."""
 
     segments: pl.DataFrame
     samples: pl.DataFrame
@@ -38,7 +39,7 @@ def shared_roads(paths: pl.DataFrame, projection: Projection) -> Roads:
     samples = _sampled(paths)
     if samples.is_empty():
         nothing = samples.select("pattern_id", "path_m", pl.lit("").alias("segment_id"))
-        return Roads(RoadSegment.create_empty(), nothing)
+        return Roads(RoadSegment.create_empty().select(SEGMENT), nothing)
     owner = _owners(samples)
     owned = samples.select("pattern_id", "piece")[owner].rename({"pattern_id": "owner_id", "piece": "owner_piece"})
     numbered = pl.concat([samples, owned], how="horizontal")
@@ -53,7 +54,7 @@ def shared_roads(paths: pl.DataFrame, projection: Projection) -> Roads:
         "segment_id", keep="first", maintain_order=True
     )
     return Roads(
-        segments.sort("segment_id").select(RoadSegment.column_names()),
+        segments.sort("segment_id").select(SEGMENT),
         placed.select("pattern_id", "path_m", "segment_id").sort("pattern_id", "path_m"),
     )
 

@@ -52,8 +52,8 @@ def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame
 
 
 def line_segments(timetable: Timetable) -> pl.DataFrame:
-    """Columns of LineSegment: the way between two stops that follow each other on any pattern of a line; where its
-    patterns differ, that of the first by name."""
+    """Columns of LineSegment, service_date apart: the way between two stops that follow each other on any pattern of a
+    line; where its patterns differ, that of the first by name."""
     stops = (
         timetable.pattern_stops.join(
             timetable.trips.select("pattern_id", "line").unique("pattern_id", keep="any"), on="pattern_id"
@@ -78,7 +78,7 @@ def line_segments(timetable: Timetable) -> pl.DataFrame:
     return (
         stops.with_columns((pl.col("end_m") - pl.col("start_m")).round(1).alias("length_m"))
         .hstack(drawn)
-        .select(LineSegment.column_names())
+        .select(name for name in LineSegment.column_names() if name != "service_date")
         .sort("line", "from_stop", "to_stop")
     )
 

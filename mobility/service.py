@@ -88,8 +88,8 @@ def service_tables(
         "segment_speeds": segment_speeds(runs, roads, timetable.pattern_stops, record.midnight_s),
         "signal_passages": passages,
         "signal_delays": signal_delays(passages, record.midnight_s),
-        "road_segments": roads.segments,
-        "line_segments": line_segments(timetable),
+        "road_segments": roads.segments.with_columns(pl.lit(record.service_date).alias("service_date")),
+        "line_segments": line_segments(timetable).with_columns(pl.lit(record.service_date).alias("service_date")),
     }
 
 

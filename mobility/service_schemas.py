@@ -42,7 +42,7 @@ class Headway(dy.Schema):
     `scheduled_headway_s`: the gap before the same trip in the timetable, where it is known. `is_bunched`: less than a
     quarter of the scheduled headway. `confidence`: the lower one of the two visits."""
 
-    service_date = dy.Date()
+    service_date = dy.Date(primary_key=True)
     line = dy.String()
     direction_id = dy.Int64(nullable=True)
     stop_id = dy.String()
@@ -62,11 +62,13 @@ class WaitTime(dy.Schema):
     A wait is the sum of the squared headways over twice their sum. Null where the timetable has fewer than two
     departures there. `headway_cv`: standard deviation of the headways over their mean."""
 
-    service_date = dy.Date(primary_key=True)
-    line = dy.String(primary_key=True)
+    # the key would be service_date, line, direction_id, stop_id and hour; no part of a key may be null, as direction_id
+    # may, so it is not declared
+    service_date = dy.Date()
+    line = dy.String()
     direction_id = dy.Int64(nullable=True)
-    stop_id = dy.String(primary_key=True)
-    hour = dy.Int64(primary_key=True)
+    stop_id = dy.String()
+    hour = dy.Int64()
     headways = dy.Int64(min=1)
     mean_headway_s = dy.Float64(min=0)
     headway_cv = dy.Float64(nullable=True, min=0)
@@ -82,11 +84,13 @@ class Punctuality(dy.Schema):
 
     Early: more than 60 s before its time; late: more than 300 s after it; on time: neither. Of visits seen by GPS."""
 
-    service_date = dy.Date(primary_key=True)
-    line = dy.String(primary_key=True)
+    # the key would be service_date, line, direction_id, stop_id and hour; no part of a key may be null, as direction_id
+    # may, so it is not declared
+    service_date = dy.Date()
+    line = dy.String()
     direction_id = dy.Int64(nullable=True)
-    stop_id = dy.String(primary_key=True)
-    hour = dy.Int64(primary_key=True)
+    stop_id = dy.String()
+    hour = dy.Int64()
     visits = dy.Int64(min=1)
     early = dy.Int64(min=0)
     on_time = dy.Int64(min=0)
@@ -135,6 +139,7 @@ class SegmentSpeed(dy.Schema):
 class RoadSegment(dy.Schema):
     """A piece of road in one direction that buses drive: its line from start to end, degrees (WGS-84)."""
 
+    service_date = dy.Date(primary_key=True)
     segment_id = dy.String(primary_key=True)
     length_m = dy.Float64(min=0)
     longitudes = dy.List(dy.Float64(nullable=False))
@@ -144,6 +149,7 @@ class RoadSegment(dy.Schema):
 class LineSegment(dy.Schema):
     """The way of a line from one stop to the next, degrees (WGS-84)."""
 
+    service_date = dy.Date(primary_key=True)
     line = dy.String(primary_key=True)
     from_stop = dy.String(primary_key=True)
     to_stop = dy.String(primary_key=True)
@@ -175,7 +181,7 @@ class SignalPassage(dy.Schema):
     crossed the line; `dwell_s`: time at stops between the two. `delay_s` = crossing - arrival - dwell - `free_s`, where
     `free_s` is the free-flow time over the zone. `gap_s`: the longest gap between positions the times were read in."""
 
-    service_date = dy.Date()
+    service_date = dy.Date(primary_key=True)
     approach_id = dy.String(primary_key=True)
     vehicle_id = dy.String(primary_key=True)
     trip_id_performed = dy.String(primary_key=True)

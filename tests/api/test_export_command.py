@@ -33,6 +33,7 @@ LOADS = pl.DataFrame(
 )
 WAYS = pl.DataFrame(
     {
+        "service_date": [DAY, DAY],
         "line": ["10", "10"],
         "from_stop": ["s1", "s2"],
         "to_stop": ["s2", "s3"],
@@ -61,7 +62,6 @@ def flows(tmp_path: Path) -> Path:
     lake.write(folder, "line_loads", schemas.LineLoad, LOADS, DAY)
     lake.write(folder, "line_segments", LineSegment, WAYS, DAY)
     lake.write(folder, "od_flows", schemas.OdFlow, OD, DAY)
-    (folder / "summary.json").write_text("{}")
     return folder
 
 
@@ -91,6 +91,22 @@ def test_the_od_matrix_leaves_out_what_the_total_would_give_away(
     assert run(monkeypatch, flows, "--format", "omx", "--out", out) == 0
     with openmatrix.open_file(str(out)) as file:
         assert file["pax"][:].sum() == 6.0
+
+
+def test_of_many_days_one_is_chosen_and_drawn_on_its_own_roads(
+    flows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = date(2025, 3, 4)
+    for name, schema, rows in (("line_loads", schemas.LineLoad, LOADS), ("line_segments", LineSegment, WAYS)):
+        lake.write(flows, name, schema, rows.with_columns(pl.lit(later).alias("service_date")), later)
+    lake.write(flows, "od_flows", schemas.OdFlow, OD.with_columns(pl.lit(later).alias("service_date")), later)
+    out = tmp_path / "loads.geojson"
+    assert run(monkeypatch, flows, "--format", "geojson", "--out", out) == 0
+    found = [feature["properties"]["service_date"] for feature in json.loads(out.read_text())["features"]]
+    assert found == ["2025-03-03", "2025-03-04"]
+    assert run(monkeypatch, flows, "--format", "omx", "--out", tmp_path / "od.omx") == 1
+    assert "one service date" in " ".join(capsys.readouterr().err.split())
+    assert run(monkeypatch, flows, "--format", "omx", "--date", "2025-03-04", "--out", tmp_path / "od.omx") == 0
 
 
 def test_occupancy_needs_its_moment(

@@ -75,4 +75,4 @@ def test_what_cannot_be_forecast_is_told(
     assert run(monkeypatch, *folders, other, "--date", "2025-03-17", "--out", tmp_path / "out.csv") == 1
     assert said in " ".join(capsys.readouterr().err.split())
     assert run(monkeypatch, tmp_path, "--date", "2025-03-17", "--out", tmp_path / "out.csv") == 1
-    assert "no flows folder" in " ".join(capsys.readouterr().err.split())
+    assert "is it a flows folder?" in " ".join(capsys.readouterr().err.split())

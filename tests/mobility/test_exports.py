@@ -16,7 +16,7 @@ from rides_by_hand import START, TIME
 from mobility.errors import MobilityError
 from mobility.geo import with_geometry, write_geojson, write_geoparquet
 from mobility.occupancy import Capacity, occupancy_feed
-from mobility.open_matrix import write_omx
+from mobility.omx import write_omx
 
 DAY = date(2025, 3, 3)
 

@@ -42,11 +42,13 @@ def runs() -> pl.DataFrame:
     )
 
 
-def run_headways(*starts_min: float) -> pl.DataFrame:
+def planned_of_runs() -> pl.DataFrame:
     planned = planned_headways(calls()).select("trip_id", "trip_stop_sequence", "scheduled_headway_s")
-    return Headway.validate(
-        headways(visits(*starts_min), runs().join(planned, on="trip_id").drop("trip_id")), cast=True
-    )
+    return runs().join(planned, on="trip_id").drop("trip_id")
+
+
+def run_headways(*starts_min: float) -> pl.DataFrame:
+    return Headway.validate(headways(visits(*starts_min), planned_of_runs()), cast=True)
 
 
 def test_a_service_on_time_has_the_planned_headways_and_no_excess_wait() -> None:
@@ -94,3 +96,13 @@ def test_stops_that_are_no_timepoints_and_guessed_visits_do_not_count() -> None:
     assert found["stop_id"].unique().to_list() == ["east3"]
     guessed = visits(*STARTS_MIN).with_columns(pl.lit("timetable").alias("method"))
     assert punctuality(guessed, elsewhere, MIDNIGHT_S).is_empty()
+
+
+def test_a_stop_of_both_directions_has_a_row_for_each() -> None:
+    there, back = visits(*STARTS_MIN), visits(5, 15).with_columns(pl.lit(1).cast(pl.Int64).alias("direction_id"))
+    renamed = back.with_columns(("back-" + pl.col("vehicle_id")).alias("vehicle_id"))
+    both = headways(pl.concat([there, renamed]), planned_of_runs())
+    waits = WaitTime.validate(wait_times(both, planned_headways(calls()), MIDNIGHT_S, BEGIN_S, END_S), cast=True)
+    first = waits.filter(pl.col("stop_id") == "east1")
+    assert first["direction_id"].to_list() == [0, 1]
+    assert first["headways"].to_list() == [3, 1]

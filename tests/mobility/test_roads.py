@@ -37,7 +37,7 @@ def test_lines_on_one_road_share_its_segments_and_those_apart_do_not() -> None:
         ]
     )
     roads = shared_roads(paths, PROJECTION)
-    RoadSegment.validate(roads.segments)
+    RoadSegment.validate(roads.segments.with_columns(pl.lit(START.date()).alias("service_date")))
     long = segments_of(roads.samples, "long")
     assert len(set(long)) == 2000 / SEGMENT_M
     joins = segments_of(roads.samples, "joins")
