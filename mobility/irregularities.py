@@ -102,37 +102,37 @@ def trips_cut_or_diverted(day: DayRecord, rules: IrregularityRules = DEFAULT) ->
     """Trips whose vehicle, though tracked, kept away from stops in a row: at an end of the trip (kind
     trip_short_turned), or between stops it served (kind trip_diverted)."""
     ordered = day.visits.sort(*RUN, "trip_stop_sequence").with_columns((pl.col("method") == "gps").alias("seen"))
-    edges = ordered.with_columns(
+    unseen = ordered.with_columns(
         pl.when("seen").then("departure").forward_fill().over(RUN).alias("seen_before"),
         pl.when("seen").then("arrival").backward_fill().over(RUN).alias("seen_after"),
         pl.col("seen").any().over(RUN).alias("tracked"),
         pl.col("trip_stop_sequence").max().over(RUN).alias("stops"),
+    ).filter(~pl.col("seen") & pl.col("tracked"))
+    gap = [*RUN, "seen_before", "seen_after"]
+    unseen = unseen.with_columns(
+        pl.coalesce("seen_before", pl.col("arrival").min().over(gap)).alias("from"),
+        pl.coalesce("seen_after", pl.col("departure").max().over(gap)).alias("until"),
     )
-    gaps = (
-        edges.filter(~pl.col("seen") & pl.col("tracked"))
-        .group_by(*RUN, "line", "stops", "seen_before", "seen_after")
+    missed = _kept_away(unseen, day, rules)
+    # stops in a row: their numbers grow as their places in the list do
+    row = pl.col("trip_stop_sequence").cast(pl.Int64) - pl.int_range(pl.len(), dtype=pl.Int64)
+    runs = (
+        missed.sort(*RUN, "trip_stop_sequence")
+        .with_columns(row.alias("row"))
+        .group_by(*RUN, "line", "stops", "row")
         .agg(
             pl.col("trip_stop_sequence").min().alias("first"),
             pl.col("trip_stop_sequence").max().alias("last"),
             pl.col("arrival").min().alias("from"),
-            pl.col("departure").max().alias("until"),
-            pl.col("stop_id"),
         )
         .filter(pl.col("last") - pl.col("first") + 1 >= rules.missed_stops)
-        .with_columns(
-            pl.coalesce("seen_before", "from").alias("from"),
-            pl.coalesce("seen_after", "until").alias("until"),
-        )
-        .sort(*RUN, "first")
-        .with_row_index("gap")
     )
-    missed = _kept_away(gaps, day, rules)
-    inner = pl.col("seen_before").is_not_null() & pl.col("seen_after").is_not_null()
+    inner = (pl.col("first") > 1) & (pl.col("last") < pl.col("stops"))
     detail = _said("stops {first} to {last} of {stops} were not served")
     return pl.concat(
         [
-            _rows(missed.filter(~inner), "trip_short_turned", detail, at="from", trip="trip_id_performed"),
-            _rows(missed.filter(inner), "trip_diverted", detail, at="from", trip="trip_id_performed"),
+            _rows(runs.filter(~inner), "trip_short_turned", detail, at="from", trip="trip_id_performed"),
+            _rows(runs.filter(inner), "trip_diverted", detail, at="from", trip="trip_id_performed"),
         ]
     )
 
@@ -157,19 +157,19 @@ def validators_moved(day: DayRecord) -> pl.DataFrame:
     columns = ["device_id", "vehicle_id", "event_timestamp"]
     today = day.taps.select(*columns, pl.lit(True).alias("today"))
     before = [] if day.taps_before is None else [day.taps_before.select(*columns, pl.lit(False).alias("today"))]
-    reads = pl.concat([*before, today]).drop_nulls("device_id").sort("device_id", "event_timestamp", "vehicle_id")
+    reads = pl.concat([*before, today]).drop_nulls("device_id")
+    # nearly all validators stay where they are: only those of several vehicles are worth sorting
+    several = reads.group_by("device_id").agg(pl.col("vehicle_id").n_unique().alias("vehicles"))
+    several = several.filter(pl.col("vehicles") > 1)
+    reads = reads.join(several, on="device_id", how="semi").sort("device_id", "event_timestamp", "vehicle_id")
+    same_device = pl.col("device_id") == pl.col("device_id").shift(1)
     moved = reads.with_columns(
-        pl.col("vehicle_id").shift(1).alias("vehicle_before"), pl.col("today").shift(1).alias("before_today")
-    ).filter(
-        (pl.col("device_id") == pl.col("device_id").shift(1))
-        & (pl.col("vehicle_id") != pl.col("vehicle_before"))
-        & "today"
-    )
-    when = pl.when("before_today").then(pl.lit("within the day")).otherwise(pl.lit("overnight"))
+        pl.col("vehicle_id").shift(1).alias("vehicle_before"), pl.col("today").shift(1).alias("today_before")
+    ).filter(same_device & (pl.col("vehicle_id") != pl.col("vehicle_before")) & pl.col("today"))
+    when = pl.when("today_before").then(pl.lit("within the day")).otherwise(pl.lit("overnight"))
+    moved = moved.with_columns(when.alias("when"))
     detail = _said("from vehicle {vehicle_before} to {vehicle_id}, {when}")
-    return _rows(
-        moved.with_columns(when.alias("when")), "validator_moved", detail, at="event_timestamp", device="device_id"
-    )
+    return _rows(moved, "validator_moved", detail, at="event_timestamp", device="device_id")
 
 
 def silent_lines(day: DayRecord) -> pl.DataFrame:
@@ -244,38 +244,36 @@ def _stand_ins(day: DayRecord, rules: IrregularityRules) -> pl.DataFrame:
     return nearest_trip.unique("trip_id", keep="first", maintain_order=True).select(*RUN, "trip_id")
 
 
-def _kept_away(gaps: pl.DataFrame, day: DayRecord, rules: IrregularityRules) -> pl.DataFrame:
-    """The gaps in which the vehicle was tracked, and came near none of the stops."""
-    vehicles = gaps.select("vehicle_id").unique(maintain_order=True).with_row_index("vehicle")
-    positions = (
-        day.timetable.projection.project(day.locations.join(vehicles, on="vehicle_id"), "longitude", "latitude")
-        .with_columns(_key("event_timestamp").alias("key"))
-        .sort("key")
-    )
-    spans = gaps.join(vehicles, on="vehicle_id", maintain_order="left")
-    keys = spans.select(_key("from").alias("from"), _key("until").alias("until"))
-    spans = spans.with_columns(
+def _kept_away(unseen: pl.DataFrame, day: DayRecord, rules: IrregularityRules) -> pl.DataFrame:
+    """The stops that a vehicle came nowhere near although it was tracked from `from` until `until`."""
+    if unseen.is_empty():
+        return unseen
+    vehicles = unseen.select("vehicle_id").unique(maintain_order=True).with_row_index("vehicle")
+    located = day.locations.join(vehicles, on="vehicle_id").with_columns(_key("event_timestamp").alias("key"))
+    positions = day.timetable.projection.project(located.sort("key"), "longitude", "latitude")
+    calls = unseen.join(vehicles, on="vehicle_id", maintain_order="left").with_row_index("call")
+    keys = calls.select(_key("from").alias("from"), _key("until").alias("until"))
+    calls = calls.with_columns(
         positions["key"].search_sorted(keys["from"], side="left").cast(pl.Int64).alias("begin"),
         positions["key"].search_sorted(keys["until"], side="right").cast(pl.Int64).alias("end"),
     )
-    seconds = (pl.col("until") - pl.col("from")).dt.total_milliseconds() / 1000
-    tracked = spans.filter(
-        ((pl.col("end") - pl.col("begin")) * rules.tracked_s >= seconds) & (pl.col("end") > pl.col("begin"))
-    )
-    places = (
-        tracked.select("gap", pl.int_ranges("begin", "end").alias("place"))
+    count, seconds = pl.col("end") - pl.col("begin"), (pl.col("until") - pl.col("from")).dt.total_milliseconds() / 1000
+    tracked = calls.filter((count * rules.tracked_s >= seconds) & (count > 0))
+    stops = day.timetable.stops.select("stop_id", pl.col("x_m").alias("stop_x"), pl.col("y_m").alias("stop_y"))
+    nearest = (
+        tracked.join(stops, on="stop_id")
+        .select("call", "stop_x", "stop_y", pl.int_ranges("begin", "end").alias("place"))
         .explode("place")
         .join(positions.select("x_m", "y_m").with_row_index("place").cast({"place": pl.Int64}), on="place")
-        .sort("gap", "place")
+        .sort("call", "place")
         .with_columns(
-            pl.col("x_m").shift(-1).over("gap").fill_null(pl.col("x_m")).alias("next_x"),
-            pl.col("y_m").shift(-1).over("gap").fill_null(pl.col("y_m")).alias("next_y"),
+            pl.col("x_m").shift(-1).over("call").fill_null(pl.col("x_m")).alias("next_x"),
+            pl.col("y_m").shift(-1).over("call").fill_null(pl.col("y_m")).alias("next_y"),
         )
+        .group_by("call")
+        .agg(_distance_m().min().alias("nearest_m"))
     )
-    stops = day.timetable.stops.select("stop_id", pl.col("x_m").alias("stop_x"), pl.col("y_m").alias("stop_y"))
-    apart = places.join(tracked.select("gap", "stop_id").explode("stop_id").join(stops, on="stop_id"), on="gap")
-    nearest = apart.group_by("gap").agg(_distance_m().min().alias("nearest_m"))
-    return tracked.join(nearest, on="gap").filter(pl.col("nearest_m") > rules.near_stop_m).sort("gap")
+    return tracked.join(nearest, on="call").filter(pl.col("nearest_m") > rules.near_stop_m)
 
 
 def _key(time: str) -> pl.Expr:
