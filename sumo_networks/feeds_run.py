@@ -19,7 +19,7 @@ from sumo_networks.sumo_xml import elements, time_s
 from sumo_networks.trips import VEHICLES, Demand, read_demand
 
 # Longer lists of bus ids than this do not go on a command line: then every vehicle is tracked and the buses picked out.
-_LONGEST_ARGUMENT: Final = 100_000
+LONGEST_ARGUMENT: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def run_scenario(
         "person-device.fcd.probability": "0",
     }
     demand = read_demand(scenario)
-    ids = ",".join(_bus_ids(scenario, demand))
-    if 0 < len(ids) < _LONGEST_ARGUMENT:
+    ids = ",".join(bus_ids(scenario, demand))
+    if 0 < len(ids) < LONGEST_ARGUMENT:
         options["device.fcd.explicit"] = ids
     elif not ids:
         options["device.fcd.probability"] = "0"
@@ -104,7 +104,7 @@ def run_scenario(
     return Recording(buses, _read_rides(routes, buses), crossings, positions, counts)
 
 
-def _bus_ids(scenario: Scenario, demand: Demand) -> list[str]:
+def bus_ids(scenario: Scenario, demand: Demand) -> list[str]:
     """Ids the scenario's buses may have; of a flow as many as it can send, one a second where its headway is random."""
     return [
         ident

@@ -8,7 +8,7 @@ section 11.2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -93,6 +93,10 @@ class _Incumbent:
     measures: tuple[RunMeasures, ...]
     before: Timings | None = None
     turn: int = 0
+
+    def without(self, run: Container[int]) -> list[RunMeasures]:
+        """The measures on all seeds but those with these numbers."""
+        return [found for k, found in enumerate(self.measures) if k not in run]
 
 
 @dataclass(frozen=True)
@@ -271,13 +275,13 @@ def _heat(
     search: _Search, best: _Incumbent, lead: int, batch: Sequence[_Candidate], priced: Prices
 ) -> list[tuple[_Candidate, RunMeasures]]:
     """The best on one seed that beat the incumbent there, of a batch and of what its good parts make together."""
-    seed, before = search.seeds[lead], best.measures[lead]
+    seed, before, presumed = search.seeds[lead], best.measures[lead], best.without({lead})
     tried = list(zip(batch, search.race.run([(one.timings(best.timings), seed) for one in batch]), strict=True))
-    joined = _joined(search, tried, before, priced)
+    joined = _joined(search, tried, before, presumed, priced)
     found = search.race.run([(one.timings(best.timings), seed) for one in joined])
     tried += zip(joined, found, strict=True)
-    scores = [search.race.score([measures]) for _, measures in tried]
-    to_beat = search.race.score([before])
+    scores = [search.race.score([measures], presumed) for _, measures in tried]
+    to_beat = search.race.score([before], presumed)
     ranked = sorted(range(len(tried)), key=lambda i: (scores[i], i))
     return [tried[i] for i in ranked if scores[i] < to_beat][:SURVIVORS]
 
@@ -292,8 +296,8 @@ def _judged(
     for stage in (order[1:HEAT_SEEDS], order[HEAT_SEEDS:]):
         found = search.race.run([(timings, search.seeds[k]) for k in stage])
         measures |= dict(zip(stage, found, strict=True))
-        before = [best.measures[k] for k in measures]
-        if search.race.score(list(measures.values())) >= search.race.score(before):
+        before, presumed = [best.measures[k] for k in measures], best.without(measures)
+        if search.race.score(list(measures.values()), presumed) >= search.race.score(before, presumed):
             return None
     return _Incumbent(timings, tuple(measures[k] for k in sorted(measures)), best.timings)
 
@@ -341,21 +345,26 @@ def _batch(search: _Search, best: _Incumbent, priced: Prices) -> list[_Candidate
 
 
 def _joined(
-    search: _Search, tried: Sequence[tuple[_Candidate, RunMeasures]], before: RunMeasures, priced: Prices
+    search: _Search,
+    tried: Sequence[tuple[_Candidate, RunMeasures]],
+    before: RunMeasures,
+    presumed: Sequence[RunMeasures],
+    priced: Prices,
 ) -> list[_Candidate]:
     """New candidates of the best parts: of every junction the change that paid most in its own neighbourhood, and the
     best candidate with those of the junctions that it leaves alone. Candidates that lose much in all are left out: what
     starves a network of traffic pays in many places."""
     gains: dict[str, tuple[float, tuple[Timing, str]]] = {}
-    most = search.race.score([before]) + LOSES_BY
-    for candidate, found in tried:
-        for junction, change in candidate.changes.items() if search.race.score([found]) < most else ():
+    scores = [search.race.score([found], presumed) for _, found in tried]
+    most = search.race.score([before], presumed) + LOSES_BY
+    for (candidate, found), score in zip(tried, scores, strict=True):
+        for junction, change in candidate.changes.items() if score < most else ():
             near = search.near[junction]
             gain = priced.around(before, near) - priced.around(found, near)
             if gain > LEAST_GAIN * priced.total_s and (junction not in gains or gain > gains[junction][0]):
                 gains[junction] = gain, change
     paying = {junction: change for junction, (_, change) in sorted(gains.items())}
-    best = min(tried, key=lambda one: search.race.score([one[1]]))[0]
+    best = tried[min(range(len(tried)), key=scores.__getitem__)][0]
     known = [candidate for candidate, _ in tried]
     joined: list[_Candidate] = []
     for candidate in (_Candidate(paying), _Candidate({**paying, **best.changes})):

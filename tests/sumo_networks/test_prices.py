@@ -72,3 +72,18 @@ def test_the_surcharge_follows_the_strictness_of_the_race(race: Race) -> None:
 
 def test_neighbours_are_the_junctions_that_traffic_comes_from_and_goes_to(race: Race) -> None:
     assert neighbourhoods(race.model.network) == {"A": frozenset({"A", "B"}), "B": frozenset({"A", "B"})}
+
+
+def test_seeds_that_were_not_run_hold_back_what_a_place_seems_to_lose(race: Race) -> None:
+    race.shipped |= {seed: replace(SHIPPED, seed=seed) for seed in (1001, 1002)}
+    worse = replace(SHIPPED, lines=SHIPPED.lines | {"7": DelayAt(400.0 + 10 * 2 * WORSE_PLACE_S, 10)})
+    presumed = [race.shipped[1001], race.shipped[1002]]
+    assert race.score([worse]) > 1.0
+    assert race.score([worse], presumed) == 1.0, "two buses in three see no loss: their mean is within the limit"
+    assert race.score([worse] + [replace(worse, seed=seed) for seed in (1001, 1002)]) > 1.0
+
+
+def test_of_persons_and_vehicles_the_one_that_gains_less_counts_twice(race: Race) -> None:
+    persons = replace(SHIPPED, measures=replace(SHIPPED.measures, person_delay_s=24.0))
+    vehicles = replace(SHIPPED, measures=replace(SHIPPED.measures, vehicle_delay_s=24.0))
+    assert race.score([persons]) == race.score([vehicles]) == pytest.approx((0.8 + 1.0 + 1.0) / 3)
