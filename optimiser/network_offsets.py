@@ -77,14 +77,14 @@ def _proven(search: Search, streets: Streets, timings: dict[str, Timing]) -> Coo
     nodes = 0
     if len(areas) > 1:
         for area in areas:
-            timings, solution = _solved(search, streets, area, timings, held=True)
+            timings, solution = _solved(search, streets, area, timings, len(areas), held=True)
             nodes += solution.nodes
         timings = good_timings(streets, timings, settings.starts, settings.seed)
     part = {j: n for n, area in enumerate(areas) for j in area}
     bound = sum(least_cost(streets, ends) for ends in streets.between if part[ends[0]] != part[ends[1]])
     ended = []
     for area in areas:
-        timings, solution = _solved(search, streets, area, timings, held=False)
+        timings, solution = _solved(search, streets, area, timings, len(areas), held=False)
         bound += solution.bound
         nodes += solution.nodes
         ended.append(solution.ended)
@@ -96,13 +96,13 @@ def _proven(search: Search, streets: Streets, timings: dict[str, Timing]) -> Coo
 
 
 def _solved(
-    search: Search, streets: Streets, area: Sequence[str], timings: dict[str, Timing], *, held: bool
+    search: Search, streets: Streets, area: Sequence[str], timings: dict[str, Timing], parts: int, *, held: bool
 ) -> tuple[dict[str, Timing], Solution]:
     """The area solved from `timings`: the better timings of the whole network, and HiGHS's word on the area, whose
     bound is never over what the area costs now, since dearer choices were left out."""
     built = build_area(streets, area, timings, held=held)
     what = f"offsets of {len(area)} junctions at {streets.cycle_s} s"
-    solution = search.solve_model(what, built.model, built.build_s, warm=True)
+    solution = search.solve_model(what, built.model, built.build_s, warm=True, parts=parts)
     bound = min(max(solution.bound, 0.0), built.cost)
     if solution.objective is not None:
         moved = descend(streets, {**timings, **read_timings(built)})

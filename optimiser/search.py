@@ -103,10 +103,13 @@ class Search:
         self._told(what, solution, built.build_s)
         return solution
 
-    def solve_model(self, what: str, model: pyo.ConcreteModel, build_s: float, *, warm: bool = False) -> Solution:
-        """Solves a model over offsets with stages given, to the gap asked of those, and logs it."""
+    def solve_model(
+        self, what: str, model: pyo.ConcreteModel, build_s: float, *, warm: bool = False, parts: int = 1
+    ) -> Solution:
+        """Solves a model over offsets with stages given, to the gap asked of those, and logs it; one of so many `parts`
+        of a network gets its part of the nodes."""
         s = self.settings
-        options = SolveOptions(s.offset_gap, s.node_limit, s.time_limit_s, s.seed)
+        options = SolveOptions(s.offset_gap, max(1, s.node_limit // parts), s.time_limit_s, s.seed)
         solution = solve(model, options, warm=warm, cancelled=self.cancelled)
         self._told(what, solution, build_s)
         return solution

@@ -128,15 +128,6 @@ def _quiet_highs() -> highspy.Highs:
     return type("QuietHighs", (highspy.Highs,), {"enableCallbacks": silence_and_enable})()
 
 
-def _enable_callbacks_quietly(highs: highspy.Highs) -> None:
-    """HiGHS prints a banner as soon as its callbacks are enabled, unless its output is off by then."""
-    highs.setOptionValue("output_flag", False)
-    highspy.Highs.enableCallbacks(highs)
-
-
-_QuietHighs = type("_QuietHighs", (highspy.Highs,), {"enableCallbacks": _enable_callbacks_quietly})
-
-
 def _set_options(highs: highspy.Highs, options: SolveOptions) -> None:
     for name, value in (
         ("output_flag", False),

@@ -7,10 +7,11 @@ o offset, S start and g length of green (given), w_i where the band's line cross
 time; the same o's in both directions and on crossing arterials make loops close, one integer a loop (`cycle_basis`).
 
 MAXBAND (Little, Kelson & Gartner 1981): one band b a way, w_i its leading edge,
-    0 <= w_i,   w_i + b <= g_i,    max sum of a (b + k b'),   (1 - k) b' >= (1 - k) k b
+    0 <= w_i,   w_i + b <= g_i,    max sum of a (b + k b'),   b' >= k b
 MULTIBAND (Gartner, Assmann, Lasaga & Hou 1991): a band b_i of its own for each section, w_i the centre line,
     b_i / 2 <= w_i <= g_i - b_i / 2,   b_i / 2 <= w_(i+1) <= g_(i+1) - b_i / 2,    max sum of a_i b_i
-weighed by a_i, the flow of the section. k: flow of the second way over that of the first, at most 1.
+weighed by a_i, the flow of the section. k: flow of the second way over that of the first, at most 1. A band may be
+given up (one binary each): it then has no width, and its line need not meet the greens, which could be impossible.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ import pyomo.environ as pyo
 
 from optimiser.formulation.cycle_basis import add_loops, cycle_basis
 from optimiser.formulation.names import MAXBAND, MULTIBAND
+
+_AWAY = 0.5
+"""How far outside its green the line of a band that is given up may run: half a cycle reaches any offset."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,13 @@ def add_maxband(model: pyo.ConcreteModel, arterials: Sequence[Arterial], cycle_r
     """Adds bands of one width a way, with the objective `bandwidth` (veh/h times fractions of the cycle, maximised)."""
     ways = _add_lines(model, arterials, cycle_range_s)
     model.band = pyo.Var(list(ways), bounds=(0, 1))
+    model.served = pyo.Var(list(ways), domain=pyo.Binary)
     for (a, d), way in ways.items():
+        model.inside.add(model.band[a, d] <= min(way.greens) * model.served[a, d])
         for i, green in enumerate(way.greens):
-            model.inside.add(model.line[a, d, i] + model.band[a, d] <= green)
+            away = _AWAY * (1 - model.served[a, d])
+            model.inside.add(model.line[a, d, i] >= -away)
+            model.inside.add(model.line[a, d, i] + model.band[a, d] <= green + away)
     terms = []
     for a, arterial in enumerate(arterials):
         weight = _mean(arterial.ways[0].flows_veh_h)
@@ -71,7 +79,7 @@ def add_maxband(model: pyo.ConcreteModel, arterials: Sequence[Arterial], cycle_r
             k = min(1.0, _mean(arterial.ways[1].flows_veh_h) / max(weight, 1e-6))
             terms.append(weight * k * model.band[a, 1])
             if k < 1:
-                model.inside.add(model.band[a, 1] >= k * model.band[a, 0])
+                model.inside.add(model.band[a, 1] >= k * model.band[a, 0] - (1 - model.served[a, 1]))
     model.bandwidth = pyo.Objective(expr=pyo.quicksum(terms), sense=pyo.maximize)
 
 
@@ -81,10 +89,14 @@ def add_multiband(model: pyo.ConcreteModel, arterials: Sequence[Arterial], cycle
     ways = _add_lines(model, arterials, cycle_range_s)
     sections = [(a, d, i) for (a, d), way in ways.items() for i in range(len(way.junctions) - 1)]
     model.band = pyo.Var(sections, bounds=(0, 1))
+    model.served = pyo.Var(sections, domain=pyo.Binary)
     for a, d, i in sections:
+        greens = ways[a, d].greens
+        model.inside.add(model.band[a, d, i] <= min(greens[i], greens[i + 1]) * model.served[a, d, i])
         for end in (i, i + 1):
-            model.inside.add(model.line[a, d, end] >= model.band[a, d, i] / 2)
-            model.inside.add(model.line[a, d, end] + model.band[a, d, i] / 2 <= ways[a, d].greens[end])
+            away = _AWAY * (1 - model.served[a, d, i])
+            model.inside.add(model.line[a, d, end] >= model.band[a, d, i] / 2 - away)
+            model.inside.add(model.line[a, d, end] + model.band[a, d, i] / 2 <= greens[end] + away)
     terms = [ways[a, d].flows_veh_h[i] * model.band[a, d, i] for a, d, i in sections]
     model.bandwidth = pyo.Objective(expr=pyo.quicksum(terms), sense=pyo.maximize)
 
@@ -111,7 +123,7 @@ def _add_lines(
     ways = {(a, d): way for a, arterial in enumerate(arterials) for d, way in enumerate(arterial.ways)}
     model.frequency = pyo.Var(bounds=(1 / cycle_range_s[1], 1 / cycle_range_s[0]))
     index = [(a, d, i) for (a, d), way in ways.items() for i in range(len(way.junctions))]
-    model.line = pyo.Var(index, bounds=lambda _, a, d, i: (0, ways[a, d].greens[i]))
+    model.line = pyo.Var(index, bounds=lambda _, a, d, i: (-_AWAY, ways[a, d].greens[i] + _AWAY))
     streets = streets_of_ways(arterials)
     number = {street: s for s, street in enumerate(streets)}
     sections = [
@@ -147,8 +159,8 @@ def _add_section(
     model.timed.add(travel >= least_s * model.frequency)
     model.timed.add(travel <= most_s * model.frequency)
     apart = way.starts[i + 1] - way.starts[i]
-    low = apart - way.greens[i] - most_s / cycle_range_s[0]
-    high = apart + way.greens[i + 1] - least_s / cycle_range_s[1]
+    low = apart - way.greens[i] - 2 * _AWAY - most_s / cycle_range_s[0]
+    high = apart + way.greens[i + 1] + 2 * _AWAY - least_s / cycle_range_s[1]
     ends = (low, high) if section.sign > 0 else (-high, -low)
     difference = apart + model.line[a, d, i + 1] - model.line[a, d, i] - travel
     if section.street not in bounds:
