@@ -46,6 +46,8 @@ LOSES_BY: Final = 0.03
 # The share of the surcharge for places that lose that counts at first, and the share of the runs from which all counts.
 LEAST_STRICT: Final = 0.1
 STRICT_FROM: Final = 0.4
+# The surcharge counts so many times where a verdict would still refuse the best plan: on one of five seeds as on all.
+PRESSED: Final = 5.0
 SHORT_WALK_S: Final = 12.0
 
 
@@ -237,14 +239,17 @@ def _climb(search: _Search, start: _Incumbent, most_runs: int) -> tuple[_Incumbe
     """Rounds on one seed after the other, until the runs are spent or nothing is left to change.
 
     Places that lose count little at first and fully from STRICT_FROM of the runs on: the way to a plan that spares them
-    may lead through plans that do not. The best by the full count of all that were ever judged on all seeds comes back.
+    may lead through plans that do not. From then on a plan that a verdict would refuse is behind every other, and while
+    there is nothing else the surcharge presses. The best of all that were ever judged on all seeds comes back.
     """
     race, judged = search.race, [start]
     steps: list[Step] = []
     turn = 0
     while race.spent < most_runs:
         race.strictness = min(1.0, LEAST_STRICT + (1 - LEAST_STRICT) * race.spent / (STRICT_FROM * most_runs))
-        best = min(judged, key=lambda one: race.score(one.measures))
+        best = _best(race, judged)
+        if race.strictness == 1.0 and race.refused(best.measures):
+            race.strictness = PRESSED
         priced = prices(race, best.measures)
         batch = _proposals(search, best, priced, turn)
         if not batch:
@@ -258,7 +263,15 @@ def _climb(search: _Search, start: _Incumbent, most_runs: int) -> tuple[_Incumbe
                 steps.append(Step(race.spent, round(race.score(found.measures), 6), candidate.what))
                 break
     race.strictness = 1.0
-    return min(judged, key=lambda one: race.score(one.measures)), steps
+    return _best(race, judged), steps
+
+
+def _best(race: Race, judged: Sequence[_Incumbent]) -> _Incumbent:
+    """The least score; once all of the surcharge counts, of those that a verdict would not refuse where there are any.
+
+    Of equals the first."""
+    strict = race.strictness >= 1.0
+    return min(judged, key=lambda one: (strict and race.refused(one.measures), race.score(one.measures)))
 
 
 def _proposals(search: _Search, best: _Incumbent, priced: Prices, turn: int) -> list[_Candidate]:

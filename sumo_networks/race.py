@@ -9,6 +9,7 @@ from typing import Final
 
 from sumo_networks.approaches import Approaches
 from sumo_networks.bindings import CityModel
+from sumo_networks.compare import RegressionLimits, compare_places
 from sumo_networks.journal import Journal, Kept, run_measured
 from sumo_networks.measure import DelayAt, Measures, RunMeasures, measure
 from sumo_networks.programs import write_programs
@@ -32,7 +33,7 @@ Timings = Mapping[str, Timing]
 @dataclass
 class Race:
     """The runs of one search: how many are `spent`, and how the shipped program does on each seed. `most_runs` is only
-    told to `progress`. `strictness`, 0 to 1, is the part of the surcharge for places that lose that counts now."""
+    told to `progress`. `strictness` is how much of the surcharge for places that lose counts now: 1 is all of it."""
 
     scenario: Scenario
     model: CityModel
@@ -104,6 +105,12 @@ class Race:
                 if change_s > WORSE_PLACE_S:
                     excess[kind, name] = change_s - WORSE_PLACE_S
         return excess
+
+    def refused(self, found: Sequence[RunMeasures]) -> bool:
+        """Whether a verdict on these seeds would see a place surely get worse than it bears."""
+        limits = RegressionLimits(least_vehicles=FEW_VEHICLES_A_RUN * len(found))
+        junctions, lines = compare_places([self.shipped[one.seed] for one in found], found, limits)
+        return any(place.worse for place in junctions + lines)
 
     def score(self, found: Sequence[RunMeasures], presumed: Sequence[RunMeasures] = ()) -> float:
         """Person and vehicle delay as a ratio to the shipped program's on the same seeds, mean over the runs; more

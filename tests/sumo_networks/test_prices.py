@@ -87,3 +87,19 @@ def test_of_persons_and_vehicles_the_one_that_gains_less_counts_twice(race: Race
     persons = replace(SHIPPED, measures=replace(SHIPPED.measures, person_delay_s=24.0))
     vehicles = replace(SHIPPED, measures=replace(SHIPPED.measures, vehicle_delay_s=24.0))
     assert race.score([persons]) == race.score([vehicles]) == pytest.approx((0.8 + 1.0 + 1.0) / 3)
+
+
+def test_a_verdict_would_refuse_what_surely_loses_and_bear_what_only_may(race: Race) -> None:
+    seeds = range(1001, 1006)
+    race.shipped |= {seed: replace(SHIPPED, seed=seed) for seed in seeds}
+    by_s = {"sure": (19.0, 20.0, 21.0, 20.0, 19.5), "perhaps": (80.0, -40.0, 90.0, -50.0, 20.0)}
+    runs = {
+        name: [
+            replace(SHIPPED, seed=seed, lines=SHIPPED.lines | {"7": DelayAt(400.0 + 10 * more_s, 10)})
+            for seed, more_s in zip(seeds, rises_s, strict=True)
+        ]
+        for name, rises_s in by_s.items()
+    }
+    assert race.refused(runs["sure"])
+    assert not race.refused(runs["perhaps"])
+    assert not race.refused([race.shipped[seed] for seed in seeds])
