@@ -14,8 +14,8 @@ from api.terminal import console
 from mobility.flows import read_boardings
 from mobility.forecast import by_local_quarter
 from mobility.forecast import forecast as forecast_of
-from mobility.pipeline import SUMMARY, read_summary
 from mobility.sources.day_knowledge import read_known
+from mobility.summary import SUMMARY, read_summary
 
 
 def forecast(

@@ -19,7 +19,8 @@ from api.feeds import FEEDS_SEED, gather_feeds
 from api.proof import ProofEffort, freedom_of, prove, refuse_unsafe
 from api.report import write_report
 from mobility.errors import FeedError
-from mobility.pipeline import SUMMARY, build_flows
+from mobility.pipeline import build_flows
+from mobility.summary import SUMMARY
 from optimiser.coordination import optimise
 from optimiser.demand import Demand
 from optimiser.evaluation import evaluate

@@ -17,7 +17,8 @@ from typing import Final
 from mobility import lake as lakes
 from mobility.errors import LakeError
 from mobility.intake import read_description
-from mobility.pipeline import SUMMARY, FlowsSummary, build_flows
+from mobility.pipeline import build_flows
+from mobility.summary import SUMMARY, FlowsSummary
 
 SUMMARIES: Final = "summaries"
 WORKING: Final = ".days"

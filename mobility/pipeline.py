@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -49,53 +48,11 @@ from mobility.sources.manifest import Manifest, read_manifest
 from mobility.sources.mapped_csv import read_mapped, read_mapping
 from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_strings, read_tides, timestamps
 from mobility.stop_lines import stop_lines_on_paths
+from mobility.summary import FileCount, FlowsSummary, file_count, legs_by, warnings, write_summary
 from mobility.validator_clocks import clock_offsets, set_right
 from mobility.visits import stop_visits
 
 Progress = Callable[[str, float], None]
-SUMMARY = "summary.json"
-
-
-@dataclass(frozen=True)
-class FileCount:
-    """Rows of one file: read = accepted + quarantined; `reasons` counts the quarantined."""
-
-    file: str
-    read: int
-    accepted: int
-    quarantined: int
-    reasons: dict[str, int]
-
-
-@dataclass(frozen=True)
-class FlowsSummary:
-    """What became of the feeds (also `summary.json`). Counts of taps by how their stops are known; `pax` = passengers
-    after scaling; `warnings` = sentences an operator should read; `irregularities` by kind."""
-
-    agency_id: str
-    service_date: str
-    zone: str
-    begin_s: float
-    end_s: float
-    files: tuple[FileCount, ...]
-    trips: int
-    trips_by_pattern: int
-    trips_unmatched: int
-    unmatched_positions: dict[str, int]
-    stop_visits: int
-    taps: int
-    boarded: int
-    unplaced: int
-    pax: float
-    boarding_methods: dict[str, int]
-    alighting_methods: dict[str, int]
-    journeys: int
-    expansion_change: float | None
-    lines_without_taps: tuple[str, ...]
-    lines_without_total: tuple[str, ...]
-    clocks_off: int
-    warnings: tuple[str, ...]
-    irregularities: dict[str, int] = field(default_factory=dict)
 
 
 def build_flows(
@@ -141,10 +98,10 @@ def build_flows(
     service = service_tables(visits, placed, timetable, stop_lines_on_paths(feeds, timetable), record)
     unplaced = _unplaced(taps.accepted, boarded)
     odd = _irregularities(feeds, locations.accepted, taps.accepted, visits, timetable, day, manifest)
-    files = (_count("vehicle_locations.csv", locations), _count("fare_transactions.csv", taps))
+    files = (file_count("vehicle_locations.csv", locations), file_count("fare_transactions.csv", taps))
     summary = _summary(manifest, files, placed, tables, unplaced.height, scaled, clocks.height)
     summary = replace(summary, irregularities=counts(odd))
-    summary = replace(summary, warnings=_warnings(summary, timetable, locations_file, raw_taps))
+    summary = replace(summary, warnings=warnings(summary, timetable, locations_file, raw_taps))
     tell("writing", 0.95)
     building = out.parent / f".{out.name}.building"
     shutil.rmtree(building, ignore_errors=True)
@@ -156,15 +113,6 @@ def build_flows(
     lake.replace_entries(building, out)
     tell("done", 1.0)
     return summary
-
-
-def read_summary(flows_folder: Path) -> FlowsSummary:
-    """The summary of a flows folder."""
-    content = json.loads((flows_folder / SUMMARY).read_text(encoding="utf-8"))
-    content["files"] = tuple(FileCount(**file) for file in content["files"])
-    for name in ("lines_without_taps", "lines_without_total", "warnings"):
-        content[name] = tuple(content[name])
-    return FlowsSummary(**content)
 
 
 @dataclass(frozen=True)
@@ -342,22 +290,6 @@ def _irregularities(
     return irregularities(record).with_columns(pl.lit(manifest.service_date).alias("service_date"))
 
 
-def _count(file: str, ingested: Ingested) -> FileCount:
-    reasons = ingested.quarantined.group_by("reason").len().sort("reason")
-    return FileCount(
-        file,
-        ingested.read,
-        ingested.accepted.height,
-        ingested.quarantined.height,
-        dict(zip(reasons["reason"].to_list(), reasons["len"].to_list(), strict=True)),
-    )
-
-
-def _methods(legs: pl.DataFrame, column: str) -> dict[str, int]:
-    counted = legs.group_by(column).len().sort(column)
-    return dict(zip(counted[column].to_list(), counted["len"].to_list(), strict=True))
-
-
 def _summary(
     manifest: Manifest,
     files: tuple[FileCount, ...],
@@ -383,8 +315,8 @@ def _summary(
         boarded=tables.legs.height,
         unplaced=unplaced,
         pax=round(float(tables.legs["pax"].sum()), flows.DIGITS),
-        boarding_methods=_methods(tables.legs, "boarding_method"),
-        alighting_methods=_methods(tables.legs, "method"),
+        boarding_methods=legs_by(tables.legs, "boarding_method"),
+        alighting_methods=legs_by(tables.legs, "method"),
         journeys=tables.journeys.height,
         expansion_change=None if scaled.change is None else round(scaled.change, flows.DIGITS),
         lines_without_taps=scaled.unscaled,
@@ -392,40 +324,6 @@ def _summary(
         clocks_off=clocks_off,
         warnings=(),
     )
-
-
-def _warnings(
-    summary: FlowsSummary, timetable: Timetable, locations: RawTable | None, taps: RawTable | None
-) -> tuple[str, ...]:
-    found: list[str] = []
-    if timetable.trips.is_empty():
-        found.append("There is no timetable for the service date: no stop can be named, so the flows are empty.")
-    if locations is None or locations.rows.is_empty():
-        found.append("There are no vehicle positions: stops come from the timetable alone.")
-    if taps is None or taps.rows.is_empty():
-        found.append("There are no taps: the flows are empty.")
-    for file in summary.files:
-        if file.quarantined:
-            found.append(f"{file.file}: {file.quarantined} of {file.read} rows are in quarantine.")
-    if summary.trips_by_pattern:
-        found.append(
-            f"The timetable does not name {summary.trips_by_pattern} of the trips the vehicles reported; "
-            "they were given the pattern whose stops they passed."
-        )
-    if summary.trips_unmatched:
-        found.append(
-            f"{summary.trips_unmatched} trips the vehicles reported fit neither a trip nor a pattern of the timetable; "
-            "their taps have no stop."
-        )
-    if summary.clocks_off:
-        found.append(
-            f"The clocks of {summary.clocks_off} validators were off; their taps were set right before boarding."
-        )
-    if summary.unplaced:
-        found.append(f"{summary.unplaced} of {summary.taps} taps could be given no stop (table unplaced_taps).")
-    if summary.lines_without_taps:
-        found.append(f"Lines {', '.join(summary.lines_without_taps)} have a control total but no tap to scale.")
-    return tuple(found)
 
 
 def _write(
@@ -448,7 +346,7 @@ def _write(
     lake.write(building, "link_loads", LinkLoad, tables.link_loads, day)
     lake.write(building, "line_loads", LineLoad, tables.line_loads, day)
     lake.write(building, "stop_visits", StopVisit, tables.visits, day)
-    _write_json(building / SUMMARY, asdict(summary))
+    write_summary(building, summary)
 
 
 def _write_accepted(building: Path, day: date, locations: Ingested, taps: Ingested) -> None:
@@ -458,7 +356,3 @@ def _write_accepted(building: Path, day: date, locations: Ingested, taps: Ingest
     for name, ingested in (("vehicle_locations", locations), ("fare_transactions", taps)):
         kept = Quarantined.validate(ingested.quarantined, cast=True)
         lake.write_parquet(kept, building / "quarantine" / f"{name}.parquet")
-
-
-def _write_json(path: Path, content: dict[str, object]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")

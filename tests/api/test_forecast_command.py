@@ -12,8 +12,8 @@ import pytest
 
 from api.cli import main
 from mobility import lake
-from mobility.pipeline import SUMMARY, FlowsSummary
 from mobility.schemas import Boarding
+from mobility.summary import SUMMARY, FlowsSummary
 
 FIRST = date(2025, 3, 3)
 

@@ -12,8 +12,9 @@ from synthetic_city import KEY, City
 
 from mobility import flows, lake
 from mobility.errors import FeedError
-from mobility.pipeline import build_flows, read_summary
+from mobility.pipeline import build_flows
 from mobility.schemas import StopVisit
+from mobility.summary import read_summary
 
 
 def content(folder: Path) -> dict[str, str]:

@@ -1,0 +1,125 @@
+"""What became of a day's feeds: the counts and warnings that a flows folder begins with (`summary.json`)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from mobility.ingest import Ingested
+from mobility.sources.gtfs import Timetable
+from mobility.sources.tides import RawTable
+
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class FileCount:
+    """Rows of one file: read = accepted + quarantined; `reasons` counts the quarantined."""
+
+    file: str
+    read: int
+    accepted: int
+    quarantined: int
+    reasons: dict[str, int]
+
+
+@dataclass(frozen=True)
+class FlowsSummary:
+    """What became of the feeds (also `summary.json`). Counts of taps by how their stops are known; `pax` = passengers
+    after scaling; `warnings` = sentences an operator should read; `irregularities` by kind."""
+
+    agency_id: str
+    service_date: str
+    zone: str
+    begin_s: float
+    end_s: float
+    files: tuple[FileCount, ...]
+    trips: int
+    trips_by_pattern: int
+    trips_unmatched: int
+    stop_visits: int
+    taps: int
+    boarded: int
+    unplaced: int
+    pax: float
+    boarding_methods: dict[str, int]
+    alighting_methods: dict[str, int]
+    journeys: int
+    expansion_change: float | None
+    lines_without_taps: tuple[str, ...]
+    lines_without_total: tuple[str, ...]
+    warnings: tuple[str, ...]
+    irregularities: dict[str, int] = field(default_factory=dict)
+    unmatched_positions: dict[str, int] = field(default_factory=dict)
+    clocks_off: int = 0
+
+
+def read_summary(flows_folder: Path) -> FlowsSummary:
+    """The summary of a flows folder."""
+    content = json.loads((flows_folder / SUMMARY).read_text(encoding="utf-8"))
+    content["files"] = tuple(FileCount(**file) for file in content["files"])
+    for name in ("lines_without_taps", "lines_without_total", "warnings"):
+        content[name] = tuple(content[name])
+    return FlowsSummary(**content)
+
+
+def write_summary(flows_folder: Path, summary: FlowsSummary) -> None:
+    """Write the summary of a flows folder."""
+    content = json.dumps(asdict(summary), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    (flows_folder / SUMMARY).write_text(content, encoding="utf-8")
+
+
+def file_count(file: str, ingested: Ingested) -> FileCount:
+    """What became of the rows of one file."""
+    reasons = ingested.quarantined.group_by("reason").len().sort("reason")
+    return FileCount(
+        file,
+        ingested.read,
+        ingested.accepted.height,
+        ingested.quarantined.height,
+        dict(zip(reasons["reason"].to_list(), reasons["len"].to_list(), strict=True)),
+    )
+
+
+def legs_by(legs: pl.DataFrame, column: str) -> dict[str, int]:
+    """How many legs there are of each value of a column."""
+    counted = legs.group_by(column).len().sort(column)
+    return dict(zip(counted[column].to_list(), counted["len"].to_list(), strict=True))
+
+
+def warnings(
+    summary: FlowsSummary, timetable: Timetable, locations: RawTable | None, taps: RawTable | None
+) -> tuple[str, ...]:
+    """Sentences an operator should read. `locations`, `taps`: the raw feeds, where there are any."""
+    found: list[str] = []
+    if timetable.trips.is_empty():
+        found.append("There is no timetable for the service date: no stop can be named, so the flows are empty.")
+    if locations is None or locations.rows.is_empty():
+        found.append("There are no vehicle positions: stops come from the timetable alone.")
+    if taps is None or taps.rows.is_empty():
+        found.append("There are no taps: the flows are empty.")
+    for file in summary.files:
+        if file.quarantined:
+            found.append(f"{file.file}: {file.quarantined} of {file.read} rows are in quarantine.")
+    if summary.trips_by_pattern:
+        found.append(
+            f"The timetable does not name {summary.trips_by_pattern} of the trips the vehicles reported; "
+            "they were given the pattern whose stops they passed."
+        )
+    if summary.trips_unmatched:
+        found.append(
+            f"{summary.trips_unmatched} trips the vehicles reported fit neither a trip nor a pattern of the timetable; "
+            "their taps have no stop."
+        )
+    if summary.clocks_off:
+        found.append(
+            f"The clocks of {summary.clocks_off} validators were off; their taps were set right before boarding."
+        )
+    if summary.unplaced:
+        found.append(f"{summary.unplaced} of {summary.taps} taps could be given no stop (table unplaced_taps).")
+    if summary.lines_without_taps:
+        found.append(f"Lines {', '.join(summary.lines_without_taps)} have a control total but no tap to scale.")
+    return tuple(found)
