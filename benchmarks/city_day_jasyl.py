@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+# before the imports: what they cost is part of a day's work
 BEGUN = time.perf_counter()
 
 import polars as pl  # noqa: E402

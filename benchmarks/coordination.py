@@ -19,6 +19,7 @@ from statistics import fmean
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# before the folder of this script, whose mobility.py would hide the package of the same name
 sys.path.insert(0, str(ROOT))
 
 from api.run import RunOptions, StepClock, observe, optimise_step, polish_step, write_plan  # noqa: E402

@@ -9,6 +9,7 @@ import pytest
 
 from sumo_networks.approaches import ApproachKey, read_approaches
 from sumo_networks.measure import DelayAt, Measures, RunMeasures
+from sumo_networks.polish import _best, _Incumbent
 from sumo_networks.prices import neighbourhoods, prices
 from sumo_networks.profiles import profile_named
 from sumo_networks.race import WORSE_PLACE_S, Race
@@ -103,3 +104,27 @@ def test_a_verdict_would_refuse_what_surely_loses_and_bear_what_only_may(race: R
     assert race.refused(runs["sure"])
     assert not race.refused(runs["perhaps"])
     assert not race.refused([race.shipped[seed] for seed in seeds])
+
+
+def test_a_plan_that_a_verdict_would_refuse_is_behind_every_other_once_that_counts(race: Race) -> None:
+    seeds = range(1001, 1006)
+    race.shipped |= {seed: replace(SHIPPED, seed=seed) for seed in seeds}
+
+    def judged(delay_s: float, line_rises_s: float) -> _Incumbent:
+        means = replace(SHIPPED.measures, person_delay_s=delay_s, vehicle_delay_s=delay_s)
+        lines = SHIPPED.lines | {"7": DelayAt(400.0 + 10 * line_rises_s, 10)}
+        runs = (
+            replace(
+                SHIPPED, seed=seed, measures=means, lines={**lines, "7": DelayAt(lines["7"].delay_s + seed % 3, 10)}
+            )
+            for seed in seeds
+        )
+        return _Incumbent({}, tuple(runs))
+
+    refused, borne = judged(20.0, 15.0), judged(25.0, 0.0)
+    assert race.score(refused.measures) < race.score(borne.measures)
+    race.strictness = 0.5
+    assert _best(race, [borne, refused]) is refused
+    race.strictness = 1.0
+    assert _best(race, [borne, refused]) is borne
+    assert _best(race, [refused]) is refused
