@@ -85,7 +85,8 @@ def rules_for(network: Network, draw: st.DrawFn) -> Rules:
 @settings(max_examples=25)
 @given(network=networks(), formulation=st.sampled_from(FORMULATIONS), data=st.data())
 def test_every_plan_is_safe_or_the_conflict_is_named(network: Network, formulation: str, data: st.DataObject) -> None:
-    rules = rules_for(network, data.draw).model_copy(update={"formulation": formulation})
+    derived = data.draw(st.booleans())
+    rules = rules_for(network, data.draw).model_copy(update={"formulation": formulation, "derived_stages": derived})
     flows = tuple(
         TurningFlow(junction=j.id, movement=m.id, flow_veh_h=q, served_veh_h=q)
         for j in network.junctions
