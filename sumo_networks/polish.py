@@ -8,7 +8,7 @@ section 11.2.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -24,31 +24,23 @@ from sumo_networks.moves import Freedom, Pressure, again, draw_move, exchanges
 from sumo_networks.prices import Prices, neighbourhoods, prices
 from sumo_networks.race import Progress, Race, Timings
 from sumo_networks.scenario import Scenario
-from sumo_networks.timings import Timing, network_plan, plan_of, running_timings, timing_of, with_short_walks
+from sumo_networks.starts import Incumbent, best_start, solutions, withstands
+from sumo_networks.timings import Timing, network_plan
 from sumo_networks.trips import read_demand
 
 FIRST_SEED: Final = 1000
-FINALISTS: Final = 3
 SURVIVORS: Final = 2
 # A candidate must win on so many seeds before it runs on the others.
 HEAT_SEEDS: Final = 3
-STRESS_SEEDS: Final = 2
 # A candidate changes one to so many junctions, or to half of them where there are more.
 MOST_MOVES: Final = 3
-# Every so many turns single junctions are tried as so many other solutions have them, on this share of the runs.
+# Every so many turns single junctions are tried as other solutions have them, on this share of the runs at most.
 EXCHANGE_EVERY: Final = 12
-EXCHANGED_WITH: Final = 2
-EXCHANGES_SHARE: Final = 1 / 12
+EXCHANGES_SHARE: Final = 1 / 7
 # What a change gains around it must be over this share of all delay: less is chance. And what candidates that lose over
 # LOSES_BY in all gain here and there is not believed.
 LEAST_GAIN: Final = 0.002
 LOSES_BY: Final = 0.03
-# The share of the surcharge for places that lose that counts at first, and the share of the runs from which all counts.
-LEAST_STRICT: Final = 0.1
-STRICT_FROM: Final = 0.4
-# The surcharge counts so many times where a verdict would still refuse the best plan: on one of five seeds as on all.
-PRESSED: Final = 5.0
-SHORT_WALK_S: Final = 12.0
 
 
 @dataclass(frozen=True)
@@ -85,20 +77,6 @@ class Polished:
     steps: tuple[Step, ...]
     runs: int
     seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _Incumbent:
-    """Timings with their measures on each seed, the timings that they improved on, and in which turn."""
-
-    timings: Timings
-    measures: tuple[RunMeasures, ...]
-    before: Timings | None = None
-    turn: int = 0
-
-    def without(self, run: Container[int]) -> list[RunMeasures]:
-        """The measures on all seeds but those with these numbers."""
-        return [found for k, found in enumerate(self.measures) if k not in run]
 
 
 @dataclass(frozen=True)
@@ -161,120 +139,53 @@ def polish(
     )
     seeds = budget.seed_numbers()
     race.ship(seeds)
-    running = running_timings(model.network)
-    solutions: dict[str, Timings] = {"running": running}
-    for name, plan in starts.items():
-        solutions[name] = running | {c.junction: timing_of(c) for c in plan.controllers if c.windows}
-    solutions |= _short_walks(model, solutions)
-    solutions = _permitted(model, solutions, freedom)
-    (start, *others), best = _best_start(race, solutions, seeds)
-    search = _Search(
-        race,
-        tuple(solutions[name] for name in others),
-        freedom,
-        rng,
-        seeds,
-        budget.batch,
-        max(budget.batch, round(EXCHANGES_SHARE * budget.runs)),
-        neighbourhoods(model.network),
-    )
-    best, steps = _climb(search, best, budget.runs)
+    found = solutions(model, starts, freedom)
+    ranked = best_start(race, found, seeds)
+    others = tuple(found[name] for name in ranked.names)
+    most_exchanges = max(budget.batch, round(EXCHANGES_SHARE * budget.runs))
+    search = _Search(race, others, freedom, rng, seeds, budget.batch, most_exchanges, neighbourhoods(model.network))
+    best, steps = _climb(search, ranked.start, budget.runs)
     return Polished(
         plan=network_plan(model.network, best.timings, profile),
         score=race.score(best.measures),
-        start=start,
+        start=ranked.start.name,
         steps=tuple(steps),
         runs=round(race.spent),
         seeds=seeds,
     )
 
 
-def _short_walks(model: CityModel, solutions: Mapping[str, Timings]) -> dict[str, Timings]:
-    """The running and the first planned solutions with shorter walks, where that changes them."""
-    found: dict[str, Timings] = {}
-    for name in list(solutions)[:3]:
-        changed = {
-            junction: with_short_walks(model.network.junction(junction), timing, SHORT_WALK_S)
-            for junction, timing in solutions[name].items()
-        }
-        if changed != solutions[name]:
-            found[f"{name}, short walks"] = changed
-    return found
-
-
-def _permitted(model: CityModel, solutions: Mapping[str, Timings], freedom: Freedom) -> dict[str, Timings]:
-    """Solutions that may be run at every junction that is not locked; the running one where no other may."""
-    permitted = {
-        name: timings
-        for name, timings in solutions.items()
-        if all(freedom.safe(plan_of(model.network.junction(junction), timing)) for junction, timing in timings.items())
-    }
-    return permitted or {"running": solutions["running"]}
-
-
-def _best_start(race: Race, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> tuple[list[str], _Incumbent]:
-    """The solution to search around: the running one and the best others on one seed are judged on all seeds.
-
-    Names of all solutions come back, that one first, then the running one, then the others as they did on one seed."""
-    race.strictness = LEAST_STRICT
-    names = sorted(solutions)
-    firsts = dict(zip(names, race.run([(solutions[name], seeds[0]) for name in names]), strict=True))
-    scores = {name: race.score([first]) for name, first in firsts.items()}
-    names.sort(key=lambda name: (name != "running", scores[name], name))
-    chosen = names[:FINALISTS]
-    rest = race.run([(solutions[name], seed) for name in chosen for seed in seeds[1:]])
-    more = len(seeds) - 1
-    judged = {
-        name: _Incumbent(solutions[name], (firsts[name], *rest[i * more : (i + 1) * more]))
-        for i, name in enumerate(chosen)
-    }
-    ranked = sorted(chosen, key=lambda name: (race.score(judged[name].measures), name))
-    tried = ranked[: ranked.index("running")] if "running" in ranked else ranked
-    stable = (name for name in tried if race.withstands(solutions[name], seeds[:STRESS_SEEDS]))
-    start = next(stable, "running" if "running" in ranked else ranked[0])
-    return [start, *(name for name in names if name != start)], judged[start]
-
-
-def _climb(search: _Search, start: _Incumbent, most_runs: int) -> tuple[_Incumbent, list[Step]]:
+def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[Incumbent, list[Step]]:
     """Rounds on one seed after the other, until the runs are spent or nothing is left to change.
 
-    Places that lose count little at first and fully from STRICT_FROM of the runs on: the way to a plan that spares them
-    may lead through plans that do not. From then on a plan that a verdict would refuse is behind every other, and while
-    there is nothing else the surcharge presses. The best of all that were ever judged on all seeds comes back.
+    A place for which a verdict would refuse the best plan costs much more from then on, so another may take its place:
+    all that were ever judged on all seeds stay in the race. In the end one that would be refused is behind all others.
     """
     race, judged = search.race, [start]
     steps: list[Step] = []
     turn = 0
     while race.spent < most_runs:
-        race.strictness = min(1.0, LEAST_STRICT + (1 - LEAST_STRICT) * race.spent / (STRICT_FROM * most_runs))
-        best = _best(race, judged)
-        if race.strictness == 1.0 and race.refused(best.measures):
-            race.strictness = PRESSED
+        best = min(judged, key=lambda one: race.score(one.measures))
+        race.press(best.measures)
         priced = prices(race, best.measures)
         batch = _proposals(search, best, priced, turn)
         if not batch:
             break
-        lead = turn % len(search.seeds)
+        found = _winner(search, best, turn % len(search.seeds), batch, priced)
         turn += 1
-        for candidate, first in _heat(search, best, lead, batch, priced):
-            found = _judged(search, best, candidate, first, lead)
-            if found is not None and race.withstands(found.timings, search.seeds[:STRESS_SEEDS]):
-                judged.append(replace(found, turn=turn))
-                steps.append(Step(race.spent, round(race.score(found.measures), 6), candidate.what))
-                break
-    race.strictness = 1.0
-    return _best(race, judged), steps
+        if found is not None:
+            judged.append(replace(found, turn=turn))
+            steps.append(Step(race.spent, round(race.score(found.measures), 6), found.name))
+    return _best_borne(race, judged), steps
 
 
-def _best(race: Race, judged: Sequence[_Incumbent]) -> _Incumbent:
-    """The least score; once all of the surcharge counts, of those that a verdict would not refuse where there are any.
-
-    Of equals the first."""
-    strict = race.strictness >= 1.0
-    return min(judged, key=lambda one: (strict and race.refused(one.measures), race.score(one.measures)))
+def _best_borne(race: Race, judged: Sequence[Incumbent]) -> Incumbent:
+    """The least score with the plain surcharge, of those that a verdict would not refuse where there are any."""
+    race.pressed.clear()
+    return min(judged, key=lambda one: (bool(race.refused(one.measures)), race.score(one.measures)))
 
 
-def _proposals(search: _Search, best: _Incumbent, priced: Prices, turn: int) -> list[_Candidate]:
+def _proposals(search: _Search, best: Incumbent, priced: Prices, turn: int) -> list[_Candidate]:
     """What to try in a turn: single junctions as other solutions have them, else random changes, and what has just
     paid done once more."""
     exchanged = _exchanges(search, best, priced) if turn % EXCHANGE_EVERY == 0 else []
@@ -284,24 +195,41 @@ def _proposals(search: _Search, best: _Incumbent, priced: Prices, turn: int) -> 
     return repeated + _batch(search, best, priced)
 
 
+def _winner(
+    search: _Search, best: Incumbent, lead: int, batch: Sequence[_Candidate], priced: Prices
+) -> Incumbent | None:
+    """The first of a batch, and of what its good parts make together, that beats the incumbent on all seeds and bears
+    more traffic. If it brings a place that a verdict would refuse, the place is pressed and what was tried is put
+    together once more."""
+    race, seed = search.race, search.seeds[lead]
+    tried = list(zip(batch, race.run([(one.timings(best.timings), seed) for one in batch]), strict=True))
+    while True:
+        joined = _joined(search, best, tried, lead, priced)
+        runs = race.run([(one.timings(best.timings), seed) for one in joined])
+        tried += zip(joined, runs, strict=True)
+        pressed = len(race.pressed)
+        for candidate, first in _heat(search, best, lead, tried):
+            found = _judged(search, best, candidate, first, lead)
+            if found is not None and set(race.refused(found.measures)) - set(race.pressed):
+                race.press(found.measures)
+            elif found is not None and withstands(race, found.timings, search.seeds):
+                return found
+        if len(race.pressed) == pressed:
+            return None
+        priced = prices(race, best.measures)
+
+
 def _heat(
-    search: _Search, best: _Incumbent, lead: int, batch: Sequence[_Candidate], priced: Prices
+    search: _Search, best: Incumbent, lead: int, tried: Sequence[tuple[_Candidate, RunMeasures]]
 ) -> list[tuple[_Candidate, RunMeasures]]:
-    """The best on one seed that beat the incumbent there, of a batch and of what its good parts make together."""
-    seed, before, presumed = search.seeds[lead], best.measures[lead], best.without({lead})
-    tried = list(zip(batch, search.race.run([(one.timings(best.timings), seed) for one in batch]), strict=True))
-    joined = _joined(search, tried, before, presumed, priced)
-    found = search.race.run([(one.timings(best.timings), seed) for one in joined])
-    tried += zip(joined, found, strict=True)
-    scores = [search.race.score([measures], presumed) for _, measures in tried]
-    to_beat = search.race.score([before], presumed)
+    """The best of those tried on one seed that beat the incumbent there."""
+    scores = [search.race.score([measures], best.measures) for _, measures in tried]
+    to_beat = search.race.score([best.measures[lead]], best.measures)
     ranked = sorted(range(len(tried)), key=lambda i: (scores[i], i))
     return [tried[i] for i in ranked if scores[i] < to_beat][:SURVIVORS]
 
 
-def _judged(
-    search: _Search, best: _Incumbent, candidate: _Candidate, first: RunMeasures, lead: int
-) -> _Incumbent | None:
+def _judged(search: _Search, best: Incumbent, candidate: _Candidate, first: RunMeasures, lead: int) -> Incumbent | None:
     """The candidate with its measures on all seeds; None once it is behind the incumbent on those it has run on."""
     timings = candidate.timings(best.timings)
     order = [(lead + k) % len(search.seeds) for k in range(len(search.seeds))]
@@ -309,26 +237,29 @@ def _judged(
     for stage in (order[1:HEAT_SEEDS], order[HEAT_SEEDS:]):
         found = search.race.run([(timings, search.seeds[k]) for k in stage])
         measures |= dict(zip(stage, found, strict=True))
-        before, presumed = [best.measures[k] for k in measures], best.without(measures)
-        if search.race.score(list(measures.values()), presumed) >= search.race.score(before, presumed):
+        before = search.race.score([best.measures[k] for k in measures], best.measures)
+        if search.race.score(list(measures.values()), best.measures) >= before:
             return None
-    return _Incumbent(timings, tuple(measures[k] for k in sorted(measures)), best.timings)
+    all_seeds = tuple(measures[k] for k in sorted(measures))
+    return Incumbent(candidate.what, timings, all_seeds, best.timings)
 
 
-def _exchanges(search: _Search, best: _Incumbent, priced: Prices) -> list[_Candidate]:
-    """The timings that the best other solutions have at single junctions, the dearest junctions first."""
+def _exchanges(search: _Search, best: Incumbent, priced: Prices) -> list[_Candidate]:
+    """The timings that other solutions have at single junctions, first those of the best for every junction, the
+    dearest junctions first."""
     costs: dict[str, float] = {}
     for key, cost in priced.by_approach(best.measures).items():
         costs[key.junction] = costs.get(key.junction, 0.0) + cost
-    found: list[_Candidate] = []
+    found: list[tuple[int, _Candidate]] = []
     for name in sorted(best.timings, key=lambda name: (-costs.get(name, 0.0), name)):
         junction = search.race.model.network.junction(name)
-        for move in exchanges(junction, best.timings[name], search.others[:EXCHANGED_WITH], search.freedom):
-            found.append(_Candidate({name: (move.timing, move.what)}))
-    return found[: search.most_exchanges]
+        moves = exchanges(junction, best.timings[name], search.others, search.freedom)
+        found += [(rank, _Candidate({name: (move.timing, move.what)})) for rank, move in enumerate(moves)]
+    found.sort(key=lambda one: one[0])
+    return [candidate for _, candidate in found[: search.most_exchanges]]
 
 
-def _again(search: _Search, best: _Incumbent, before: Timings) -> list[_Candidate]:
+def _again(search: _Search, best: Incumbent, before: Timings) -> list[_Candidate]:
     """What made the incumbent, done once more."""
     changes: dict[str, tuple[Timing, str]] = {}
     for name, timing in sorted(before.items()):
@@ -338,7 +269,7 @@ def _again(search: _Search, best: _Incumbent, before: Timings) -> list[_Candidat
     return [_Candidate(changes)] if changes else []
 
 
-def _batch(search: _Search, best: _Incumbent, priced: Prices) -> list[_Candidate]:
+def _batch(search: _Search, best: Incumbent, priced: Prices) -> list[_Candidate]:
     """Candidates around the incumbent, each with moves at one to a few junctions."""
     costs = priced.by_approach(best.measures)
     pressure = Pressure({(key.junction, key.edge): cost for key, cost in costs.items()})
@@ -359,17 +290,18 @@ def _batch(search: _Search, best: _Incumbent, priced: Prices) -> list[_Candidate
 
 def _joined(
     search: _Search,
+    best: Incumbent,
     tried: Sequence[tuple[_Candidate, RunMeasures]],
-    before: RunMeasures,
-    presumed: Sequence[RunMeasures],
+    lead: int,
     priced: Prices,
 ) -> list[_Candidate]:
     """New candidates of the best parts: of every junction the change that paid most in its own neighbourhood, and the
     best candidate with those of the junctions that it leaves alone. Candidates that lose much in all are left out: what
     starves a network of traffic pays in many places."""
+    before = best.measures[lead]
     gains: dict[str, tuple[float, tuple[Timing, str]]] = {}
-    scores = [search.race.score([found], presumed) for _, found in tried]
-    most = search.race.score([before], presumed) + LOSES_BY
+    scores = [search.race.score([found], best.measures) for _, found in tried]
+    most = search.race.score([before], best.measures) + LOSES_BY
     for (candidate, found), score in zip(tried, scores, strict=True):
         for junction, change in candidate.changes.items() if score < most else ():
             near = search.near[junction]
@@ -377,10 +309,10 @@ def _joined(
             if gain > LEAST_GAIN * priced.total_s and (junction not in gains or gain > gains[junction][0]):
                 gains[junction] = gain, change
     paying = {junction: change for junction, (_, change) in sorted(gains.items())}
-    best = tried[min(range(len(tried)), key=scores.__getitem__)][0]
+    leader = tried[min(range(len(tried)), key=scores.__getitem__)][0]
     known = [candidate for candidate, _ in tried]
     joined: list[_Candidate] = []
-    for candidate in (_Candidate(paying), _Candidate({**paying, **best.changes})):
+    for candidate in (_Candidate(paying), _Candidate({**paying, **leader.changes})):
         if candidate.changes and candidate not in known + joined:
             joined.append(candidate)
     return joined

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from optimiser.signals import Network
 from sumo_networks.approaches import ApproachKey
 from sumo_networks.measure import DelayAt, RunMeasures
-from sumo_networks.race import GUARD, Race
+from sumo_networks.race import Race
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ def prices(race: Race, found: Sequence[RunMeasures]) -> Prices:
     for one in shipped:
         for key, delay in one.approaches.items():
             shipped_s[key] = shipped_s.get(key, 0.0) + delay.per_vehicle_s / len(shipped)
-    price_s = race.strictness * GUARD * total_s
     per_mean_s: dict[ApproachKey, float] = {}
     for kind, name in race.excess_s(found):
+        price_s = race.surcharge((kind, name)) * total_s
         if kind == "line":
             on_way = {race.approaches.of_edge.get(edge) for edge in race.demand.ways.get(name, ())}
             shares = {key: 1.0 for key in on_way if key is not None}

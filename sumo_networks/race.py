@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Final
 
 from sumo_networks.approaches import Approaches
@@ -23,17 +26,23 @@ GUARD: Final = 0.005
 BUS_WEIGHT: Final = 0.3
 # A verdict tests places with 30 vehicles over its five seeds.
 FEW_VEHICLES_A_RUN: Final = 6
+# The surcharge of a place for which a verdict would refuse the best plan counts so many times from then on.
+PRESSED: Final = 8.0
+# How far a change usually moves the mean delay of a place: what is seen on few seeds is believed against this.
+USUAL_STEP_S: Final = 8.0
 STRESS: Final = 1.1
 STRESS_MARGIN: Final = 0.02
 
 Progress = Callable[[int, int], None]
 Timings = Mapping[str, Timing]
+Place = tuple[str, str]
+"""A junction ("junction", name) or a bus line ("line", name)."""
 
 
 @dataclass
 class Race:
     """The runs of one search: how many are `spent`, and how the shipped program does on each seed. `most_runs` is only
-    told to `progress`. `strictness` is how much of the surcharge for places that lose counts now: 1 is all of it."""
+    told to `progress`. The surcharge of the places in `pressed` counts so many times."""
 
     scenario: Scenario
     model: CityModel
@@ -45,7 +54,7 @@ class Race:
     progress: Progress | None
     profile: str
     journal: Journal = field(default_factory=Journal)
-    strictness: float = 1.0
+    pressed: dict[Place, float] = field(default_factory=dict)
     spent: int = 0
     stressed_s: float | None = None
     shipped: dict[int, RunMeasures] = field(default_factory=dict)
@@ -72,7 +81,11 @@ class Race:
             if self.progress is not None:
                 self.progress(min(self.spent, self.most_runs), self.most_runs)
 
-        return [kept.measures for kept in run_measured(jobs, self.workers, self.journal, look, count)]
+        found = [kept.measures for kept in run_measured(jobs, self.workers, self.journal, look, count)]
+        for job in jobs:
+            # What the journal knew was not run, so nobody has taken its folder away.
+            shutil.rmtree(job.folder, ignore_errors=True)
+        return found
 
     def ship(self, seeds: Sequence[int]) -> None:
         """Have the shipped program's measures on these seeds, for `score`."""
@@ -88,39 +101,67 @@ class Race:
         found_s = _mean_person_delay_s(self.run([(timings, seed) for seed in seeds], scale=STRESS))
         return found_s <= (1 + STRESS_MARGIN) * self.stressed_s
 
-    def excess_s(self, found: Sequence[RunMeasures]) -> dict[tuple[str, str], float]:
-        """By how much a vehicle loses more, beyond what a verdict would bear, at each ("junction", name) and of each
-        ("line", name) that loses: means over the runs. Places that few vehicles come to are left out, as a verdict
-        leaves them out."""
-        pairs = [(self.shipped[one.seed], one) for one in found]
-        excess: dict[tuple[str, str], float] = {}
-        for kind, places in (
-            ("junction", [(a.junctions, b.junctions) for a, b in pairs]),
-            ("line", [(a.lines, b.lines) for a, b in pairs]),
-        ):
-            for name, both in _in_both(places):
-                if sum(min(a.vehicles, b.vehicles) for a, b in both) < FEW_VEHICLES_A_RUN * len(both):
-                    continue
-                change_s = sum(b.per_vehicle_s - a.per_vehicle_s for a, b in both) / len(both)
-                if change_s > WORSE_PLACE_S:
-                    excess[kind, name] = change_s - WORSE_PLACE_S
+    def excess_s(self, found: Sequence[RunMeasures], known: Sequence[RunMeasures] = ()) -> dict[Place, float]:
+        """By how much a vehicle loses more, beyond what a verdict would bear, at each junction and of each line that
+        loses: means over the seeds less their standard error, as a verdict asks who surely loses. Places that few
+        vehicles come to are left out, as a verdict leaves them out.
+
+        `known` are another program's runs on all seeds, from which what `found` does on seeds it has not run on is
+        told: what changed on those it has, shrunk by how much the place varies from seed to seed (empirical Bayes)."""
+        now, then = self._changes_s(found), self._changes_s(known)
+        excess: dict[Place, float] = {}
+        for place, by_seed in now.items():
+            changes_s = list(_on_all_seeds(by_seed, then.get(place, {})).values())
+            error_s = stdev(changes_s) / math.sqrt(len(changes_s)) if len(changes_s) > 1 else 0.0
+            excess_s = fmean(changes_s) - error_s - WORSE_PLACE_S
+            if excess_s > 0:
+                excess[place] = excess_s
         return excess
 
-    def refused(self, found: Sequence[RunMeasures]) -> bool:
-        """Whether a verdict on these seeds would see a place surely get worse than it bears."""
+    def _changes_s(self, found: Sequence[RunMeasures]) -> dict[Place, dict[int, float]]:
+        """By place and seed the rise of a vehicle's mean delay over the shipped program's, s."""
+        changes: dict[Place, dict[int, float]] = {}
+        pairs = [(self.shipped[one.seed], one) for one in found]
+        for kind, places in (
+            ("junction", [(b.seed, a.junctions, b.junctions) for a, b in pairs]),
+            ("line", [(b.seed, a.lines, b.lines) for a, b in pairs]),
+        ):
+            for name, both in _in_both(places):
+                if sum(min(a.vehicles, b.vehicles) for a, b in both.values()) >= FEW_VEHICLES_A_RUN * len(both):
+                    changes[kind, name] = {seed: b.per_vehicle_s - a.per_vehicle_s for seed, (a, b) in both.items()}
+        return changes
+
+    def refused(self, found: Sequence[RunMeasures]) -> list[Place]:
+        """Places that a verdict on these seeds would see surely get worse than it bears."""
         limits = RegressionLimits(least_vehicles=FEW_VEHICLES_A_RUN * len(found))
         junctions, lines = compare_places([self.shipped[one.seed] for one in found], found, limits)
-        return any(place.worse for place in junctions + lines)
+        return [
+            (kind, place.name)
+            for kind, places in (("junction", junctions), ("line", lines))
+            for place in places
+            if place.worse
+        ]
 
-    def score(self, found: Sequence[RunMeasures], presumed: Sequence[RunMeasures] = ()) -> float:
+    def press(self, found: Sequence[RunMeasures]) -> None:
+        """Have the places that a verdict would refuse here cost more from now on."""
+        self.pressed |= dict.fromkeys(self.refused(found), PRESSED)
+
+    def surcharge(self, place: Place) -> float:
+        """What a second of excess at a place adds to the score."""
+        return GUARD * self.pressed.get(place, 1.0)
+
+    def score(self, found: Sequence[RunMeasures], known: Sequence[RunMeasures] = ()) -> float:
         """Person and vehicle delay as a ratio to the shipped program's on the same seeds, mean over the runs; more
         where buses or a place lose, since a verdict would refuse that.
 
-        `presumed` stand for seeds that have not been run, for the places that lose alone: a few buses on one seed say
-        little of a line, and a limit on means makes nothing but a surcharge of their chance."""
-        ratios = [_delay_ratio(self.shipped[one.seed].measures, one.measures) for one in found]
-        excess_s = self.excess_s([*found, *presumed])
-        return sum(ratios) / len(ratios) + self.strictness * GUARD * sum(excess_s.values())
+        `known` helps to tell what places would lose on seeds that have not been run (`excess_s`): a few buses on one
+        seed may say little of a line, and a limit on means makes nothing but a surcharge of their chance."""
+        excess_s = self.excess_s(found, known)
+        return self.delay_ratio(found) + sum(self.surcharge(place) * more_s for place, more_s in excess_s.items())
+
+    def delay_ratio(self, found: Sequence[RunMeasures]) -> float:
+        """The score without what places lose."""
+        return fmean(_delay_ratio(self.shipped[one.seed].measures, one.measures) for one in found)
 
 
 def _delay_ratio(then: Measures, now: Measures) -> float:
@@ -134,13 +175,24 @@ def _delay_ratio(then: Measures, now: Measures) -> float:
 
 
 def _in_both(
-    places: Sequence[tuple[Mapping[str, DelayAt], Mapping[str, DelayAt]]],
-) -> Iterator[tuple[str, list[tuple[DelayAt, DelayAt]]]]:
-    """By name, the delays before and after in all runs that have the place in both."""
-    for name in sorted({name for _, after in places for name in after}):
-        both = [(before[name], after[name]) for before, after in places if name in before and name in after]
+    places: Sequence[tuple[int, Mapping[str, DelayAt], Mapping[str, DelayAt]]],
+) -> Iterator[tuple[str, dict[int, tuple[DelayAt, DelayAt]]]]:
+    """By name and seed, the delays before and after in all runs that have the place in both."""
+    for name in sorted({name for _, _, after in places for name in after}):
+        both = {seed: (before[name], after[name]) for seed, before, after in places if name in before and name in after}
         if both:
             yield name, both
+
+
+def _on_all_seeds(now_s: Mapping[int, float], then_s: Mapping[int, float]) -> dict[int, float]:
+    """Changes at a place on the seeds run, and on the others as another program's with what is believed of the step."""
+    shared = [seed for seed in now_s if seed in then_s]
+    if not shared or len(then_s) < 2:
+        return {**then_s, **now_s}
+    step_s = fmean(now_s[seed] - then_s[seed] for seed in shared)
+    noise = stdev(then_s.values()) ** 2 / len(shared)
+    believed_s = step_s * USUAL_STEP_S**2 / (USUAL_STEP_S**2 + noise)
+    return {**{seed: change_s + believed_s for seed, change_s in then_s.items()}, **now_s}
 
 
 def _mean_person_delay_s(measures: Sequence[RunMeasures]) -> float:
