@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from mobility.map_matching import frozen, over_tracks
+from mobility.batches import frozen
+from mobility.map_matching import over_tracks
 from mobility.performed import PERFORMED
 from mobility.positions import PlacedPositions
 from mobility.schemas import StopVisit
