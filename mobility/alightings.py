@@ -96,10 +96,11 @@ def alightings(
 ) -> Alightings:
     """Alighting of every boarding, the legs of a card together and in order of time. `boarded`: boardings(); `visits`:
     the StopVisit rows it was given; `pattern_stops`, `stops`: Timetable; `known`: habits() of other days."""
-    boarded = boarded[by_card(boarded["card_id"], boarded["boarded_at"], boarded["leg_id"])]
+    order = by_card(boarded["card_id"], boarded["boarded_at"], boarded["leg_id"])
+    boarded = boarded[order.row]
     lines = LineStops.of(pattern_stops, stops)
     times = TripTimes.of(visits, lines)
-    rides = Rides.of(boarded, times)
+    rides = Rides.of(boarded, order, times)
     party = boarded["riders"].to_numpy().astype(np.float64)
     own = OwnRides.of(boarded, rides.call, lines, no_habits() if known is None else known)
     prior = prior_shares(tally(rides.call, party, len(lines.stop)), lines, rules.sharing)
@@ -112,13 +113,7 @@ def alightings(
     found = Inferred(lines, rides.card, rides.call, ends.call, ends.method, journey, number, chained.shares, *habitual)
     return Alightings(
         _legs(boarded, day, chained, ends, found),
-        _options_frame(
-            boarded,
-            lines,
-            np.concatenate([chained.options.ride, habit_ride]),
-            np.concatenate([chained.options.call, habit_call]),
-            np.concatenate([chained.probability, habit_chance]),
-        ),
+        _options_frame(boarded["leg_id"], lines, chained, (habit_ride, habit_call, habit_chance)),
         _shares_frame(lines, chained.shares),
         found,
     )
@@ -131,7 +126,8 @@ def _habitual(day: Day, chained: Chain, rules: HabitRules) -> tuple[Ints, Ints, 
     boarded = day.rides.call[rides]
     owner, call = spread(boarded + 1, lines.last[boarded] - boarded)
     share = chained.shares[lines.pair(boarded[owner], call)]
-    chance = day.own.posterior(rides[owner], lines.stop[call], share, len(lines.x_m), rules)
+    own = day.own.rides_to(rides[owner], lines.stop[call], len(lines.x_m))
+    chance = own + rules.strangers * share
     # a stop served twice has its habit counted at both of its calls
     return rides[owner], call, chance / tally(owner, chance, len(rides))[owner]
 
@@ -181,15 +177,20 @@ def _where(kept: Bools, values: pl.Series) -> pl.Series:
     return values.set(pl.Series(~kept), None)
 
 
-def _options_frame(boarded: pl.DataFrame, lines: LineStops, ride: Ints, call: Ints, chance: Floats) -> pl.DataFrame:
-    likely = chance >= LEAST_SHARE
-    ride, call, chance = ride[likely], call[likely], chance[likely]
+def _options_frame(
+    leg_id: pl.Series, lines: LineStops, chained: Chain, habitual: tuple[Ints, Ints, Floats]
+) -> pl.DataFrame:
+    likely = habitual[2] >= LEAST_SHARE
+    told = [part.likely(LEAST_SHARE) for part in (chained.onward, chained.homeward)]
+    told.append((habitual[0][likely], habitual[1][likely], habitual[2][likely]))
+    ride, call = (np.concatenate([part[column] for part in told]) for column in (0, 1))
+    chance = np.concatenate([part[2] for part in told])
     return pl.DataFrame(
         {
-            "leg_id": boarded["leg_id"].gather(ride),
+            "leg_id": leg_id.gather(ride),
             "alighting_stop_sequence": lines.sequence(call),
             "alighting_stop_id": lines.stop_ids.gather(lines.stop[call]),
-            "probability": chance / tally(ride, chance, boarded.height)[ride],
+            "probability": chance / tally(ride, chance, len(leg_id))[ride],
         }
     )
 

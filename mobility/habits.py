@@ -80,11 +80,10 @@ class OwnRides:
         ride, stop, rides = ride[ahead], stop[ahead], found["rides"].to_numpy()[ahead]
         return cls(ride * len(lines.x_m) + stop, rides, tally(ride, rides, boarded.height))
 
-    def posterior(self, ride: Ints, stop: Ints, share: Floats, stops: int, rules: HabitRules) -> Floats:
-        """Probability that `ride` ends at `stop`, of which everybody's share is `share`."""
+    def rides_to(self, ride: Ints, stop: Ints, stops: int) -> Floats:
+        """How often the card of `ride` rode from there to `stop`; there are `stops` in all."""
         if len(self.key) == 0:
-            return share
+            return np.zeros(len(ride))
         wanted = ride * stops + stop
         place = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
-        own = np.where(self.key[place] == wanted, self.rides[place], 0.0)
-        return (own + rules.strangers * share) / (self.total[ride] + rules.strangers)
+        return np.where(self.key[place] == wanted, self.rides[place], 0.0)

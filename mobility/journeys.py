@@ -40,20 +40,19 @@ def transfers(rides: Rides, call: Ints, lines: LineStops, times: TripTimes, rule
     changes = np.zeros(len(call), dtype=np.bool_)
     which = np.flatnonzero((rides.following >= 0) & (call >= 0))
     following = rides.following[which]
-    begun, left, boarded = (lines.stop[calls] for calls in (rides.call[which], call[which], rides.call[following]))
-    arrived_ms = times.arrival_ms[times.slot[rides.trip[which]] + call[which]]
-    walked_s = walk_s(lines.distance_m(left, boarded))
-    waited_s = (rides.at_ms[following] - arrived_ms) / 1000.0 - walked_s
-    headway_s = times.headway_s[times.slot[rides.trip[following]] + rides.call[following]]
-    patient_s = np.where(np.isnan(headway_s), rules.unknown_headway_s, headway_s) + rules.patience_s
     other_line = times.line[rides.trip[which]] != times.line[rides.trip[following]]
     onward = other_line | (lines.pattern[rides.call[which]] == lines.pattern[rides.call[following]])
-    changes[which] = (
-        onward
-        & (waited_s <= np.minimum(patient_s, rules.longest_wait_s))
-        & (lines.distance_m(begun, boarded) > rules.back_m)
-        & ~_leads_nowhere(lines, begun, left, boarded, call[following], rules)
-    )
+    which, following = which[onward], following[onward]
+    left, boarded = lines.stop[call[which]], lines.stop[rides.call[following]]
+    arrived_ms = times.arrival_ms[times.slot[rides.trip[which]] + call[which]]
+    waited_s = (rides.at_ms[following] - arrived_ms) / 1000.0 - walk_s(lines.distance_m(left, boarded))
+    headway_s = times.headway_s[times.slot[rides.trip[following]] + rides.call[following]]
+    patient_s = np.where(np.isnan(headway_s), rules.unknown_headway_s, headway_s) + rules.patience_s
+    soon = waited_s <= np.minimum(patient_s, rules.longest_wait_s)
+    which, following, left, boarded = which[soon], following[soon], left[soon], boarded[soon]
+    begun = lines.stop[rides.call[which]]
+    goes_on = lines.distance_m(begun, boarded) > rules.back_m
+    changes[which] = goes_on & ~_leads_nowhere(lines, begun, left, boarded, call[following], rules)
     return changes
 
 

@@ -114,7 +114,7 @@ def place_stops(order: pl.DataFrame, paths: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def over_tracks(step: Callable[..., None], tracks: Tracks, *arguments: tuple[object, ...]) -> None:
+def over_tracks(step: Callable[..., None], tracks: Tracks, *arguments: object) -> None:
     """Run a compiled step(begin, end, tracks, *arguments) over all tracks, which know nothing of each other."""
     tracks = frozen(tracks)
     in_batches(step, np.r_[0, tracks.rows.cumsum()][tracks.first_run], BATCH_POINTS, tracks, *arguments)
