@@ -12,8 +12,10 @@ transfer does not lead back to where the journey began.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from mobility.alighting_shares import SharesRules, prior_shares
@@ -158,12 +160,9 @@ def _legs(boarded: pl.DataFrame, day: Day, chained: Chain, ends: _Ends, found: I
     ends_in = np.where(chained.changes, 0, np.where(ends.method <= CHAINED_LAST, 1, 2))
     leg_id = boarded["leg_id"]
     return boarded.drop("visit").with_columns(
-        _where(ended, pl.Series(lines.sequence(call))).alias("alighting_stop_sequence"),
-        _where(ended, lines.stop_ids.gather(lines.stop[call])).alias("alighting_stop_id"),
-        _where(ended & (arrived < NEVER_MS), pl.Series(arrived))
-        .cast(pl.Datetime("ms"))
-        .dt.replace_time_zone("UTC")
-        .alias("alighted_at"),
+        _where(ended, lines.sequence(call)).alias("alighting_stop_sequence"),
+        lines.stop_ids.gather(_where(ended, lines.stop[call].astype(np.uint32))).alias("alighting_stop_id"),
+        _where(ended & (arrived < NEVER_MS), arrived).cast(pl.Datetime("ms", "UTC")).alias("alighted_at"),
         pl.Series("method", METHODS).gather(ends.method),
         pl.Series("confidence", ends.confidence * boarded["boarding_confidence"].to_numpy()).clip(0.0, 1.0),
         leg_id.gather(found.journey).alias("journey_id"),
@@ -172,9 +171,10 @@ def _legs(boarded: pl.DataFrame, day: Day, chained: Chain, ends: _Ends, found: I
     )
 
 
-def _where(kept: Bools, values: pl.Series) -> pl.Series:
+def _where(kept: Bools, values: npt.NDArray[Any]) -> pl.Series:
     """`values`, null where not `kept`."""
-    return values.set(pl.Series(~kept), None)
+    series = pl.Series(values)
+    return series if kept.all() else series.set(pl.Series(~kept), None)
 
 
 def _options_frame(

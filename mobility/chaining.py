@@ -96,16 +96,15 @@ def chain(day: Day, rules: ChainingRules, sharing: SharesRules, habit: HabitRule
     ground = Ground(day.lines, day.times, Surroundings.of(day.lines, rules.walk_limit_m), rules.slack_s)
     has_next = np.flatnonzero(rides.following >= 0)
     logit_s = _likeliest_logit(day, has_next, ground, rules)
-    ahead = Candidates.of(rides, has_next, rides.following[has_next], ground)
-    following = _options(day, ahead, logit_s, rules)
-    onward, believed = _believe(day, following, rules, sharing, habit)
+    ahead = _options(day, Candidates.of(rides, has_next, rides.following[has_next], ground), logit_s, rules)
+    onward, believed = _believe(day, ahead, rules, sharing, habit)
     call, chance = _likeliest(onward, count)
     changes = transfers(rides, call, day.lines, day.times, changing)
     stayed = np.zeros(count, dtype=np.bool_)
     stayed[rides.first[(rides.following >= 0) & ~changes]] = True
     is_last = np.flatnonzero((rides.card >= 0) & (rides.following < 0) & stayed[rides.first])
-    back = Candidates.of(rides, is_last, rides.first[is_last], ground)
-    homeward = _weighed(day, _options(day, back, logit_s, rules), believed, habit)[0]
+    back = _options(day, Candidates.of(rides, is_last, rides.first[is_last], ground), logit_s, rules)
+    homeward = _weighed(day, back, believed, habit)[0]
     home_call, home_chance = _likeliest(homeward, count)
     last = home_call >= 0
     made = _riders(day, onward, ~changes) + _riders(day, homeward, ~changes)

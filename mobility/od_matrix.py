@@ -90,22 +90,18 @@ _KNOWN[: CHAINED_LAST + 1], _KNOWN[HABIT], _KNOWN[PROBABLE] = SURE, BY_HABIT, BY
 
 
 def _named(whole: Cells, found: Inferred, least_hour: int, service_date: object) -> pl.DataFrame:
-    stop_ids = found.lines.stop_ids
-    hour, origin = np.divmod(whole.cell, np.uint32(len(stop_ids)))
+    """The cells with names; columns that repeat few texts are categories, for a city has millions of cells."""
+    stops = pl.Enum(found.lines.stop_ids)
+    hour, origin = np.divmod(whole.cell, np.uint32(len(found.lines.stop_ids)))
     told = pl.DataFrame(whole._asdict() | {"hour": hour, "origin": origin})
     sure, probable = pl.col("sure_cards") > 0, pl.col("probable_cards") > 0
     return told.select(
         pl.lit(service_date).alias("service_date"),
         pl.col("hour").cast(pl.Int64) + least_hour,
-        pl.lit(stop_ids).gather("origin").alias("origin_stop_id"),
-        pl.lit(stop_ids).gather("stop").alias("destination_stop_id"),
+        pl.col("origin").cat.to(stops).alias("origin_stop_id"),
+        pl.col("stop").cat.to(stops).alias("destination_stop_id"),
         pl.col("pax").round(DIGITS),
         pl.when(sure).then("sure_cards").otherwise("probable_cards").alias("cards"),
-        pl.when(sure & probable)
-        .then(pl.lit("mixed"))
-        .when(sure)
-        .then(pl.lit("chained"))
-        .otherwise(pl.lit("probable"))
-        .alias("method"),
+        (sure + 2 * probable.cast(pl.UInt32)).cat.to(pl.Enum(["none", "chained", "probable", "mixed"])).alias("method"),
         (pl.col("trust") / pl.col("pax")).fill_nan(0.0).clip(0.0, 1.0).round(DIGITS).alias("confidence"),
     ).select(OdFlow.column_names())

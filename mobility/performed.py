@@ -48,7 +48,8 @@ class Performed:
 
 
 def assign_trips(pings: pl.DataFrame, timetable: Timetable) -> Performed:
-    """Give every position its trip. `pings`: rows of VehicleLocation with x_m, y_m, sorted by vehicle and time."""
+    """Give every position its trip. `pings`: rows of VehicleLocation with x_m, y_m, sorted by vehicle and time; names
+    may be text or categories."""
     joined = (
         _named(_runs(pings))
         .join(_by_name(timetable), on="named_trip", how="left", maintain_order="left")
@@ -82,13 +83,11 @@ def assign_trips(pings: pl.DataFrame, timetable: Timetable) -> Performed:
 
 def _runs(pings: pl.DataFrame) -> pl.DataFrame:
     """Neighbouring positions of one vehicle that say the same trip: first_row, rows, vehicle_id, trip_id_performed."""
-    vehicle, trip = pl.col("vehicle_id"), pl.col("trip_id_performed")
-    starts = vehicle.ne_missing(vehicle.shift(1)) | trip.ne_missing(trip.shift(1))
-    first = pings.select(pl.arg_where(starts)).to_series().cast(pl.Int64)
-    if pings.height and (first.is_empty() or first[0] != 0):
-        first = pl.concat([pl.Series([0], dtype=pl.Int64), first])
-    ends = pl.concat([first.slice(1), pl.Series([pings.height], dtype=pl.Int64)]) if pings.height else first
-    return pings.select(RUN)[first].with_columns(first.alias("first_row"), (ends - first).alias("rows"))
+    ends = [pings[name].rle().struct.field("len").cast(pl.Int64).cum_sum() for name in RUN]
+    end = pl.concat(ends).unique().sort().alias("end")
+    first = end.shift(1, fill_value=0)
+    said = pings.select(RUN)[first].cast(pl.String)
+    return said.with_columns(first.alias("first_row"), (end - first).alias("rows"))
 
 
 def _named(runs: pl.DataFrame) -> pl.DataFrame:

@@ -38,8 +38,8 @@ class PlacedPositions:
 def place_positions(performed: Performed, paths: pl.DataFrame, model: MatchingModel = GPS) -> PlacedPositions:
     """Match every position that has a trip to the path of the trip's pattern. `paths`: Timetable."""
     pings = performed.pings
-    at_s = pings["event_timestamp"].dt.epoch("ms").cast(pl.Float64) / 1000.0
-    points = Points(pings["x_m"].to_numpy(), pings["y_m"].to_numpy(), at_s.to_numpy())
+    at_s = pings["event_timestamp"].dt.epoch("ms").to_numpy() / 1000.0
+    points = Points(pings["x_m"].to_numpy(), pings["y_m"].to_numpy(), at_s)
     patterns = pattern_numbers(paths)
     tracks = _tracks(performed, patterns)
     places = match_rows(points, tracks, paths, model)
