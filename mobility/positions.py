@@ -43,9 +43,9 @@ def place_positions(performed: Performed, paths: pl.DataFrame, model: MatchingMo
     patterns = pattern_numbers(paths)
     tracks = _tracks(performed, patterns)
     places = match_rows(points, tracks, paths, model)
-    for run in performed.runs.filter(pl.col("track").is_null()).iter_rows(named=True):
-        rows = slice(run["first_row"], run["first_row"] + run["rows"])
-        places.status[rows] = NO_PATTERN if run["named"] else NO_TRIP
+    astray = performed.runs.filter(pl.col("track").is_null()).select("first_row", "rows", "named")
+    for first_row, rows, named in astray.iter_rows():
+        places.status[first_row : first_row + rows] = NO_PATTERN if named else NO_TRIP
     return PlacedPositions(performed, patterns, tracks, points, places)
 
 
