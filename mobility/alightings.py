@@ -20,6 +20,7 @@ import polars as pl
 
 from mobility.alighting_shares import SharesRules, prior_shares
 from mobility.card_order import by_card
+from mobility.categories import category
 from mobility.chaining import Chain, ChainingRules, Day, chain
 from mobility.habits import HabitRules, OwnRides, no_habits
 from mobility.journeys import TransferRules, numbered
@@ -137,9 +138,10 @@ def _habitual(day: Day, chained: Chain, rules: HabitRules) -> tuple[Ints, Ints, 
 def _ends(day: Day, chained: Chain, habit_ride: Ints, habit_call: Ints, habit_chance: Floats) -> _Ends:
     lines = day.lines
     boarding, alighting = lines.pair_calls
-    likeliest = np.full(len(lines.stop), -1)
-    order = np.lexsort((-alighting, chained.shares, boarding))
-    likeliest[boarding[order]] = alighting[order]
+    likeliest, most = np.full(len(lines.stop), -1), np.zeros(len(lines.stop))
+    np.maximum.at(most, boarding, chained.shares)
+    best = np.flatnonzero(chained.shares >= most[boarding])[::-1]
+    likeliest[boarding[best]] = alighting[best]
     call = np.where(chained.call >= 0, chained.call, likeliest[day.rides.call])
     method = np.where(
         chained.call >= 0, np.where(chained.last, CHAINED_LAST, CHAINED), np.where(call >= 0, PROBABLE, NONE)
@@ -163,11 +165,11 @@ def _legs(boarded: pl.DataFrame, day: Day, chained: Chain, ends: _Ends, found: I
         _where(ended, lines.sequence(call)).alias("alighting_stop_sequence"),
         lines.stop_ids.gather(_where(ended, lines.stop[call].astype(np.uint32))).alias("alighting_stop_id"),
         _where(ended & (arrived < NEVER_MS), arrived).cast(pl.Datetime("ms", "UTC")).alias("alighted_at"),
-        pl.Series("method", METHODS).gather(ends.method),
+        category("method", ends.method, METHODS),
         pl.Series("confidence", ends.confidence * boarded["boarding_confidence"].to_numpy()).clip(0.0, 1.0),
         leg_id.gather(found.journey).alias("journey_id"),
         pl.Series("leg_number", found.number),
-        pl.Series("ends_in", ["transfer", "destination", "unknown"]).gather(ends_in),
+        category("ends_in", ends_in, ("transfer", "destination", "unknown")),
     )
 
 

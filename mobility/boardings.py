@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from mobility.batches import frozen
+from mobility.categories import category
 from mobility.line_stops import Ints
 from mobility.tap_visits import VEHICLE_BITS, Limits, Visits, board
 
@@ -79,7 +80,7 @@ def boardings(taps: pl.DataFrame, visits: pl.DataFrame, rules: BoardingRules = D
     placed = enters.select(
         pl.col("transaction_id").alias("leg_id"),
         pl.col("event_timestamp").alias("boarded_at"),
-        pl.Series("boarding_method", METHODS).gather(found.method),
+        category("boarding_method", found.method, METHODS),
         pl.Series("boarding_confidence", found.confidence),
         "card_id",
         pl.col("group_size").alias("riders"),

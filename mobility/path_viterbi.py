@@ -144,9 +144,7 @@ def _candidates(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _minima(
-    x_m: float, y_m: float, cell: int, pieces: Pieces, radius_m: float, slot: int, choices: _Choices
-) -> int:
+def _minima(x_m: float, y_m: float, cell: int, pieces: Pieces, radius_m: float, slot: int, choices: _Choices) -> int:
     """Write the local minima of the distance to the path into row `slot` of `choices`; returns how many there are."""
     line, reach = pieces.line, radius_m * radius_m
     found, before, t_before = 0, -2, 0.0

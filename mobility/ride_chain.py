@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from mobility.batches import frozen, in_batches
 from mobility.card_order import CardOrder
 from mobility.line_stops import Floats, Ints, LineStops, near_stops, spread
-from mobility.ride_options import Asked, CellStops, Options, distinct, followed, reachable
-from mobility.trip_times import NEVER_MS, TripTimes
+from mobility.ride_options import Asked, CellStops, Day, Options, distinct, followed, reachable
+from mobility.trip_times import TripTimes
 from mobility.walking import walk_s
 
 BATCH_RIDES = 200_000
@@ -129,22 +130,23 @@ class Candidates:
     cells: Cells
     ride: Ints
     first: Ints
-    entry: Ints
+    entry: npt.NDArray[np.int32]
 
     @classmethod
     def of(cls, rides: Rides, which: Ints, toward: Ints, ground: Ground) -> Candidates:
         """Where the rides `which` may have ended, whose card was next seen on the rides `toward`: at a stop ahead on
         the trip, within the walk limit of that boarding, and where `toward` comes later, reached in time to walk."""
         lines, times = ground.lines, ground.times
-        count, boarding = len(lines.stop), rides.call[which]
-        key, cell = distinct(lines.pattern[boarding] * count + rides.call[toward])
+        count = len(lines.stop)
+        key, cell = distinct(lines.pattern[rides.call[which]] * count + rides.call[toward])
         cells = Cells.of(key // count, key % count, ground)
-        later = rides.at_ms[toward] > rides.at_ms[which]
-        leaves_ms = np.where(later, rides.at_ms[toward] + round(ground.slack_s * 1000), NEVER_MS + 1)
-        asked = frozen(Asked(boarding, times.slot[rides.trip[which]], leaves_ms, cell))
         stops = frozen(CellStops(cells.start, cells.call, cells.walk_s * 1000.0))
-        found = in_batches(reachable, np.arange(len(which) + 1), BATCH_RIDES, asked, stops, times.arrival_ms)
-        counts, entry = (np.concatenate([np.zeros(0, np.int64), *column]) for column in _columns(found))
+        slack_ms = round(ground.slack_s * 1000)
+        day = frozen(Day(rides.call, rides.trip, rides.at_ms, times.slot, times.arrival_ms, slack_ms))
+        asked = frozen(Asked(which, toward, cell))
+        found = in_batches(reachable, np.arange(len(which) + 1), BATCH_RIDES, asked, stops, day)
+        counts = np.concatenate([np.zeros(0, np.int64), *(counts for counts, _ in found)])
+        entry = np.concatenate([np.zeros(0, np.int32), *(entry for _, entry in found)])
         some = counts > 0
         return cls(cells, which[some], np.r_[0, counts[some].cumsum()], entry)
 
@@ -165,7 +167,3 @@ class Candidates:
         """With how likely each would draw its rider on, see Cells.draw; of the card's own rides nothing is known."""
         draw = self.cells.draw(logit_s, access_s)
         return Options(self.ride, self.first, self.cells.call[self.entry], draw[self.entry], np.zeros(0))
-
-
-def _columns(found: list[tuple[Ints, Ints]]) -> tuple[list[Ints], list[Ints]]:
-    return [counts for counts, _ in found], [entries for _, entries in found]

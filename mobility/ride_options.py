@@ -8,19 +8,31 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from mobility.trip_times import NEVER_MS
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-class Asked(NamedTuple):
-    """Rides whose card was seen again: where and when each was boarded, the place of its trip in `arrival_ms` (add a
-    call), when the rider was seen again (less the walk, this is the latest arrival), and its cell."""
+class Day(NamedTuple):
+    """Where, on which trip and when each ride of a day was boarded, the place of each trip in `arrival_ms` (add a call;
+    far in the future where it made no visit), and how much later a bus may come than the walk leaves time for."""
 
     boarding: Ints
+    trip: Ints
+    at_ms: Ints
     slot: Ints
-    leaves_ms: Ints
+    arrival_ms: Ints
+    slack_ms: int
+
+
+class Asked(NamedTuple):
+    """Rides `which` whose card was next seen on the rides `toward`, and their cells."""
+
+    which: Ints
+    toward: Ints
     cell: Ints
 
 
@@ -76,23 +88,23 @@ def distinct(key: Ints) -> tuple[Ints, Ints]:
 
 
 @njit(cache=True, nogil=True)
-def reachable(begin: int, end: int, asked: Asked, cells: CellStops, arrival_ms: Ints) -> tuple[Ints, Ints]:
-    """Of the rides from `begin` to before `end`: how many stops ahead each could have been left at in time to be seen
-    again, and the entries of these, ride by ride."""
+def reachable(begin: int, end: int, asked: Asked, cells: CellStops, day: Day) -> tuple[Ints, npt.NDArray[np.int32]]:
+    """Of the rides asked for, from `begin` to before `end`: at how many stops ahead each could have been left, where
+    the card was seen later in time to walk there, and the entries of these, ride by ride."""
     most = 0
     for i in range(begin, end):
         most += cells.start[asked.cell[i] + 1] - cells.start[asked.cell[i]]
-    count, entry = np.zeros(end - begin, dtype=np.int64), np.empty(most, dtype=np.int64)
+    count, entry = np.zeros(end - begin, dtype=np.int64), np.empty(most, dtype=np.int32)
     found = 0
     for i in range(begin, end):
-        before = found
+        ride, toward, before = asked.which[i], asked.toward[i], found
+        seen_ms, slot = day.at_ms[toward], day.slot[day.trip[ride]]
+        leaves_ms = seen_ms + day.slack_ms if seen_ms > day.at_ms[ride] else NEVER_MS + 1
         for at in range(cells.start[asked.cell[i]], cells.start[asked.cell[i] + 1]):
             call = cells.call[at]
-            if call > asked.boarding[i]:
-                arrives_ms = arrival_ms[asked.slot[i] + call]
-                if arrives_ms + cells.walk_ms[at] <= asked.leaves_ms[i]:
-                    entry[found] = at
-                    found += 1
+            if call > day.boarding[ride] and day.arrival_ms[slot + call] + cells.walk_ms[at] <= leaves_ms:
+                entry[found] = at
+                found += 1
         count[i - begin] = found - before
     return count, entry[:found].copy()
 
