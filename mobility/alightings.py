@@ -11,6 +11,7 @@ transfer does not lead back to where the journey began.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,7 @@ from mobility.chaining import Chain, ChainingRules, Day, chain
 from mobility.habits import HabitRules, OwnRides, no_habits
 from mobility.journeys import TransferRules, numbered
 from mobility.line_stops import Bools, Floats, Ints, LineStops, spread
-from mobility.ride_chain import Rides
+from mobility.ride_chain import Ground, Rides, Surroundings
 from mobility.tally import tally
 from mobility.trip_times import NEVER_MS, TripTimes
 
@@ -99,27 +100,34 @@ def alightings(
 ) -> Alightings:
     """Alighting of every boarding, the legs of a card together and in order of time. `boarded`: boardings(); `visits`:
     the StopVisit rows it was given; `pattern_stops`, `stops`: Timetable; `known`: habits() of other days."""
-    order = by_card(boarded["card_id"], boarded["boarded_at"], boarded["leg_id"])
-    boarded = boarded[order.row]
+    with ThreadPoolExecutor() as threads:
+        # neither needs the other, and both let go of the interpreter
+        served = threads.submit(_served, visits, pattern_stops, stops, rules.chaining)
+        order = by_card(boarded["card_id"], boarded["boarded_at"], boarded["leg_id"])
+        boarded = boarded[order.row]
+        ground = served.result()
+        lines, times = ground.lines, ground.times
+        rides = Rides.of(boarded, order, times)
+        party = boarded["riders"].to_numpy().astype(np.float64)
+        own = OwnRides.of(boarded, rides.call, lines, no_habits() if known is None else known)
+        prior = prior_shares(tally(rides.call, party, len(lines.stop)), lines, rules.sharing)
+        day = Day(rides, lines, times, own, party, prior)
+        chained = chain(day, ground, rules.chaining, rules.sharing, rules.habit, rules.changing)
+        habitual = _habitual(day, chained, rules.habit)
+        options = threads.submit(_options_frame, boarded["leg_id"], lines, chained, habitual)
+        ends = _ends(day, chained, *habitual)
+        journey, number = numbered(rides, chained.changes)
+        found = Inferred(
+            lines, rides.card, rides.call, ends.call, ends.method, journey, number, chained.shares, *habitual
+        )
+        legs = _legs(boarded, day, chained, ends, found)
+        return Alightings(legs, options.result(), _shares_frame(lines, chained.shares), found)
+
+
+def _served(visits: pl.DataFrame, pattern_stops: pl.DataFrame, stops: pl.DataFrame, rules: ChainingRules) -> Ground:
+    """What all riders find: stops, buses, and ways to walk."""
     lines = LineStops.of(pattern_stops, stops)
-    times = TripTimes.of(visits, lines)
-    rides = Rides.of(boarded, order, times)
-    party = boarded["riders"].to_numpy().astype(np.float64)
-    own = OwnRides.of(boarded, rides.call, lines, no_habits() if known is None else known)
-    prior = prior_shares(tally(rides.call, party, len(lines.stop)), lines, rules.sharing)
-    day = Day(rides, lines, times, own, party, prior)
-    chained = chain(day, rules.chaining, rules.sharing, rules.habit, rules.changing)
-    habit_ride, habit_call, habit_chance = _habitual(day, chained, rules.habit)
-    ends = _ends(day, chained, habit_ride, habit_call, habit_chance)
-    journey, number = numbered(rides, chained.changes)
-    habitual = (habit_ride, habit_call, habit_chance)
-    found = Inferred(lines, rides.card, rides.call, ends.call, ends.method, journey, number, chained.shares, *habitual)
-    return Alightings(
-        _legs(boarded, day, chained, ends, found),
-        _options_frame(boarded["leg_id"], lines, chained, (habit_ride, habit_call, habit_chance)),
-        _shares_frame(lines, chained.shares),
-        found,
-    )
+    return Ground(lines, TripTimes.of(visits, lines), Surroundings.of(lines, rules.walk_limit_m), rules.slack_s)
 
 
 def _habitual(day: Day, chained: Chain, rules: HabitRules) -> tuple[Ints, Ints, Floats]:

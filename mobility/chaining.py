@@ -11,7 +11,7 @@ from mobility.batches import frozen, in_batches
 from mobility.habits import HabitRules, OwnRides
 from mobility.journeys import TransferRules, transfers
 from mobility.line_stops import Bools, Floats, Ints, LineStops
-from mobility.ride_chain import Candidates, Ground, Rides, Surroundings
+from mobility.ride_chain import Candidates, Ground, Rides
 from mobility.ride_options import Options, Rode, likeliest, riders_of_pairs, weigh
 from mobility.trip_times import TripTimes
 
@@ -90,10 +90,16 @@ class Chain:
     shares: Floats
 
 
-def chain(day: Day, rules: ChainingRules, sharing: SharesRules, habit: HabitRules, changing: TransferRules) -> Chain:
+def chain(
+    day: Day,
+    ground: Ground,
+    rules: ChainingRules,
+    sharing: SharesRules,
+    habit: HabitRules,
+    changing: TransferRules,
+) -> Chain:
     """Chain the rides of a day."""
     rides, count = day.rides, len(day.rides.call)
-    ground = Ground(day.lines, day.times, Surroundings.of(day.lines, rules.walk_limit_m), rules.slack_s)
     has_next = np.flatnonzero(rides.following >= 0)
     logit_s = _likeliest_logit(day, has_next, ground, rules)
     ahead = _options(day, Candidates.of(rides, has_next, rides.following[has_next], ground), logit_s, rules)

@@ -67,11 +67,12 @@ def match_to_paths(points: pl.DataFrame, paths: pl.DataFrame, model: MatchingMod
 
 
 def match_rows(points: Points, tracks: Tracks, paths: pl.DataFrame, model: MatchingModel = GPS) -> Places:
-    """Place and status of every row; rows of no track keep status -1. `tracks.pattern` counts as pattern_numbers."""
+    """Place and status of every row; rows of no track keep status -1, and only those MATCHED have a place.
+    `tracks.pattern` counts as pattern_numbers."""
     pieces = _pieces_by_cell(paths, model)
     costs = Costs(model.sigma_m, model.detour_m, model.backward_m, model.radius_m, model.speed_m_s)
     rows = len(points.x_m)
-    places = Places(np.full(rows, np.nan), np.full(rows, np.nan), np.full(rows, -1, dtype=np.int8))
+    places = Places(np.empty(rows), np.empty(rows), np.full(rows, -1, dtype=np.int8))
     over_tracks(match_tracks, tracks, frozen(points), frozen(pieces), costs, places)
     return places
 

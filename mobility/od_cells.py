@@ -107,12 +107,12 @@ def fill_cells(begin: int, end: int, journeys: Journeys, ways: Ways) -> Cells:
         reached = _add_by_shares(boarded, called, ways, sums, reached)
         written = _write(cell, sums, reached, cells, written)
     return Cells(
-        cells.cell[:written].copy(),
-        cells.stop[:written].copy(),
-        cells.pax[:written].copy(),
-        cells.trust[:written].copy(),
-        cells.sure_cards[:written].copy(),
-        cells.probable_cards[:written].copy(),
+        cells.cell[:written],
+        cells.stop[:written],
+        cells.pax[:written],
+        cells.trust[:written],
+        cells.sure_cards[:written],
+        cells.probable_cards[:written],
     )
 
 

@@ -7,6 +7,7 @@ it: `cards` counts the sure ones where there are any.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -21,6 +22,7 @@ from mobility.schemas import OdFlow
 
 DIGITS = 6
 BATCH_JOURNEYS = 100_000
+METHODS = pl.Enum(["none", "chained", "probable", "mixed"])
 
 
 def od_flows(ended: Alightings, legs: pl.DataFrame, midnight: datetime) -> pl.DataFrame:
@@ -44,14 +46,39 @@ def od_flows(ended: Alightings, legs: pl.DataFrame, midnight: datetime) -> pl.Da
         found.habit_chance,
         stops,
     )
-    batches = in_batches(_of_origins, from_origin, BATCH_JOURNEYS, from_origin, frozen(made), frozen(ways))
-    whole = Cells(*(np.concatenate(column) for column in zip(*batches, strict=True)))
-    return _named(whole, found, least, legs["service_date"][0])
+    names = _Names(pl.Enum(found.lines.stop_ids), stops, least, legs["service_date"][0])
+    return pl.concat(
+        in_batches(_of_origins, from_origin, BATCH_JOURNEYS, from_origin, frozen(made), frozen(ways), names)
+    )
 
 
-def _of_origins(begin: int, end: int, from_origin: Ints, made: Journeys, ways: Ways) -> Cells:
+@dataclass(frozen=True)
+class _Names:
+    """What the numbers of cells stand for: hours from the first on, times `count`, plus the stop."""
+
+    stops: pl.Enum
+    count: int
+    first_hour: int
+    service_date: object
+
+
+def _of_origins(begin: int, end: int, from_origin: Ints, made: Journeys, ways: Ways, names: _Names) -> pl.DataFrame:
+    """Rows of OdFlow of the journeys from some origins. Columns that repeat few texts are categories, for a city has
+    millions of cells."""
     cells: Cells = fill_cells(from_origin[begin], from_origin[end], made, ways)
-    return cells
+    hour, origin = np.divmod(cells.cell, np.uint32(names.count))
+    told = pl.DataFrame(cells._asdict() | {"hour": hour, "origin": origin})
+    sure, probable = pl.col("sure_cards") > 0, pl.col("probable_cards") > 0
+    return told.select(
+        pl.lit(names.service_date).alias("service_date"),
+        pl.col("hour").cast(pl.Int64) + names.first_hour,
+        pl.col("origin").cat.to(names.stops).alias("origin_stop_id"),
+        pl.col("stop").cat.to(names.stops).alias("destination_stop_id"),
+        pl.col("pax").round(DIGITS),
+        pl.when(sure).then("sure_cards").otherwise("probable_cards").alias("cards"),
+        (sure + 2 * probable.cast(pl.UInt32)).cat.to(METHODS).alias("method"),
+        (pl.col("trust") / pl.col("pax")).fill_nan(0.0).clip(0.0, 1.0).round(DIGITS).alias("confidence"),
+    ).select(OdFlow.column_names())
 
 
 def _journeys(found: Inferred, legs: pl.DataFrame, hour_cell: Ints) -> Journeys:
@@ -87,21 +114,3 @@ def _journeys(found: Inferred, legs: pl.DataFrame, hour_cell: Ints) -> Journeys:
 
 _KNOWN = np.full(PROBABLE + 2, NOWHERE, np.int8)
 _KNOWN[: CHAINED_LAST + 1], _KNOWN[HABIT], _KNOWN[PROBABLE] = SURE, BY_HABIT, BY_SHARES
-
-
-def _named(whole: Cells, found: Inferred, least_hour: int, service_date: object) -> pl.DataFrame:
-    """The cells with names; columns that repeat few texts are categories, for a city has millions of cells."""
-    stops = pl.Enum(found.lines.stop_ids)
-    hour, origin = np.divmod(whole.cell, np.uint32(len(found.lines.stop_ids)))
-    told = pl.DataFrame(whole._asdict() | {"hour": hour, "origin": origin})
-    sure, probable = pl.col("sure_cards") > 0, pl.col("probable_cards") > 0
-    return told.select(
-        pl.lit(service_date).alias("service_date"),
-        pl.col("hour").cast(pl.Int64) + least_hour,
-        pl.col("origin").cat.to(stops).alias("origin_stop_id"),
-        pl.col("stop").cat.to(stops).alias("destination_stop_id"),
-        pl.col("pax").round(DIGITS),
-        pl.when(sure).then("sure_cards").otherwise("probable_cards").alias("cards"),
-        (sure + 2 * probable.cast(pl.UInt32)).cat.to(pl.Enum(["none", "chained", "probable", "mixed"])).alias("method"),
-        (pl.col("trust") / pl.col("pax")).fill_nan(0.0).clip(0.0, 1.0).round(DIGITS).alias("confidence"),
-    ).select(OdFlow.column_names())

@@ -38,7 +38,7 @@ class PlacedPositions:
 def place_positions(performed: Performed, paths: pl.DataFrame, model: MatchingModel = GPS) -> PlacedPositions:
     """Match every position that has a trip to the path of the trip's pattern. `paths`: Timetable."""
     pings = performed.pings
-    at_s = pings["event_timestamp"].dt.epoch("ms").to_numpy() / 1000.0
+    at_s = pings["event_timestamp"].dt.cast_time_unit("ms").to_physical().to_numpy() / 1000.0
     points = Points(pings["x_m"].to_numpy(), pings["y_m"].to_numpy(), at_s)
     patterns = pattern_numbers(paths)
     tracks = _tracks(performed, patterns)

@@ -14,14 +14,14 @@ import numpy as np
 import polars as pl
 
 from mobility.batches import frozen, in_batches
-from mobility.line_stops import Floats, Ints, spread
+from mobility.line_stops import Ints, spread
 from mobility.map_matching import over_tracks
 from mobility.performed import PERFORMED
 from mobility.positions import PlacedPositions
 from mobility.schemas import StopVisit
 from mobility.sources.gtfs import Timetable
 from mobility.stop_crossings import Crossings, StopLines, cross_stops
-from mobility.visit_times import Planned, Trust, Visited, nothing_visited, time_visits
+from mobility.visit_times import NOT, Planned, Trust, Visited, nothing_visited, time_visits
 
 METHODS = ("gps", "gps_interpolated", "timetable")
 BATCH_CALLS = 200_000
@@ -61,8 +61,9 @@ def stop_visits(
     crossings = _crossings(placed, timetable.pattern_stops, first_call, len(calls.stop), rules)
     visited = nothing_visited(len(calls.stop))
     trust = Trust(rules.seen_gap_s, rules.longest_gap_s, rules.floor, rules.timetable_confidence)
-    in_batches(time_visits, calls.first_call, BATCH_CALLS, calls.first_call, crossings, calls.planned, trust, visited)
-    rows = _in_order(trips["vehicle_id"], calls, visited, end_s)
+    times = calls.first_call, crossings, calls.planned, trust, end_s, visited
+    in_batches(time_visits, calls.first_call, BATCH_CALLS, *times)
+    rows = _in_order(trips["vehicle_id"], calls, visited)
     return _frame(trips, timetable.pattern_stops, calls, visited, rows)
 
 
@@ -134,35 +135,28 @@ def _stop_lines(placed: PlacedPositions, pattern_stops: pl.DataFrame, rules: Vis
     return StopLines(first_stop, lines["enter_m"].to_numpy(), lines["leave_m"].to_numpy())
 
 
-def _in_order(vehicle_id: pl.Series, calls: _Calls, visited: Visited, end_s: float) -> Ints:
-    """The calls that happened until `end_s`, by vehicle and arrival; `vehicle_id` of each trip, sorted."""
-    # a comparison with NaN is false
-    happened = np.flatnonzero((visited.arrival_s <= end_s) & (visited.departure_s >= visited.arrival_s))
+def _in_order(vehicle_id: pl.Series, calls: _Calls, visited: Visited) -> Ints:
+    """The calls that happened, by vehicle and arrival; `vehicle_id` of each trip, sorted."""
+    happened = np.flatnonzero(visited.method != NOT)
     vehicle = vehicle_id.rle_id().cast(pl.Int64).to_numpy()
-    since_ms = _epoch_ms(visited.arrival_s[happened])
+    since_ms = visited.arrival_ms[happened]
     since_ms -= since_ms.min(initial=0)
     key = vehicle[calls.trip[happened]] * (1 << int(since_ms.max(initial=0)).bit_length()) + since_ms
     return happened if (key[1:] >= key[:-1]).all() else happened[np.argsort(key, kind="stable")]
-
-
-def _epoch_ms(epoch_s: Floats) -> Ints:
-    return np.rint(epoch_s * 1000.0).astype(np.int64)
 
 
 def _frame(
     trips: pl.DataFrame, pattern_stops: pl.DataFrame, calls: _Calls, visited: Visited, rows: Ints
 ) -> pl.DataFrame:
     trip, stop = calls.trip[rows], calls.stop[rows]
-    times = {
-        name: pl.Series(name, _epoch_ms(values[rows])).cast(pl.Datetime("ms", "UTC"))
-        for name, values in (("arrival", visited.arrival_s), ("departure", visited.departure_s))
-    }
+    time = pl.Datetime("ms", "UTC")
     columns = [
         *trips.select("vehicle_id", "trip_id_performed", "line", "direction_id", "pattern_id")[pl.Series(trip)],
         *pattern_stops.select("trip_stop_sequence", "stop_id")[pl.Series(stop)],
         pl.Series("is_last_stop", rows == calls.first_call[trip + 1] - 1),
-        *times.values(),
-        pl.Series("dwell_s", visited.departure_s[rows] - visited.arrival_s[rows]),
+        pl.Series("arrival", visited.arrival_ms[rows]).cast(time),
+        pl.Series("departure", visited.departure_ms[rows]).cast(time),
+        pl.Series("dwell_s", visited.dwell_s[rows]),
         pl.Series("delay_s", visited.delay_s[rows], nan_to_null=True),
         pl.Series(METHODS).gather(visited.method[rows]).alias("method"),
         pl.Series("confidence", visited.confidence[rows]),
