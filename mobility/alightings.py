@@ -20,13 +20,16 @@ import numpy.typing as npt
 import polars as pl
 
 from mobility.alighting_shares import SharesRules, prior_shares
+from mobility.batches import frozen
 from mobility.card_order import by_card
 from mobility.categories import category
 from mobility.chaining import Chain, ChainingRules, Day, chain
 from mobility.habits import HabitRules, OwnRides, no_habits
-from mobility.journeys import TransferRules, numbered
+from mobility.journeys import TransferRules
 from mobility.line_stops import Bools, Floats, Ints, LineStops, spread
 from mobility.ride_chain import Ground, Rides, Surroundings
+from mobility.ride_options import likely
+from mobility.ride_order import journeys_of
 from mobility.tally import tally
 from mobility.trip_times import NEVER_MS, TripTimes
 
@@ -116,7 +119,7 @@ def alightings(
         habitual = _habitual(day, chained, rules.habit)
         options = threads.submit(_options_frame, boarded["leg_id"], lines, chained, habitual)
         ends = _ends(day, chained, *habitual)
-        journey, number = numbered(rides, chained.changes)
+        journey, number = journeys_of(rides.card, rides.trip, rides.following, chained.changes)
         found = Inferred(
             lines, rides.card, rides.call, ends.call, ends.method, journey, number, chained.shares, *habitual
         )
@@ -190,17 +193,18 @@ def _where(kept: Bools, values: npt.NDArray[Any]) -> pl.Series:
 def _options_frame(
     leg_id: pl.Series, lines: LineStops, chained: Chain, habitual: tuple[Ints, Ints, Floats]
 ) -> pl.DataFrame:
-    likely = habitual[2] >= LEAST_SHARE
-    told = [part.likely(LEAST_SHARE) for part in (chained.onward, chained.homeward)]
-    told.append((habitual[0][likely], habitual[1][likely], habitual[2][likely]))
-    ride, call = (np.concatenate([part[column] for part in told]) for column in (0, 1))
-    chance = np.concatenate([part[2] for part in told])
+    parts = [likely(frozen(told.options), told.probability, LEAST_SHARE) for told in (chained.onward, chained.homeward)]
+    kept = habitual[2] >= LEAST_SHARE
+    habit_ride, habit_chance = habitual[0][kept], habitual[2][kept]
+    total = tally(habit_ride, habit_chance, len(leg_id) if len(habit_ride) else 0)
+    parts.append((habit_ride.astype(np.uint32), habitual[1][kept], habit_chance / total[habit_ride]))
+    ride, call, chance = (np.concatenate(column) for column in zip(*parts, strict=True))
     return pl.DataFrame(
         {
             "leg_id": leg_id.gather(ride),
             "alighting_stop_sequence": lines.sequence(call),
             "alighting_stop_id": lines.stop_ids.gather(lines.stop[call]),
-            "probability": chance / tally(ride, chance, len(leg_id))[ride],
+            "probability": chance,
         }
     )
 

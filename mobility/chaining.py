@@ -67,12 +67,6 @@ class Told:
     options: Options
     probability: Floats
 
-    def likely(self, least: float) -> tuple[Ints, Ints, Floats]:
-        """Ride, call and probability of the options at least so probable."""
-        kept = np.flatnonzero(self.probability >= least)
-        ride = self.options.ride[np.searchsorted(self.options.first, kept, side="right") - 1]
-        return ride, self.options.call[kept], self.probability[kept]
-
 
 @dataclass(frozen=True)
 class Chain:

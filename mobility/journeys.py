@@ -64,31 +64,6 @@ def _leads_nowhere(
     return (next_call >= 0) & (ridden_m > rules.detour * lines.distance_m(begun, end))
 
 
-def numbered(rides: Rides, changes: Bools) -> tuple[Ints, Ints]:
-    """Of each ride the first ride of its journey, and its place in the journey, counted from 1.
-
-    Companions go on side by side: the second of them with the second of the next bus."""
-    count = len(rides.card)
-    begins = np.ones(count, dtype=np.bool_)
-    begins[1:] = (rides.card[1:] != rides.card[:-1]) | (rides.trip[1:] != rides.trip[:-1]) | (rides.card[1:] < 0)
-    place = np.arange(count)
-    run = np.maximum.accumulate(np.where(begins, place, 0))
-    size = np.bincount(run, minlength=count)
-    beside = place - run
-    goes_on = changes & (beside < size[np.maximum(rides.following, 0)])
-    first, number = place.copy(), np.ones(count, dtype=np.int64)
-    # a journey has few legs: each round hands its beginning on by one leg
-    while goes_on.any():
-        here = np.flatnonzero(goes_on)
-        onward = rides.following[here] + beside[here]
-        late = number[onward] <= number[here]
-        here, onward = here[late], onward[late]
-        if not len(here):
-            break
-        first[onward], number[onward] = first[here], number[here] + 1
-    return first, number
-
-
 def journeys(legs: pl.DataFrame) -> pl.DataFrame:
     """One row a journey (columns of Journey) from legs with journey_id, in the order of their first legs."""
     methods = pl.Enum(WEAKEST_FIRST)

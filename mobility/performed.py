@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from mobility.line_stops import Floats, Ints, spread
+from mobility.runs import runs_of
 from mobility.sources.gtfs import Timetable
 
 NEAR_STOP_M = 45.0
@@ -84,11 +85,9 @@ def assign_trips(pings: pl.DataFrame, timetable: Timetable) -> Performed:
 
 def _runs(pings: pl.DataFrame) -> pl.DataFrame:
     """Neighbouring positions of one vehicle that say the same trip: first_row, rows, vehicle_id, trip_id_performed."""
-    ends = [pings[name].rle().struct.field("len").cast(pl.Int64).cum_sum() for name in RUN]
-    end = pl.concat(ends).unique().sort().alias("end")
-    first = end.shift(1, fill_value=0)
+    first, rows = runs_of(pings, RUN)
     said = pings.select(RUN)[first].cast(pl.String)
-    return said.with_columns(first.alias("first_row"), (end - first).alias("rows"))
+    return said.with_columns(pl.Series("first_row", first), pl.Series("rows", rows))
 
 
 def _named(runs: pl.DataFrame) -> pl.DataFrame:

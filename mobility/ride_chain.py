@@ -15,7 +15,8 @@ import polars as pl
 from mobility.batches import frozen, in_batches
 from mobility.card_order import CardOrder
 from mobility.line_stops import Floats, Ints, LineStops, near_stops, spread
-from mobility.ride_options import Asked, CellStops, Day, Options, distinct, followed, reachable
+from mobility.ride_options import Asked, CellStops, Day, Options, distinct, reachable
+from mobility.ride_order import followed
 from mobility.trip_times import TripTimes
 from mobility.walking import walk_s
 

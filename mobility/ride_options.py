@@ -161,15 +161,21 @@ def likeliest(options: Options, probability: Floats, call: Ints, chance: Floats)
 
 
 @njit(cache=True, nogil=True)
-def followed(card: Ints, trip: Ints) -> tuple[Ints, Ints]:
-    """Of each ride, in order of card and time, the card's next ride in another trip and its first ride of the day; -1
-    where there is no next. Rides without a card (-1) have no others."""
-    count = len(card)
-    following, first = np.full(count, -1, dtype=np.int64), np.arange(count)
-    for ride in range(count - 2, -1, -1):
-        if card[ride] >= 0 and card[ride] == card[ride + 1]:
-            following[ride] = following[ride + 1] if trip[ride] == trip[ride + 1] else ride + 1
-    for ride in range(1, count):
-        if card[ride] >= 0 and card[ride] == card[ride - 1]:
-            first[ride] = first[ride - 1]
-    return following, first
+def likely(options: Options, probability: Floats, least: float) -> tuple[npt.NDArray[np.uint32], Ints, Floats]:
+    """Ride and call of the options at least so probable, and the probability, summing to 1 for each ride."""
+    kept = 0
+    for at in range(len(probability)):
+        if probability[at] >= least:
+            kept += 1
+    ride, call, chance = np.empty(kept, dtype=np.uint32), np.empty(kept, dtype=np.int64), np.empty(kept)
+    found = 0
+    for i in range(len(options.ride)):
+        begin, total = found, 0.0
+        for at in range(options.first[i], options.first[i + 1]):
+            if probability[at] >= least:
+                ride[found], call[found], chance[found] = options.ride[i], options.call[at], probability[at]
+                total += probability[at]
+                found += 1
+        for at in range(begin, found):
+            chance[at] /= total
+    return ride, call, chance

@@ -14,14 +14,14 @@ import numpy as np
 import polars as pl
 
 from mobility.batches import frozen, in_batches
-from mobility.line_stops import Ints, spread
+from mobility.line_stops import Ints
 from mobility.map_matching import over_tracks
 from mobility.performed import PERFORMED
 from mobility.positions import PlacedPositions
 from mobility.schemas import StopVisit
 from mobility.sources.gtfs import Timetable
 from mobility.stop_crossings import Crossings, StopLines, cross_stops
-from mobility.visit_times import NOT, Planned, Trust, Visited, nothing_visited, time_visits
+from mobility.visit_times import NOT, Planned, Trust, Visited, in_order, nothing_visited, time_visits
 
 METHODS = ("gps", "gps_interpolated", "timetable")
 BATCH_CALLS = 200_000
@@ -56,26 +56,27 @@ def stop_visits(
     `midnight_s` is the epoch second of the service date's midnight; visits after the epoch second `end_s` have not
     happened."""
     trips = _trips(placed.performed.trips, scheduled_only)
-    calls = _calls(trips, timetable, midnight_s)
+    calls = _calls(trips, timetable)
+    count = int(calls.first_call[-1])
     first_call = calls.first_call[:-1][trips["seen"].to_numpy()]
-    crossings = _crossings(placed, timetable.pattern_stops, first_call, len(calls.stop), rules)
-    visited = nothing_visited(len(calls.stop))
+    crossings = _crossings(placed, timetable.pattern_stops, first_call, count, rules)
+    arrival_s, departure_s = (timetable.calls[name].to_numpy() for name in ("arrival_s", "departure_s"))
+    planned = frozen(Planned(calls.first_planned, arrival_s, departure_s, midnight_s))
+    visited = nothing_visited(count)
     trust = Trust(rules.seen_gap_s, rules.longest_gap_s, rules.floor, rules.timetable_confidence)
-    times = calls.first_call, crossings, calls.planned, trust, end_s, visited
-    in_batches(time_visits, calls.first_call, BATCH_CALLS, *times)
-    rows = _in_order(trips["vehicle_id"], calls, visited)
-    return _frame(trips, timetable.pattern_stops, calls, visited, rows)
+    arguments = calls.first_call, crossings, planned, trust, end_s, visited
+    in_batches(time_visits, calls.first_call, BATCH_CALLS, *arguments)
+    return _frame(trips, timetable.pattern_stops, calls, visited, _in_order(trips["vehicle_id"], visited))
 
 
 @dataclass(frozen=True)
 class _Calls:
-    """Every stop of every trip, trip by trip. `first_call` of each trip, and one more; of each call its `trip`, the row
-    of its `stop` in the pattern stops, and what was planned."""
+    """Every stop of every trip, trip by trip. `first_call` of each trip, and one more; the row of each trip's first
+    stop in the pattern stops, and of its first call in the timetable (-1 where nothing was planned)."""
 
     first_call: Ints
-    trip: Ints
-    stop: Ints
-    planned: Planned
+    first_stop: Ints
+    first_planned: Ints
 
 
 def _trips(performed: pl.DataFrame, scheduled_only: pl.DataFrame) -> pl.DataFrame:
@@ -86,22 +87,17 @@ def _trips(performed: pl.DataFrame, scheduled_only: pl.DataFrame) -> pl.DataFram
     return pl.concat(both).sort("vehicle_id", "trip_id_performed", maintain_order=True)
 
 
-def _calls(trips: pl.DataFrame, timetable: Timetable, midnight_s: float) -> _Calls:
-    stops, planned = timetable.pattern_stops, timetable.calls
-    known = trips.join(_extents(stops, "pattern_id"), on="pattern_id", how="left", maintain_order="left")
-    timed = _extents(planned, "trip_id").rename({"first": "first_planned", "count": "calls"})
-    known = known.join(timed, on="trip_id", how="left", maintain_order="left")
-    count = known["count"].fill_null(0).to_numpy()
-    trip, stop = spread(known["first"].fill_null(0).to_numpy(), count)
-    first_call = np.r_[0, count.cumsum()]
+def _calls(trips: pl.DataFrame, timetable: Timetable) -> _Calls:
+    stops = _extents(timetable.pattern_stops, "pattern_id")
+    planned = _extents(timetable.calls, "trip_id").rename({"first": "first_planned", "count": "calls"})
+    known = trips.join(stops, on="pattern_id", how="left", maintain_order="left").join(
+        planned, on="trip_id", how="left", maintain_order="left"
+    )
     # where the trip is not in the timetable, or not with these stops, nothing was planned
-    begins = known.select(pl.when(pl.col("calls") == pl.col("count")).then("first_planned").otherwise(-1)).to_series()
-    call = begins.to_numpy()[trip]
-    is_planned = call >= 0
-    call = np.where(is_planned, call + np.arange(len(trip)) - first_call[trip], 0)
-    times = (planned[name].to_numpy() for name in ("arrival_s", "departure_s"))
-    epoch_s = (np.where(is_planned, time[call] if len(time) else np.nan, np.nan) + midnight_s for time in times)
-    return _Calls(first_call, trip, stop, Planned(*epoch_s))
+    as_planned = pl.when(pl.col("calls") == pl.col("count")).then("first_planned").otherwise(-1)
+    numbers = known.select(pl.col("count", "first").fill_null(0), as_planned.alias("first_planned"))
+    count, first_stop, first_planned = (column.to_numpy() for column in numbers)
+    return _Calls(np.r_[0, count.cumsum()], first_stop, first_planned)
 
 
 def _extents(frame: pl.DataFrame, key: str) -> pl.DataFrame:
@@ -135,25 +131,29 @@ def _stop_lines(placed: PlacedPositions, pattern_stops: pl.DataFrame, rules: Vis
     return StopLines(first_stop, lines["enter_m"].to_numpy(), lines["leave_m"].to_numpy())
 
 
-def _in_order(vehicle_id: pl.Series, calls: _Calls, visited: Visited) -> Ints:
+def _in_order(vehicle_id: pl.Series, visited: Visited) -> Ints:
     """The calls that happened, by vehicle and arrival; `vehicle_id` of each trip, sorted."""
     happened = np.flatnonzero(visited.method != NOT)
     vehicle = vehicle_id.rle_id().cast(pl.Int64).to_numpy()
+    if in_order(happened, vehicle, visited):
+        return happened
     since_ms = visited.arrival_ms[happened]
-    since_ms -= since_ms.min(initial=0)
-    key = vehicle[calls.trip[happened]] * (1 << int(since_ms.max(initial=0)).bit_length()) + since_ms
-    return happened if (key[1:] >= key[:-1]).all() else happened[np.argsort(key, kind="stable")]
+    since_ms -= since_ms.min()
+    key = vehicle[visited.trip[happened]] * (1 << int(since_ms.max()).bit_length()) + since_ms
+    return happened[np.argsort(key, kind="stable")]
 
 
 def _frame(
     trips: pl.DataFrame, pattern_stops: pl.DataFrame, calls: _Calls, visited: Visited, rows: Ints
 ) -> pl.DataFrame:
-    trip, stop = calls.trip[rows], calls.stop[rows]
+    trip = visited.trip[rows]
+    stop = calls.first_stop[trip] + rows - calls.first_call[trip]
+    is_last = rows == calls.first_call[trip + 1] - 1
     time = pl.Datetime("ms", "UTC")
     columns = [
         *trips.select("vehicle_id", "trip_id_performed", "line", "direction_id", "pattern_id")[pl.Series(trip)],
         *pattern_stops.select("trip_stop_sequence", "stop_id")[pl.Series(stop)],
-        pl.Series("is_last_stop", rows == calls.first_call[trip + 1] - 1),
+        pl.Series("is_last_stop", is_last),
         pl.Series("arrival", visited.arrival_ms[rows]).cast(time),
         pl.Series("departure", visited.departure_ms[rows]).cast(time),
         pl.Series("dwell_s", visited.dwell_s[rows]),
