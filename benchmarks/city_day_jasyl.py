@@ -42,7 +42,8 @@ def run(folder: Path, out: Path) -> dict[str, object]:
     placed = place_positions(assign_trips(pings, timetable), timetable.paths)
     end_s = (midnight + timedelta(seconds=manifest.end_s)).timestamp()
     visits = stop_visits(placed, timetable, pl.DataFrame(schema=PERFORMED), midnight.timestamp(), end_s)
-    del pings, placed
+    pattern_stops, stops = timetable.pattern_stops, timetable.stops
+    del pings, placed, timetable
     watch.lap("stop visits")
     steps = [boardings(taps, visits)]
     del taps
@@ -51,7 +52,8 @@ def run(folder: Path, out: Path) -> dict[str, object]:
     steps[0].select("leg_id", "trip_id_performed", "boarding_stop_id").write_parquet(out / "boardings.parquet")
     sizes = {"stop visits": visits.height, "boardings": steps[0].height}
     watch.lap("write")
-    ended = alightings(steps.pop(), visits, timetable.pattern_stops, timetable.stops)
+    ended = alightings(steps.pop(), visits, pattern_stops, stops)
+    del visits
     watch.lap("chaining")
     legs = ended.legs.with_columns(
         pl.lit(manifest.service_date).alias("service_date"), pl.col("riders").cast(pl.Float64).alias("pax")
