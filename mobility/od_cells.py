@@ -171,8 +171,8 @@ def _add_sure(journey: int, journeys: Journeys, sums: _Sums, reached: int) -> in
     if sums.sure_person[stop] != person:
         sums.sure_person[stop] = person
         sums.sure_cards[stop] += 1
-    total: int = _reach(stop, journeys.pax[journey], journeys.trust[journey], sums, reached)
-    return total
+    after: int = _reach(stop, journeys.pax[journey], journeys.trust[journey], sums, reached)
+    return after
 
 
 @njit(cache=True, nogil=True)
