@@ -26,7 +26,7 @@ AT = datetime(2025, 3, 3, 3, 0, tzinfo=UTC)
 
 
 def od_rows(day: date) -> pl.DataFrame:
-    cells = [("s1", "s2", 7, 12.0, 12), ("s1", "s3", 7, 3.0, 3), ("s2", "s3", 7, 6.0, 6), ("s2", "s4", 8, 7.0, 7)]
+    cells = [("s1", "s2", 7, 12.0, 12), ("s1", "s3", 7, 3.0, 3), ("s2", "s5", 7, 6.0, 6), ("s2", "s4", 8, 7.0, 7)]
     return pl.DataFrame(
         [
             {"service_date": day, "origin_stop_id": origin, "destination_stop_id": destination, "hour": hour}
