@@ -25,7 +25,7 @@ def lake_table(lake: Path, name: str, manifest: Manifest) -> RawTable | None:
     rows = lakes.scan(lake, name, schema, manifest.service_date).collect()
     if rows.is_empty():
         return None
-    order = ["vehicle_id", "event_timestamp", *schema.primary_key()]
+    order = ["vehicle_id", "event_timestamp", *(name for name in schema.primary_key() if name != "service_date")]
     return RawTable(name, "lake", rows.sort(order), manifest.zone, card_column=None)
 
 
