@@ -132,11 +132,23 @@ def flows(
         Path | None,
         typer.Option(help="TIDES vehicles: vehicle_id, facility_name (depot).", exists=True, dir_okay=False),
     ] = None,
+    habits: Annotated[
+        bool, typer.Option(help="Let the days of its month before it tell each day what cards do; twice the work.")
+    ] = True,
 ) -> None:
-    """Flows of many service days of a lake; each day reads and writes its own partitions alone."""
+    """Flows of many service days of a lake; each day writes its own partitions alone."""
     days = lake_dates(lake, *_span(dates))
     orders = [
-        DayOrder(lake, timetable, out, day, cash_share=cash_share, control_totals=control_totals, vehicles=vehicles)
+        DayOrder(
+            lake,
+            timetable,
+            out,
+            day,
+            cash_share=cash_share,
+            control_totals=control_totals,
+            vehicles=vehicles,
+            habits=habits,
+        )
         for day in days
     ]
     with step_bars() as bars:

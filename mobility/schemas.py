@@ -121,6 +121,16 @@ class JourneyLeg(dy.Schema):
     ends_in = dy.String(regex="^(transfer|destination|unknown)$")
 
 
+class CardRide(dy.Schema):
+    """Rides of one card between two stops on one day, as its own taps tell; each counts by its confidence."""
+
+    service_date = dy.Date(primary_key=True)
+    card_id = dy.String(primary_key=True)
+    boarding_stop_id = dy.String(primary_key=True)
+    alighting_stop_id = dy.String(primary_key=True)
+    rides = dy.Float64(min=0)
+
+
 class Journey(dy.Schema):
     """Legs from an origin to a destination. `method` and `confidence` are those of the weakest leg."""
 
