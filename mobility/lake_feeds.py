@@ -9,14 +9,10 @@ import polars as pl
 
 from mobility import lake as lakes
 from mobility.ingest import Ingested
-from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
+from mobility.ledger import TABLES
+from mobility.schemas import FareTransaction, Quarantined
 from mobility.sources.manifest import Manifest
 from mobility.sources.tides import RawTable
-
-TABLES: dict[str, type[FareTransaction] | type[VehicleLocation]] = {
-    "fare_transactions": FareTransaction,
-    "vehicle_locations": VehicleLocation,
-}
 
 
 def lake_table(lake: Path, name: str, manifest: Manifest) -> RawTable | None:

@@ -14,6 +14,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from multiprocessing import get_context
@@ -27,7 +28,7 @@ from mobility import lake as lakes
 from mobility.errors import LakeError
 from mobility.habits import HABIT, habits
 from mobility.intake import read_description
-from mobility.lake_feeds import TABLES
+from mobility.ledger import TABLES
 from mobility.pipeline import build_flows, card_rides
 from mobility.schemas import CardRide
 from mobility.summary import SUMMARY, FlowsSummary
@@ -121,31 +122,36 @@ def flows_of_days(
     tell = progress or (lambda share: None)
     told = {(before.out, before.service_date): before for order in orders for before in days_before(order)}
     steps = len(told) + len(orders)
-    for number, _ in enumerate(_carried_out(rides_of_day, list(told.values()), processes), start=1):
-        tell(number / steps)
     done: dict[date, FlowsSummary] = {}
-    for order, summary in _carried_out(flows_of_day, orders, processes):
-        done[order.service_date] = summary
-        tell((len(told) + len(done)) / steps)
+    with _workers(processes) as workers:
+        for number, _ in enumerate(_carried_out(rides_of_day, list(told.values()), workers), start=1):
+            tell(number / steps)
+        for order, summary in _carried_out(flows_of_day, orders, workers):
+            done[order.service_date] = summary
+            tell((len(told) + len(done)) / steps)
     for folder in {order.out / WORKING for order in orders}:
         shutil.rmtree(folder, ignore_errors=True)
     return [done[order.service_date] for order in orders]
 
 
+def _workers(processes: int) -> AbstractContextManager[ProcessPoolExecutor | None]:
+    """Processes to share the days among; none where one is enough."""
+    # a forked process would inherit the locks of polars' threads without the threads
+    return nullcontext() if processes == 1 else ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+
+
 def _carried_out(
-    step: Callable[[DayOrder], T], orders: Sequence[DayOrder], processes: int
+    step: Callable[[DayOrder], T], orders: Sequence[DayOrder], workers: ProcessPoolExecutor | None
 ) -> Iterator[tuple[DayOrder, T]]:
-    if processes == 1 or not orders:
+    if workers is None:
         yield from ((order, step(order)) for order in orders)
         return
-    # a forked process would inherit the locks of polars' threads without the threads
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as workers:
-        running = {workers.submit(step, order): order for order in orders}
-        try:
-            yield from ((running[future], future.result()) for future in as_completed(running))
-        finally:
-            for future in running:
-                future.cancel()
+    running = {workers.submit(step, order): order for order in orders}
+    try:
+        yield from ((running[future], future.result()) for future in as_completed(running))
+    finally:
+        for future in running:
+            future.cancel()
 
 
 def _dates(lake: Path) -> list[date]:
