@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from mobility.ledger import BROUGHT_BY_ANOTHER
-from mobility.odd_taps import ridden
+from mobility.odd_taps import odd_cards, ridden
 from mobility.privacy import monthly_pseudonyms
 from mobility.quarantine import Rule, quarantined, screen
 from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
@@ -29,12 +29,14 @@ FARE_ACTIONS = (
 
 @dataclass(frozen=True)
 class Ingested:
-    """Rows of one file: `accepted` under the lake's schema, `quarantined` under Quarantined, `read` in all."""
+    """Rows of one file: `accepted` under the lake's schema, `quarantined` under Quarantined, `read` in all; and the
+    cards it tells are no passenger's (OddCard), where it holds taps."""
 
     accepted: pl.DataFrame
     quarantined: pl.DataFrame
     read: int
     digest: str
+    odd_cards: pl.DataFrame | None = None
 
 
 def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: pl.DataFrame | None = None) -> Ingested:
@@ -139,7 +141,8 @@ def ingest_fares(
         .select(FareTransaction.column_names())
         .sort("vehicle_id", "event_timestamp", "transaction_id")
     )
-    return Ingested(rows, quarantined(pl.concat([refused, odd]), table, key), table.read, table.digest)
+    kept = quarantined(pl.concat([refused, odd]), table, key)
+    return Ingested(rows, kept, table.read, table.digest, odd_cards(odd, set_apart))
 
 
 def nothing_ingested(schema: type[FareTransaction] | type[VehicleLocation]) -> Ingested:

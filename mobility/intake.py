@@ -19,9 +19,9 @@ import polars as pl
 from mobility import lake as lakes
 from mobility.errors import FeedError, LakeError
 from mobility.ingest import Ingested, ingest_fares, ingest_locations
-from mobility.ledger import TABLES, FileReport, arriving, locked, remove_leftovers, report_in, write_json
+from mobility.ledger import ODD_CARDS, TABLES, FileReport, arriving, locked, remove_leftovers, report_in, write_json
 from mobility.quarantine import reasons
-from mobility.schemas import Quarantined
+from mobility.schemas import OddCard, Quarantined
 from mobility.service_days import ServiceDay, ServiceDays, row_dates
 from mobility.sources.mapped_csv import SetApart
 from mobility.sources.tides import RawTable, clock_times, timestamps
@@ -125,6 +125,9 @@ def _commit(lake: Path, name: str, ingested: Ingested, report: FileReport, entry
     building = arriving(lake)
     for day, rows in sorted(ingested.accepted.partition_by("service_date", as_dict=True).items()):
         lakes.write(building, name, TABLES[name], rows, day[0], part=report.digest)
+    odd = ingested.odd_cards if ingested.odd_cards is not None else OddCard.create_empty()
+    for day, cards in sorted(odd.partition_by("service_date", as_dict=True).items()):
+        lakes.write(building, ODD_CARDS, OddCard, cards, day[0], part=report.digest)
     if report.quarantined:
         path = building / "quarantine" / name / f"{report.digest}.parquet"
         lakes.write_parquet(Quarantined.validate(ingested.quarantined, cast=True), path)

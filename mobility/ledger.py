@@ -26,6 +26,7 @@ TABLES: Final[dict[str, type[FareTransaction] | type[VehicleLocation]]] = {
     "fare_transactions": FareTransaction,
     "vehicle_locations": VehicleLocation,
 }
+ODD_CARDS: Final = "odd_cards/fare_transactions"
 FORGOTTEN: Final = "forgotten"
 PENDING: Final = ".pending"
 BROUGHT_BY_ANOTHER: Final = "from another file"
@@ -114,15 +115,16 @@ def remove_leftovers(lake: Path) -> None:
         (lakes.ledger(lake, record.parent.name) / f"{digest}.json").unlink(missing_ok=True)
     for name in TABLES:
         entries = lakes.ledger(lake, name)
-        for table in (lake / name, lake / "quarantine" / name):
+        for table in (lake / name, lake / "quarantine" / name, lake / "odd_cards" / name):
             for part in table.rglob("*.parquet"):
                 if not (entries / f"{part.stem}.json").exists():
                     part.unlink()
         for partial in entries.glob("*.partial"):
             partial.unlink()
-        for folder in (lake / name).glob("service_date=*"):
-            if not any(folder.iterdir()):
-                folder.rmdir()
+        for table in (lake / name, lake / "odd_cards" / name):
+            for folder in table.glob("service_date=*"):
+                if not any(folder.iterdir()):
+                    folder.rmdir()
     for record in pending:
         record.replace(record.with_suffix(""))
 

@@ -28,7 +28,7 @@ from mobility import lake as lakes
 from mobility.errors import LakeError
 from mobility.habits import HABIT, habits
 from mobility.intake import read_description
-from mobility.ledger import TABLES
+from mobility.ledger import ODD_CARDS, TABLES
 from mobility.pipeline import build_flows, card_rides
 from mobility.schemas import CardRide
 from mobility.summary import SUMMARY, FlowsSummary
@@ -161,7 +161,7 @@ def _dates(lake: Path) -> list[date]:
 def _digest(order: DayOrder) -> str:
     """Of all that a day's card_rides are made from: the parts the lake has of it, the timetable, the hours."""
     made_from: list[Any] = [asdict(read_description(order.lake)), order.begin_s, order.end_s]
-    for name in sorted(TABLES):
+    for name in (*sorted(TABLES), ODD_CARDS):
         made_from += [[path.name, path.stat().st_size] for path in lakes.parts(order.lake, name, order.service_date)]
     digest = hashlib.blake2b(json.dumps(made_from).encode(), digest_size=16)
     for path in [order.timetable] if order.timetable.is_file() else sorted(order.timetable.glob("*.txt")):

@@ -21,7 +21,7 @@ from mobility.habits import rides_told
 from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
 from mobility.irregularities import DayRecord, counts, irregularities
 from mobility.journeys import journeys
-from mobility.lake_feeds import accepted_before, lake_table, taps_of_the_day_before
+from mobility.lake_feeds import accepted_before, lake_table, passengers_taps, taps_of_the_day_before
 from mobility.leg_weights import Weighed, weighed
 from mobility.od_matrix import od_flows
 from mobility.performed import PERFORMED, Performed, assign_trips
@@ -255,7 +255,7 @@ def _taps(
     if raw is None:
         return nothing_ingested(FareTransaction)
     if manifest.lake is not None:
-        return accepted_before(raw)
+        return passengers_taps(raw, manifest)
     known = pl.concat(
         [
             locations["vehicle_id"],

@@ -121,6 +121,14 @@ class JourneyLeg(dy.Schema):
     ends_in = dy.String(regex="^(transfer|destination|unknown)$")
 
 
+class OddCard(dy.Schema):
+    """A card that is no passenger's on a service date, as one file tells, and why."""
+
+    service_date = dy.Date(primary_key=True)
+    card_id = dy.String(primary_key=True)
+    reason = dy.String(min_length=1)
+
+
 class CardRide(dy.Schema):
     """Rides of one card between two stops on one day, as its own taps tell; each counts by its confidence."""
 

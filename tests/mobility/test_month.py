@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -20,8 +21,10 @@ from mobility.errors import FeedError, LakeError
 from mobility.intake import LakeDescription, open_lake, take_in
 from mobility.month import DayOrder, days_before, flows_of_day, flows_of_days, lake_dates, rides_of_day
 from mobility.pipeline import build_flows
+from mobility.privacy import month_key, pseudonym
 from mobility.schemas import CardRide, Irregularity
 from mobility.sources.feed import form_named
+from mobility.sources.mapped_csv import Mapping, SetApart, read_mapped
 
 FIRST = date(2025, 3, 30)
 DAYS = [FIRST + timedelta(days=number) for number in range(4)]
@@ -136,6 +139,46 @@ def test_what_a_day_tells_is_inferred_again_when_the_lake_has_more_of_it(month: 
     after = rides_of_day(order)
     assert after != before and not before.exists()
     assert lake.read(order.out, "card_rides", CardRide, FIRST).height > 0
+
+
+@pytest.mark.parametrize("order_of_files", [(0, 1), (1, 0)])
+def test_a_card_that_one_file_tells_is_staff_is_staff_in_all(
+    month: Path, tmp_path: Path, order_of_files: tuple[int, int]
+) -> None:
+    taps = city_of(FIRST).taps
+    by_card = Counter(tap["fare_media_id"] for tap in taps)
+    (staff, _), (other, _) = by_card.most_common(2)
+    assert by_card[staff] > 1
+    told = next(tap for tap in taps if tap["fare_media_id"] == staff)
+    halves = [
+        [{**told, "kind": "staff"}, *({**tap, "kind": ""} for tap in taps[::2] if tap["fare_media_id"] != staff)],
+        [{**tap, "kind": ""} for tap in taps if tap != told and (tap["fare_media_id"] == staff or tap in taps[1::2])],
+    ]
+    mapping = Mapping(
+        table="fare_transactions",
+        columns={name: name for name in (*taps[0], "kind")},
+        set_apart=(SetApart(reason="staff card", column="kind", words=("staff",), whole_card=True),),
+    )
+    open_lake(tmp_path / "lake", LakeDescription("synthetic", "Asia/Almaty"))
+    table, raw = form_named("tides").read(month / f"positions-{FIRST}.csv", "Asia/Almaty")
+    take_in(tmp_path / "lake", table, raw, key=KEY)
+    for number in order_of_files:
+        path = tmp_path / f"taps{number}.csv"
+        path.write_text(on(FIRST, halves[number]))
+        take_in(
+            tmp_path / "lake",
+            "fare_transactions",
+            read_mapped(path, mapping, "Asia/Almaty"),
+            key=KEY,
+            set_apart=mapping.set_apart,
+        )
+    order = replace(orders(month, tmp_path / "out")[0], lake=tmp_path / "lake")
+    summary = flows_of_day(order)
+    cards = flows.read_journey_legs(tmp_path / "out")["card_id"].to_list()
+    named = {card: pseudonym(card, month_key(KEY, FIRST)) for card in (staff, other)}
+    assert named[staff] not in cards and named[other] in cards
+    (counted,) = (file.reasons for file in summary.files if file.file == "fare_transactions.csv")
+    assert counted == {"staff card": by_card[staff] - 1}
 
 
 def test_a_day_made_again_replaces_its_own_partitions_alone(month: Path, tmp_path: Path) -> None:
