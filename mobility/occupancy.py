@@ -39,7 +39,8 @@ def occupancy_feed(loads: pl.DataFrame, at: datetime, *, k: int, capacity: Capac
     """A FeedMessage of the buses under way at the moment `at` (aware). `loads`: rows of LinkLoad.
 
     A bus is where its last departure before `at` left it, unless that was its last stop or longer ago than
-    LONGEST_SILENCE. A load that rests on fewer than `k` cards says only that many seats are free, whatever it is.
+    LONGEST_SILENCE. A load that rests on fewer than `k` cards says only that many seats are free, whatever it is;
+    others are rounded to multiples of `k`, for one load less the one before it would tell who boarded in between.
     Raises MobilityError for a moment before 1970 or after 9998, which the format cannot say."""
     if not 1970 < at.year < 9999:
         raise MobilityError(f"{at.isoformat()} is no moment that GTFS-Realtime can say; give one after 1970")
@@ -76,17 +77,18 @@ def _describe(vehicle: realtime.VehiclePosition, row: dict[str, object], k: int,
     if cards < k:
         vehicle.occupancy_status = realtime.VehiclePosition.MANY_SEATS_AVAILABLE
         return
-    vehicle.occupancy_status = _status(load_pax, capacity)
-    vehicle.occupancy_percentage = round(100 * load_pax / capacity.places)
+    shown_pax = round(load_pax / k) * k
+    vehicle.occupancy_status = _status(shown_pax, capacity)
+    vehicle.occupancy_percentage = round(100 * shown_pax / capacity.places)
 
 
-def _status(load_pax: float, capacity: Capacity) -> realtime.VehiclePosition.OccupancyStatus:
+def _status(shown_pax: int, capacity: Capacity) -> realtime.VehiclePosition.OccupancyStatus:
     status = realtime.VehiclePosition
     standing = capacity.places - capacity.seats
-    if load_pax < capacity.seats / 2:
+    if shown_pax < capacity.seats / 2:
         return status.MANY_SEATS_AVAILABLE
-    if load_pax < capacity.seats:
+    if shown_pax < capacity.seats:
         return status.FEW_SEATS_AVAILABLE
-    if load_pax < capacity.seats + standing / 2:
+    if shown_pax < capacity.seats + standing / 2:
         return status.STANDING_ROOM_ONLY
-    return status.CRUSHED_STANDING_ROOM_ONLY if load_pax < capacity.places else status.FULL
+    return status.CRUSHED_STANDING_ROOM_ONLY if shown_pax < capacity.places else status.FULL

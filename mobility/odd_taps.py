@@ -53,19 +53,19 @@ def of_passengers(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Taps of a whole service date that may be passengers', and those of odd cards with their `reason`. `taps`: rows of
     FareTransaction that were `ridden` file by file; `known`: rows of OddCard."""
-    reason = (
-        known.sort("card_id", "reason")
-        .unique("card_id", keep="first")
-        .select("card_id", pl.col("reason").alias("known"))
+    busy = (
+        taps.filter(pl.col("fare_action").is_in(BOARDS) & pl.col("card_id").is_not_null())
+        .group_by("card_id")
+        .len()
+        .filter(pl.col("len") > rules.most_taps)
+        .select("card_id", pl.lit(_busy_reason(rules)).alias("reason"))
     )
-    told = taps.join(reason, on="card_id", how="left", maintain_order="left")
-    kept, apart = screen(
-        told,
-        [Rule("card that another file tells is no passenger's", pl.col("known").is_not_null())],
-        [_busy_card_rule(rules)],
-    )
-    named = apart.with_columns(pl.coalesce("known", "reason").alias("reason"))
-    return kept.drop("known"), named.drop("known")
+    odd = pl.concat([known.select("card_id", "reason").sort("card_id", "reason"), busy])
+    odd = odd.unique("card_id", keep="first", maintain_order=True)
+    if odd.is_empty():
+        return taps, taps.clear().with_columns(pl.lit(None, dtype=pl.String).alias("reason"))
+    told = taps.join(odd, on="card_id", how="left", maintain_order="left")
+    return told.filter(pl.col("reason").is_null()).drop("reason"), told.filter(pl.col("reason").is_not_null())
 
 
 def ridden(

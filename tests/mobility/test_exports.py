@@ -140,8 +140,14 @@ def test_occupancy_is_that_of_the_last_departure_of_buses_under_way() -> None:
     assert list(found) == ["a"]
     assert (found["a"].stop_id, found["a"].current_stop_sequence) == ("s3", 3)
     assert found["a"].occupancy_status == realtime.VehiclePosition.CRUSHED_STANDING_ROOM_ONLY
-    assert found["a"].occupancy_percentage == 80
+    assert found["a"].occupancy_percentage == 82
     assert (found["a"].trip.start_date, found["a"].trip.route_id) == ("20250303", "10")
+
+
+def test_loads_that_differ_by_less_than_k_look_the_same() -> None:
+    rows = loads(*((f"bus{load}", 1, 8.0, 99, "s2", float(load)) for load in (18, 20, 22)))
+    found = vehicles(occupancy_feed(rows, START + timedelta(minutes=10), k=5))
+    assert {vehicle.occupancy_percentage for vehicle in found.values()} == {24}
 
 
 def test_a_load_of_few_cards_looks_like_an_empty_bus() -> None:
@@ -155,15 +161,15 @@ def test_a_load_of_few_cards_looks_like_an_empty_bus() -> None:
 @pytest.mark.parametrize(
     ("load", "status"),
     [
-        (14.9, "MANY_SEATS_AVAILABLE"),
+        (14.0, "MANY_SEATS_AVAILABLE"),
         (15.0, "FEW_SEATS_AVAILABLE"),
         (30.0, "STANDING_ROOM_ONLY"),
-        (57.5, "CRUSHED_STANDING_ROOM_ONLY"),
+        (58.0, "CRUSHED_STANDING_ROOM_ONLY"),
         (85.0, "FULL"),
     ],
 )
 def test_the_status_goes_by_seats_and_standing_places(load: float, status: str) -> None:
-    found = vehicles(occupancy_feed(loads(("a", 1, 8.0, 99, "s2", load)), START + timedelta(minutes=10), k=5))
+    found = vehicles(occupancy_feed(loads(("a", 1, 8.0, 99, "s2", load)), START + timedelta(minutes=10), k=1))
     assert found["a"].occupancy_status == realtime.VehiclePosition.OccupancyStatus.Value(status)
     with pytest.raises(MobilityError, match="cannot be"):
         Capacity(50, 40)
