@@ -30,12 +30,12 @@ def measured(junctions: int, seed: int, formulation: str) -> dict[str, Any]:
     from generated_network import generated_network
 
     from optimiser.coordination import optimise
+    from optimiser.rules import Rules
     from optimiser.safety import check_network_plan
-    from optimiser.settings import ModelSettings
 
     network, demand = generated_network(junctions, seed)
     wall, cpu = time.perf_counter(), time.process_time()
-    result = optimise(network, demand, settings=ModelSettings(formulation=formulation))
+    result = optimise(network, demand, Rules(formulation=formulation))
     seconds, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
     return {
         "junctions": junctions,

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from optimiser.demand import Demand
-from optimiser.errors import RulesError
 from optimiser.evaluation import demands_of, evaluate
 from optimiser.formulation.bandwidth import BANDS
-from optimiser.formulation.names import CYCLIC_OFFSETS, FORMULATIONS
+from optimiser.formulation.names import CYCLIC_OFFSETS
 from optimiser.network_candidates import band_candidates, cyclic_candidates
 from optimiser.network_model import (
     Choice,
@@ -53,8 +52,6 @@ def optimise(
     with the best plan so far. Raises RulesError where the rules do not fit the network, and InfeasibleError, naming
     junctions and limits, where no plan keeps all limits at any candidate cycle."""
     rules, settings = rules or Rules(), settings or ModelSettings()
-    if settings.formulation not in FORMULATIONS:
-        raise RulesError(f"no formulation {settings.formulation!r}; there are {', '.join(FORMULATIONS)}")
     ruled = rules.apply(network)
     search = Search(ruled, demands_of(ruled, demand, rules), rules, settings, progress, cancelled)
     cycles = candidate_cycles_s(ruled, [j.id for j in search.free], rules, settings)
@@ -62,7 +59,7 @@ def optimise(
     offer_orders(search)
     solve_alone(search, cycles)
     found = _coordinated(search, demand, cycles, profile)
-    beside = () if settings.formulation in BANDS else (_own_cycles(search, profile), _webster(search, profile))
+    beside = () if rules.formulation in BANDS else (_own_cycles(search, profile), _webster(search, profile))
     for candidate in beside:
         if candidate is not None:
             weighed = evaluate(ruled, demand, candidate.plan, rules, settings).objective
@@ -72,7 +69,7 @@ def optimise(
 
 def _coordinated(search: Search, demand: Demand, cycles: tuple[float, ...], profile: str) -> list[Candidate]:
     """The network at common cycles by the formulation that the settings name, best first where it says so."""
-    formulation = search.settings.formulation
+    formulation = search.rules.formulation
     if formulation == CYCLIC_OFFSETS and len(search.free) > 1 and search.rules.coordinated:
         return cyclic_candidates(search, cycles, profile)
     if formulation in BANDS:
@@ -211,7 +208,7 @@ def _result(search: Search, demand: Demand, candidates: list[Candidate], profile
         gap=max(0.0, (objective - bound) / max(abs(objective), 1e-9)),
         nodes=sum(entry.nodes for entry in search.log),
         status=status,
-        formulation=settings.formulation,
+        formulation=rules.formulation,
         evaluation=evaluate(network, demand, plan, rules, settings),
         running=running,
         webster=next((c.objective for c in ranked if c.name == WEBSTER), None),

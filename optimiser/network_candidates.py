@@ -57,7 +57,7 @@ def _banded(search: Search, cycle_s: float, profile: str) -> Candidate | None:
     if not arterials:
         return Candidate(name, cycle_s, search.plan(choices, profile), 0.0, 0.0, 0, "optimal")
     model = pyo.ConcreteModel()
-    BANDS[search.settings.formulation](model, arterials, (cycle_s, cycle_s))
+    BANDS[search.rules.formulation](model, arterials, (cycle_s, cycle_s))
     solution = search.solve_model(f"bands at {name}", model, perf_counter() - started)
     if solution.objective is None:
         return None

@@ -4,6 +4,8 @@
 profile = "rilsa"                     # national profile of ambers and intergreens
 cycle_s = 90                          # or cycle_range_s = [60, 120], or candidate_cycles_s = [70, 80, 90]
 coordinated = true                    # false: every junction its own cycle
+formulation = "lane-flow person delay"  # or "cyclic offsets", "MAXBAND", "MULTIBAND"
+derived_stages = false                # true: also stages that the conflicts allow and the program never had
 
 [weights]                             # of a second of delay of one person
 vehicle = 1.0
@@ -51,16 +53,27 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from optimiser.derived_stages import with_derived_stages
 from optimiser.errors import RulesError
+from optimiser.formulation.names import FORMULATIONS, LANE_FLOW_PERSON_DELAY
 from optimiser.signals import GroupLimits, Junction, Network, SignalGroup, Stage, StageSequence
 
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 CycleSeconds = Annotated[float, Field(ge=20, le=300, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Saturation = Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)]
+
+
+def _known_formulation(name: str) -> str:
+    if name not in FORMULATIONS:
+        raise ValueError(f"there is no formulation {name!r}; there are {', '.join(FORMULATIONS)}")
+    return name
+
+
+Formulation = Annotated[str, AfterValidator(_known_formulation)]
 
 
 class _Table(BaseModel):
@@ -146,6 +159,8 @@ class Rules(_Table):
     cycle_range_s: tuple[CycleSeconds, CycleSeconds] | None = None
     candidate_cycles_s: tuple[CycleSeconds, ...] = ()
     coordinated: bool = True
+    formulation: Formulation = LANE_FLOW_PERSON_DELAY
+    derived_stages: bool = False
     weights: Weights = Weights()
     junctions: dict[str, JunctionRules] = Field(default_factory=dict)
     lines: dict[str, LineRules] = Field(default_factory=dict)
@@ -185,7 +200,10 @@ class Rules(_Table):
 
         Raises RulesError as `check` does."""
         self.check(network)
-        return network.model_copy(update={"junctions": tuple(self._applied(j) for j in network.junctions)})
+        junctions = tuple(self._applied(j) for j in network.junctions)
+        if self.derived_stages:
+            junctions = tuple(with_derived_stages(junction) for junction in junctions)
+        return network.model_copy(update={"junctions": junctions})
 
     def forbidden_sequences(self, junction: str) -> frozenset[tuple[str, str]]:
         """Pairs of stages (from, to) that must not follow each other at a junction."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pyomo.environ as pyo
 
+from optimiser.derived_sequences import derived_sequences
 from optimiser.errors import InfeasibleError
 from optimiser.formulation.limits import broken_by_structure
 from optimiser.infeasibility import conflicts_of
@@ -138,6 +139,9 @@ def offer_orders(search: Search) -> None:
         kept = rules.locked_stages if rules is not None else ()
         forbidden = search.rules.forbidden_sequences(junction.id)
         generated = stage_orders(junction, forbidden, kept, search.settings.most_generated)
+        if search.rules.derived_stages:
+            demand = search.demands[junction.id]
+            generated += derived_sequences(demand, forbidden, kept, search.settings.most_generated)
         forms = [sequence_form(junction, sequence) for sequence in generated]
         feasible = [form for form in forms if not broken_by_structure(junction, form)]
         room = max(search.settings.orders - len(listed), 0 if listed else 1)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from optimiser.formulation.names import LANE_FLOW_PERSON_DELAY
-
 
 @dataclass(frozen=True)
 class ModelSettings:
@@ -17,9 +15,8 @@ class ModelSettings:
     `orders`: stage orders per junction offered to the network model, the running one included, chosen among
     `most_generated` generated ones.
     `critical_gap_s`, `follow_up_s`, `sneakers_veh`: gap acceptance of permissive turns (HCM 2010, 18-28 and 31).
-    `formulation`: which named formulation coordinates the network (`formulation.names`). For those over offsets:
-    `starts` descents before and after each of `rounds` in which every junction is retimed among its neighbours,
-    `offset_gap` to end HiGHS at, `largest_area` junctions in one solve.
+    For formulations over offsets: `starts` descents before and after each of `rounds` in which every junction is
+    retimed among its neighbours, `offset_gap` to end HiGHS at, `largest_area` junctions in one solve.
     `delay_parameter_k`: 0.5 for fixed-time control (HCM 2010, 18-45).
     `dispersion`: alpha * beta of Robertson (1969), 0.35 * 0.8. `reserve_weight`: price of 1 % of the flow above
     `reserve_saturation` of capacity, as a share of that flow's persons, in s. `node_limit` ends HiGHS
@@ -37,7 +34,6 @@ class ModelSettings:
     reserve_saturation: float = 0.9
     reserve_weight: float = 1.0
     common_cycles: int = 4
-    formulation: str = LANE_FLOW_PERSON_DELAY
     starts: int = 100
     rounds: int = 1
     offset_gap: float = 0.005

@@ -21,10 +21,8 @@ def repaired_network_plan(network: Network, profile: str) -> NetworkPlan:
 def repaired_plan(junction: Junction) -> ControllerPlan:
     """The running order with the junction's interstages and the running stage lengths, stages made longer where an
     intergreen or a pedestrian clearance spans one that is too short. Equal to the running plan where that keeps all."""
-    windows = junction.running.windows
-    durations = tuple(
-        max(window.end_s - window.start_s, stage.min_s) for window, stage in zip(windows, junction.stages, strict=True)
-    )
+    least_s = {stage.id: stage.min_s for stage in junction.stages}
+    durations = tuple(max(window.end_s - window.start_s, least_s[window.stage]) for window in junction.running.windows)
     start_s = sequence_start_s(junction.running)
     for _ in range(len(junction.intergreens) + 1):
         longer = _longer(junction, durations)

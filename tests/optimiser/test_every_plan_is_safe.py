@@ -85,14 +85,15 @@ def rules_for(network: Network, draw: st.DrawFn) -> Rules:
 @settings(max_examples=25)
 @given(network=networks(), formulation=st.sampled_from(FORMULATIONS), data=st.data())
 def test_every_plan_is_safe_or_the_conflict_is_named(network: Network, formulation: str, data: st.DataObject) -> None:
-    rules = rules_for(network, data.draw)
+    derived = data.draw(st.booleans())
+    rules = rules_for(network, data.draw).model_copy(update={"formulation": formulation, "derived_stages": derived})
     flows = tuple(
         TurningFlow(junction=j.id, movement=m.id, flow_veh_h=q, served_veh_h=q)
         for j in network.junctions
         for m in j.movements
         if (q := float(data.draw(st.integers(0, 700)))) > 0
     )
-    few = ModelSettings(orders=2, most_generated=3, common_cycles=1, starts=4, formulation=formulation)
+    few = ModelSettings(orders=2, most_generated=3, common_cycles=1, starts=4)
     demand = Demand(begin_s=0, end_s=3600, turning_flows=flows)
     try:
         result = optimise(network, demand, rules, settings=few)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pyomo.environ as pyo
@@ -10,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from junctions import arterial
-from test_coordination import even_demand
 
 from optimiser.coordination import optimise
 from optimiser.demand import Demand, TurningFlow
@@ -20,7 +20,7 @@ from optimiser.formulation.cycle_basis import cycle_basis, potentials
 from optimiser.formulation.cyclic_offsets import StreetCells, add_cyclic_offsets
 from optimiser.formulation.names import CYCLIC_OFFSETS, FORMULATIONS
 from optimiser.formulation.street_costs import Arrival, cells, street_costs
-from optimiser.rules import Rules
+from optimiser.rules import Rules, load_rules
 from optimiser.safety import check_network_plan
 from optimiser.settings import ModelSettings
 from optimiser.signals import Network
@@ -143,8 +143,8 @@ def square() -> tuple[Network, Demand]:
 @pytest.mark.parametrize("largest_area", [80, 2])
 def test_cyclic_offsets_say_what_the_model_says_of_the_plan_and_bound_it(largest_area: int) -> None:
     network, demand = square()
-    few = ModelSettings(**{**vars(FEW), "formulation": CYCLIC_OFFSETS, "largest_area": largest_area})
-    rules = Rules(cycle_s=60)
+    few = ModelSettings(**{**vars(FEW), "largest_area": largest_area})
+    rules = Rules(cycle_s=60, formulation=CYCLIC_OFFSETS)
     result = optimise(network, demand, rules, settings=few)
     (candidate,) = [c for c in result.candidates if c.name == "60 s"]
     weighed = evaluate(network, demand, candidate.plan, rules, few).objective
@@ -153,15 +153,15 @@ def test_cyclic_offsets_say_what_the_model_says_of_the_plan_and_bound_it(largest
     assert check_network_plan(candidate.plan) == ()
     if largest_area == 80:
         assert candidate.gap <= few.offset_gap + 1e-9
-        plain = optimise(network, demand, rules, settings=FEW)
+        plain = optimise(network, demand, Rules(cycle_s=60), settings=FEW)
         assert candidate.objective <= plain.objective * 1.02
 
 
 @pytest.mark.parametrize("formulation", FORMULATIONS)
 def test_every_formulation_gives_safe_plans_the_same_twice_and_its_name(formulation: str) -> None:
     network, demand = square()
-    few = ModelSettings(**{**vars(FEW), "formulation": formulation})
-    results = [optimise(network, demand, Rules(cycle_s=60), settings=few) for _ in range(2)]
+    rules = Rules(cycle_s=60, formulation=formulation)
+    results = [optimise(network, demand, rules, settings=FEW) for _ in range(2)]
     assert results[0].plan.id == results[1].plan.id
     assert results[0].formulation == formulation
     assert results[0].bound <= results[0].objective
@@ -170,10 +170,11 @@ def test_every_formulation_gives_safe_plans_the_same_twice_and_its_name(formulat
         assert check_network_plan(candidate.plan) == ()
 
 
-def test_an_unknown_formulation_is_refused_with_those_there_are() -> None:
-    network = arterial(2)
-    with pytest.raises(RulesError, match="MAXBAND"):
-        optimise(network, even_demand(network), settings=ModelSettings(formulation="widest"))
+def test_an_unknown_formulation_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text('formulation = "widest"\n', encoding="utf-8")
+    with pytest.raises(RulesError, match=r"rules\.toml.*formulation.*'widest'.*MAXBAND"):
+        load_rules(file)
 
 
 def test_subareas_join_what_is_bound_most_within_their_size() -> None:
