@@ -136,7 +136,7 @@ def flows(
         typer.Option(help="TIDES vehicles: vehicle_id, facility_name (depot).", exists=True, dir_okay=False),
     ] = None,
     habits: Annotated[
-        bool, typer.Option(help="Let the days of its month before it tell each day what cards do; twice the work.")
+        bool, typer.Option(help="Let the days of its month before it tell each day what cards do; a third more work.")
     ] = True,
 ) -> None:
     """Flows of many service days of a lake; each day writes its own partitions alone."""
