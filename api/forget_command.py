@@ -11,6 +11,7 @@ import typer
 from api.app import utc_now
 from api.errors import UnprocessableError
 from api.terminal import console
+from mobility import lake as lakes
 from mobility.intake import read_description
 from mobility.ledger import TABLES, Leaving, doubtful, file_reports
 from mobility.ledger import forget as forget_file
@@ -29,9 +30,15 @@ def forget(
         raise UnprocessableError("Give a --reason: it is all that tells later why the rows are gone.")
     gone = forget_file(lake, _digest(lake, file, digest), Leaving(utc_now(), by or getpass.getuser(), reason))
     console.print(f"{gone.file} left {lake}: {gone.accepted} rows of {gone.table}", soft_wrap=True)
-    if gone.service_dates:
-        dates = f"{gone.service_dates[0]}..{gone.service_dates[-1]}"
-        console.print(f"make the flows of these service dates again: --dates {dates}", soft_wrap=True)
+    left = {day.isoformat() for name in TABLES for day in lakes.service_dates(lake, name)}
+    again, empty = ([day for day in gone.service_dates if (day in left) is still] for still in (True, False))
+    if again:
+        console.print(f"make the flows of these service dates again: {', '.join(again)}", soft_wrap=True)
+    if empty:
+        console.print(
+            f"the lake has nothing left of {', '.join(empty)}: delete these service dates from flows folders",
+            soft_wrap=True,
+        )
     others = doubtful(lake, gone)
     if others:
         console.print(

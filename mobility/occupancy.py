@@ -14,7 +14,8 @@ from mobility.errors import MobilityError
 from mobility.schemas import LinkLoad
 
 LONGEST_SILENCE = timedelta(minutes=30)
-LONGEST_DAY_DAYS = 2  # a service day may run past midnight, and the date of `at` may be that of another zone
+# a service day may run past midnight, and the date of a moment may be that of another zone
+DAYS_AROUND = 2
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Capacity:
 
 def loads_before(flows: Path, at: datetime) -> pl.DataFrame:
     """The rows of LinkLoad in a flows folder that may tell of the moment `at`: those of the service dates around it."""
-    days = [day for day in lake.service_dates(flows, "link_loads") if abs((day - at.date()).days) <= LONGEST_DAY_DAYS]
+    days = [day for day in lake.service_dates(flows, "link_loads") if abs((day - at.date()).days) <= DAYS_AROUND]
     return pl.concat([LinkLoad.create_empty(), *(lake.read(flows, "link_loads", LinkLoad, day) for day in days)])
 
 

@@ -140,6 +140,7 @@ def test_a_digest_of_no_file_or_of_several_is_told(tmp_path: Path) -> None:
 def test_the_command_says_what_left_and_what_to_do(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     enter(lake, "one.csv", *ALL_DAYS)
+    enter(lake, "two.csv", "other,2025-03-04T09:00:00,bus,5")
     asked = [
         "mobility",
         "forget",
@@ -155,7 +156,8 @@ def test_the_command_says_what_left_and_what_to_do(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli.app, asked)
     assert result.exit_code == 0, result.output
     assert "12 rows of fare_transactions" in result.output
-    assert "--dates 2025-03-03..2025-03-05" in result.output
+    assert "make the flows of these service dates again: 2025-03-04" in result.output
+    assert "nothing left of 2025-03-03, 2025-03-05" in result.output
     ((_, record),) = records(lake).items()
     assert (record["by"], record["reason"]) == ("aigerim", "wrong depot")
 
