@@ -24,6 +24,7 @@ HABIT = {
     "alighting_stop_id": pl.String,
     "rides": pl.Float64,
 }
+WAY = ["card_id", "boarding_stop_id", "alighting_stop_id"]
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,22 @@ def no_habits() -> pl.DataFrame:
     return pl.DataFrame(schema=HABIT)
 
 
-def habits(history: Sequence[Path]) -> pl.DataFrame:
-    """Rides of each card by boarding and alighting stop (columns of HABIT), from the journey legs of flows folders of
-    other days, made with the same key. Only alightings told by the card's own taps count, each by its confidence."""
-    ridden = [
-        lake.read(folder, "journey_legs", JourneyLeg)
-        .filter(pl.col("method").is_in(["chained", "chained_last"]) & pl.col("card_id").is_not_null())
-        .select("card_id", "boarding_stop_id", "alighting_stop_id", pl.col("confidence").alias("rides"))
-        for folder in history
-    ]
-    if not ridden:
-        return no_habits()
-    way = ["card_id", "boarding_stop_id", "alighting_stop_id"]
-    return pl.concat(ridden).group_by(way).agg(pl.col("rides").sum().round(6)).sort(way)
+def rides_told(legs: pl.DataFrame) -> pl.DataFrame:
+    """Rides of each card of a day by boarding and alighting stop (columns of HABIT), as far as the card's own taps tell
+    the alighting; each counts by its confidence. `legs`: JourneyLeg, or those of alightings()."""
+    ridden = legs.filter(pl.col("method").is_in(["chained", "chained_last"]) & pl.col("card_id").is_not_null())
+    return habits([ridden.select(*WAY, pl.col("confidence").alias("rides"))])
+
+
+def habits(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Rides of each card over several days, sorted (columns of HABIT, as those of `days`)."""
+    together = pl.concat([no_habits(), *days])
+    return together.group_by(WAY).agg(pl.col("rides").sum().round(6)).sort(WAY)
+
+
+def habits_of_flows(history: Sequence[Path]) -> pl.DataFrame:
+    """habits() from the journey legs of flows folders of other days, made with the same key."""
+    return habits([rides_told(lake.read(folder, "journey_legs", JourneyLeg)) for folder in history])
 
 
 @dataclass(frozen=True)
