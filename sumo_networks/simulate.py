@@ -11,12 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Final
 
 import sumo
 
 from sumo_networks.errors import ScenarioError, SimulationError
 from sumo_networks.recording import redirect_outputs, signalled_lanes, write_edge_recording, write_recording
 from sumo_networks.scenario import Scenario
+from sumo_networks.sumo_xml import elements
+
+STATISTIC: Final = "statistic.xml"
+LAST_STEP_S: Final = 1.0
 
 
 class Record(Enum):
@@ -181,7 +186,7 @@ def _run(job: Job, processes: _Processes) -> Run:
         scale=job.scale,
         tripinfo=folder / "tripinfo.xml",
         stops=folder / "stops.xml" if full else None,
-        statistic=folder / "statistic.xml" if full else None,
+        statistic=folder / STATISTIC if full else None,
         tls_states=folder / "tls_states.xml" if full else None,
         edge_data=folder / "edge_data.xml" if job.record is not Record.TRIPS else None,
         emissions=folder / "emissions.xml" if full else None,
@@ -204,7 +209,18 @@ def _run(job: Job, processes: _Processes) -> Run:
         if processes.stopped:
             raise _StoppedError(f"{folder}: run ended because another failed; see that error first")
         raise SimulationError(_reason(job, process.returncode, stderr.decode(errors="replace")))
+    reached_s = _reached_s(folder / STATISTIC)
+    if reached_s < end_s - LAST_STEP_S:
+        raise SimulationError(
+            f"{_run_name(job)}: SUMO was ended from outside at {reached_s:g} s, before {end_s:g} s; run it again"
+        )
     return run
+
+
+def _reached_s(statistic: Path) -> float:
+    """When a run ended, by its statistics: SUMO asked to terminate writes whole files and leaves with exit code 0."""
+    ends = [float(found.get("end", "nan")) for found in elements(statistic, "performance")]
+    return ends[-1] if ends else 0.0
 
 
 def _options(job: Job, run: Run) -> dict[str, str]:
@@ -223,6 +239,7 @@ def _options(job: Job, run: Run) -> dict[str, str]:
         "seed": str(job.seed),
         "scale": f"{scenario.demand_scale * job.scale:g}",
         "time-to-teleport": "-1",
+        "statistic-output": str(folder / STATISTIC),
         "tripinfo-output": str(run.tripinfo),
         "tripinfo-output.write-unfinished": "true",
         "tripinfo-output.write-undeparted": "true",
@@ -243,7 +260,6 @@ def _options(job: Job, run: Run) -> dict[str, str]:
     if job.record is Record.FULL:
         options |= {
             "stop-output": str(run.stops),
-            "statistic-output": str(run.statistic),
             "collision-output": str(run.collisions),
         }
     if files:
@@ -260,8 +276,12 @@ def _reason(job: Job, code: int, stderr: str) -> str:
         said = f"ended by signal {-code}"
     else:
         said = f"exit code {code} without a word"
+    return f"{_run_name(job)}: SUMO failed: {said}"
+
+
+def _run_name(job: Job) -> str:
     plan = f" with plan {job.plan.name}" if job.plan is not None else ""
-    return f"{job.scenario.name}, seed {job.seed}{plan}: SUMO failed: {said}"
+    return f"{job.scenario.name}, seed {job.seed}{plan}"
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -147,6 +147,18 @@ def test_a_sumo_that_dies_is_told(grid_scenario: Scenario, tmp_path: Path) -> No
             running.result()
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the process of SUMO through /proc")
+def test_a_sumo_that_is_asked_to_end_early_is_told(grid_scenario: Scenario, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(simulate, grid_scenario, 1, tmp_path, end_s=1e6, record=Record.TRIPS)
+        while (sumo := _sumo_of_this_process()) is None or not (tmp_path / "tripinfo.xml").is_file():
+            assert not running.done()
+            time.sleep(0.01)
+        os.kill(sumo, signal.SIGTERM)
+        with pytest.raises(SimulationError, match=r"seed 1: SUMO was ended from outside at [\d.]+ s, before 1e\+06 s"):
+            running.result()
+
+
 def test_a_missing_plan_is_told(grid_scenario: Scenario, tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="no such plan"):
         simulate(grid_scenario, 1, tmp_path / "run", plan=tmp_path / "none.add.xml")
