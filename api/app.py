@@ -16,7 +16,7 @@ from api.body_limit import BodyLimit
 from api.jobs import Clock, JobWorker, LineRunner
 from api.line import run_order
 from api.problems import FieldError, FindingOut, Problem, add_problem_handlers
-from api.routes import audit, bus_service, controllers, flows, health, jobs, keys, plans, scenarios, verdicts
+from api.routes import audit, controllers, flows, health, jobs, keys, plans, published, scenarios, verdicts
 from api.scenarios import ScenarioReader, read_scenario
 from api.service import Service
 from api.settings import Settings
@@ -95,7 +95,7 @@ def create_app(
     app.state.service = Service(settings, store, open_signer(settings.signing_keys, now()), worker, read, now)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     add_problem_handlers(app)
-    for room in (health, keys, scenarios, jobs, flows, bus_service, plans, verdicts, controllers, audit):
+    for room in (health, keys, scenarios, jobs, flows, published, plans, verdicts, controllers, audit):
         app.include_router(room.router, prefix="/v1")
     return app
 

@@ -18,6 +18,7 @@ from api.run import SIMULATED_CARDS_KEY, RunOptions, RunResult, optimise_scenari
 from api.service_commands import service
 from api.terminal import console, print_error, print_verdict, step_bars
 from mobility.errors import MobilityError
+from mobility.habits import habits_of_flows
 from mobility.pipeline import build_flows
 from optimiser.errors import OptimiserError
 from optimiser.explain import explain
@@ -142,7 +143,11 @@ def flows(
     key = card_key(card_key_file)
     with step_bars() as bars:
         summary = build_flows(
-            feeds, out, key=key, history=history or (), progress=lambda _, share: bars("flows", share)
+            feeds,
+            out,
+            key=key,
+            known=habits_of_flows(history or ()),
+            progress=lambda _, share: bars("flows", share),
         )
     for warning in summary.warnings:
         console.print(f"[yellow]note[/]: {warning}")

@@ -12,14 +12,11 @@ import typer
 
 from api.errors import UnprocessableError
 from api.terminal import console
-from mobility import flows as flows_tables
 from mobility import privacy
-from mobility.geo import with_geometry, write_geojson, write_geoparquet
-from mobility.occupancy import Capacity, occupancy_feed
+from mobility.geo import drawn, write_geojson, write_geoparquet
+from mobility.occupancy import Capacity, loads_before, occupancy_feed
 from mobility.omx import write_omx
 from mobility.publication import PUBLISHABLE, published
-from mobility.service import read_service_table
-from mobility.service_schemas import LineSegment, RoadSegment
 
 
 class ExportFormat(StrEnum):
@@ -31,9 +28,6 @@ class ExportFormat(StrEnum):
     GTFS_RT = "gtfs-rt"
     CSV = "csv"
     PARQUET = "parquet"
-
-
-ON_THE_MAP = {"line_loads": LineSegment, "segment_speeds": RoadSegment}
 
 
 def export(
@@ -72,7 +66,8 @@ def export(
     if form is ExportFormat.OMX:
         _omx(rows, name, out)
     elif on_the_map:
-        _map(flows, rows, name, form, out)
+        write = write_geoparquet if form is ExportFormat.GEOPARQUET else write_geojson
+        write(drawn(flows, name, rows, day), out)
     elif form is ExportFormat.CSV:
         rows.write_csv(out, datetime_format="%Y-%m-%dT%H:%M:%S%.3f%:z")
     else:
@@ -86,16 +81,8 @@ def _omx(rows: pl.DataFrame, name: str, out: Path) -> None:
     write_omx(rows, out)
 
 
-def _map(flows: Path, rows: pl.DataFrame, name: str, form: ExportFormat, out: Path) -> None:
-    schema = ON_THE_MAP.get(name)
-    if schema is None:
-        raise UnprocessableError(f"Table {name} has no place on the map; those are {', '.join(ON_THE_MAP)}.")
-    drawn = with_geometry(rows, read_service_table(flows, schema))
-    (write_geoparquet if form is ExportFormat.GEOPARQUET else write_geojson)(drawn, out)
-
-
 def _occupancy(flows: Path, out: Path, at: datetime | None, k: int, capacity: Capacity) -> None:
     if at is None:
         raise UnprocessableError("GTFS-Realtime is of one moment: give --at, as 2025-03-03T08:00:00+0500.")
-    out.write_bytes(occupancy_feed(flows_tables.read_link_loads(flows), at, k=k, capacity=capacity))
+    out.write_bytes(occupancy_feed(loads_before(flows, at), at, k=k, capacity=capacity))
     console.print(f"occupancy of the buses under way at {at.isoformat()} in {out}", soft_wrap=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,9 +15,12 @@ from sqlalchemy.orm import Session
 from api.actors import Actor, Role
 from api.audit import record
 from api.errors import ConflictError, ForbiddenError, NotFoundError
+from api.formats import ROWS, Format
 from api.store import FlowsRow
 from mobility import lake
 from mobility.errors import LakeError
+from mobility.geo import ON_THE_MAP, drawn
+from mobility.occupancy import Capacity, loads_before, occupancy_feed
 from mobility.publication import published
 from mobility.schemas import JourneyLeg
 
@@ -39,21 +40,6 @@ class FlowsTable(StrEnum):
     SIGNAL_DELAYS = "signal-delays"
 
 
-class Format(StrEnum):
-    """In what it is given out."""
-
-    JSON = "json"
-    CSV = "csv"
-    PARQUET = "parquet"
-
-
-MEDIA_TYPES = {
-    Format.JSON: "application/json",
-    Format.CSV: "text/csv",
-    Format.PARQUET: "application/vnd.apache.parquet",
-}
-
-
 TABLES = {
     FlowsTable.BOARDINGS: "boardings",
     FlowsTable.OD: "od_flows",
@@ -68,6 +54,12 @@ TABLES = {
 }
 """Where each lies in a flows folder."""
 
+FORMATS: dict[FlowsTable, tuple[Format, ...]] = {
+    table: ROWS + ((Format.GEOJSON,) if name in ON_THE_MAP else ()) + ((Format.OMX,) if table is FlowsTable.OD else ())
+    for table, name in TABLES.items()
+}
+"""In what each is given out."""
+
 
 @dataclass(frozen=True)
 class Filters:
@@ -78,6 +70,10 @@ class Filters:
     hour: int | None = None
     line: str | None = None
     stop: str | None = None
+
+    def on(self, service_date: date | None) -> Filters:
+        """The same, of one service date."""
+        return replace(self, service_date=service_date)
 
 
 @dataclass(frozen=True)
@@ -116,17 +112,34 @@ def list_flows(session: Session, *, limit: int, offset: int) -> list[FlowsRow]:
     return list(session.scalars(query.limit(limit).offset(offset)))
 
 
-def page(folder: Path, table: FlowsTable, filters: Filters, *, min_cards: int, limit: int, offset: int) -> Page:
-    """Rows of one table in a fixed order, as they may be published (mobility.publication; `min_cards` is its k).
+def page(
+    folder: Path, table: FlowsTable, form: Format, filters: Filters, *, min_cards: int, limit: int, offset: int
+) -> Page:
+    """Rows of one table in a fixed order, as they may be published (mobility.publication; `min_cards` is its k), with
+    their place on the map where `form` shows it. A matrix is one whole and has no pages.
 
     Raises ConflictError where the files are gone or are not what they should be."""
     _require_folder(folder)
+    name = TABLES[table]
     try:
-        rows = published(folder, TABLES[table], k=min_cards, service_date=filters.service_date)
+        chosen = _chosen(published(folder, name, k=min_cards, service_date=filters.service_date), filters)
+        rows = chosen if form is Format.OMX else chosen.slice(offset, limit)
+        if name in ON_THE_MAP and form in (Format.PARQUET, Format.GEOJSON):
+            rows = drawn(folder, name, rows, filters.service_date)
     except LakeError as error:
-        raise ConflictError(f"Table {TABLES[table]} of these flows cannot be read: {error}") from error
-    chosen = _chosen(rows, filters)
-    return Page(chosen.slice(offset, limit), chosen.height)
+        raise ConflictError(f"Table {name} of these flows cannot be read: {error}") from error
+    return Page(rows, chosen.height)
+
+
+def occupancy(folder: Path, at: datetime, line: str | None, capacity: Capacity, *, min_cards: int) -> bytes:
+    """GTFS-Realtime of the buses under way at a moment, of one line or of all. Raises ConflictError as `page`, and
+    MobilityError for a moment that GTFS-Realtime cannot say."""
+    _require_folder(folder)
+    try:
+        loads = _chosen(loads_before(folder, at), Filters(line=line))
+    except LakeError as error:
+        raise ConflictError(f"Table link_loads of these flows cannot be read: {error}") from error
+    return occupancy_feed(loads, at, k=min_cards, capacity=capacity)
 
 
 def legs_page(
@@ -170,15 +183,3 @@ def _chosen(rows: pl.DataFrame, filters: Filters) -> pl.DataFrame:
     if filters.stop is not None and stops:
         rows = rows.filter(pl.any_horizontal(pl.col(name) == filters.stop for name in stops))
     return rows
-
-
-def encoded(rows: pl.DataFrame, form: Format) -> bytes:
-    """The rows as a file of that format; times as ISO 8601 with their zone in JSON and CSV."""
-    writers: dict[Format, Callable[[pl.DataFrame, io.BytesIO], None]] = {
-        Format.JSON: lambda frame, out: frame.write_json(out),
-        Format.CSV: lambda frame, out: frame.write_csv(out, datetime_format="%Y-%m-%dT%H:%M:%S%.3f%:z"),
-        Format.PARQUET: lambda frame, out: frame.write_parquet(out),
-    }
-    out = io.BytesIO()
-    writers[form](rows, out)
-    return out.getvalue()

@@ -16,10 +16,12 @@ from api.card_key import card_key
 from api.errors import ApiError
 from api.export_commands import export
 from api.forecast_commands import forecast
+from api.forget_command import forget
 from api.terminal import console, step_bars
 from mobility.alighting_posterior import probable_alightings
-from mobility.intake import FileReport, LakeDescription, open_lake, read_description, take_in
+from mobility.intake import LakeDescription, open_lake, read_description, take_in
 from mobility.lake import write_parquet
+from mobility.ledger import FileReport
 from mobility.month import SUMMARIES, DayOrder, flows_of_days, lake_dates
 from mobility.quarantine import reasons
 from mobility.sources.feed import Form, form_named
@@ -30,6 +32,7 @@ from mobility.tap_ons import read_tap_ons
 mobility = typer.Typer(no_args_is_help=True, help="Passenger flows from taps.")
 mobility.command(epilog="Example: jasyl mobility export flows --format omx --out od.omx")(export)
 mobility.command(epilog="Example: jasyl mobility forecast flows/* --date 2025-03-31 --out monday.csv")(forecast)
+mobility.command(epilog="Example: jasyl mobility forget --lake lake --file taps.csv --reason 'test data'")(forget)
 
 CardKeyFile = Annotated[
     Path | None, typer.Option(help="File with the key of card pseudonyms; made where it is not there.")
@@ -132,11 +135,23 @@ def flows(
         Path | None,
         typer.Option(help="TIDES vehicles: vehicle_id, facility_name (depot).", exists=True, dir_okay=False),
     ] = None,
+    habits: Annotated[
+        bool, typer.Option(help="Let the days of its month before it tell each day what cards do; a third more work.")
+    ] = True,
 ) -> None:
-    """Flows of many service days of a lake; each day reads and writes its own partitions alone."""
+    """Flows of many service days of a lake; each day writes its own partitions alone."""
     days = lake_dates(lake, *_span(dates))
     orders = [
-        DayOrder(lake, timetable, out, day, cash_share=cash_share, control_totals=control_totals, vehicles=vehicles)
+        DayOrder(
+            lake,
+            timetable,
+            out,
+            day,
+            cash_share=cash_share,
+            control_totals=control_totals,
+            vehicles=vehicles,
+            habits=habits,
+        )
         for day in days
     ]
     with step_bars() as bars:

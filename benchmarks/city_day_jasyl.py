@@ -17,6 +17,7 @@ from benchmarks.stopwatch import Stopwatch  # noqa: E402
 from mobility.alightings import alightings  # noqa: E402
 from mobility.boardings import boardings  # noqa: E402
 from mobility.clustering import by_vehicle_and_time  # noqa: E402
+from mobility.geometry import Projection  # noqa: E402
 from mobility.od_matrix import od_flows  # noqa: E402
 from mobility.performed import PERFORMED, assign_trips  # noqa: E402
 from mobility.positions import place_positions  # noqa: E402
@@ -26,47 +27,77 @@ from mobility.visits import stop_visits  # noqa: E402
 
 
 def run(folder: Path, out: Path) -> dict[str, object]:
-    """Take all steps on the feeds in `folder`; stop visits and boardings go to `out` for a look at the truth."""
+    """Take all steps on the feeds in `folder`; what they answer goes to `out` for a look at the truth.
+
+    What no later step needs is let go of, so that memory is that of the largest step."""
     watch = Stopwatch(since=BEGUN)
     watch.lap("start")
     manifest = read_manifest(folder)
+    midnight = manifest.midnight()
     timetable = read_timetable(folder / "gtfs.zip", manifest.service_date)
     watch.lap("timetable")
-    pings = _clustered(folder / "vehicle_locations.parquet")
-    taps = _clustered(folder / "fare_transactions.parquet").select(
-        *("transaction_id", "event_timestamp", "vehicle_id", "fare_action"),
-        pl.col("fare_media_id").alias("card_id"),
-        pl.lit(1, dtype=pl.Int64).alias("group_size"),
-        pl.lit(1.0).alias("event_precision_s"),
-        pl.lit(None, dtype=pl.String).alias("trip_id_performed"),
-        pl.lit(None, dtype=pl.String).alias("device_id"),
-    )
+    pings = _positions(folder / "vehicle_locations.parquet", timetable.projection)
+    taps = _taps(folder / "fare_transactions.parquet")
     watch.lap("read and cluster")
-    projected = timetable.projection.project(pings, "longitude", "latitude")
-    placed = place_positions(assign_trips(projected, timetable), timetable.paths)
-    midnight = manifest.midnight()
+    placed = place_positions(assign_trips(pings, timetable), timetable.paths)
     end_s = (midnight + timedelta(seconds=manifest.end_s)).timestamp()
     visits = stop_visits(placed, timetable, pl.DataFrame(schema=PERFORMED), midnight.timestamp(), end_s)
+    pattern_stops, stops = timetable.pattern_stops, timetable.stops
+    del pings, placed, timetable
     watch.lap("stop visits")
-    boarded = boardings(taps, visits)
+    steps = [boardings(taps, visits)]
+    del taps
     watch.lap("as-of")
-    ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops)
+    visits.select("trip_id_performed", "trip_stop_sequence", "arrival", "method").write_parquet(out / "visits.parquet")
+    steps[0].select("leg_id", "trip_id_performed", "boarding_stop_id").write_parquet(out / "boardings.parquet")
+    sizes = {"stop visits": visits.height, "boardings": steps[0].height}
+    watch.lap("write")
+    ended = alightings(steps.pop(), visits, pattern_stops, stops)
+    del visits
     watch.lap("chaining")
     legs = ended.legs.with_columns(
         pl.lit(manifest.service_date).alias("service_date"), pl.col("riders").cast(pl.Float64).alias("pax")
     )
     cells = od_flows(ended, legs, midnight)
     watch.lap("OD")
-    visits.select("trip_id_performed", "trip_stop_sequence", "arrival", "method").write_parquet(out / "visits.parquet")
-    boarded.select("leg_id", "trip_id_performed", "boarding_stop_id").write_parquet(out / "boardings.parquet")
     ended.legs.select("leg_id", "alighting_stop_id", "method").write_parquet(out / "alightings.parquet")
-    sizes = {"stop visits": visits.height, "boardings": boarded.height, "legs": legs.height, "OD cells": cells.height}
-    return {**watch.read(), "rows": sizes}
+    return {**watch.read(), "rows": {**sizes, "legs": legs.height, "OD cells": cells.height}}
 
 
-def _clustered(path: Path) -> pl.DataFrame:
-    rows = pl.read_parquet(path).with_columns(pl.col("event_timestamp").dt.cast_time_unit("ms"))
-    return by_vehicle_and_time(rows)
+def _positions(path: Path, projection: Projection) -> pl.DataFrame:
+    """What the steps need of vehicle_locations, in the order of the lake."""
+    east_m, north_m = projection.metres_per_degree()
+    return _clustered(
+        path,
+        pl.col("trip_id_performed").cast(pl.Categorical),
+        ((pl.col("longitude") - projection.lon0) * east_m).alias("x_m"),
+        ((pl.col("latitude") - projection.lat0) * north_m).alias("y_m"),
+    )
+
+
+def _taps(path: Path) -> pl.DataFrame:
+    """Rows of FareTransaction, in the order of the lake."""
+    named = pl.col("fare_media_id").alias("card_id")
+    return _clustered(path, pl.col("transaction_id"), pl.col("fare_action"), named).with_columns(
+        pl.lit(1, dtype=pl.Int64).alias("group_size"),
+        pl.lit(1.0).alias("event_precision_s"),
+        pl.lit(None, dtype=pl.String).alias("trip_id_performed"),
+        pl.lit(None, dtype=pl.String).alias("device_id"),
+    )
+
+
+def _clustered(path: Path, *columns: pl.Expr) -> pl.DataFrame:
+    """vehicle_id, event_timestamp and `columns` by vehicle and time, one column read and sorted after the other."""
+
+    def read(column: pl.Expr) -> pl.Series:
+        return pl.scan_parquet(path).select(column).collect().to_series()
+
+    vehicle_id = read(pl.col("vehicle_id").cast(pl.Categorical))
+    event_timestamp = read(pl.col("event_timestamp").dt.cast_time_unit("ms"))
+    order = pl.Series(by_vehicle_and_time(vehicle_id, event_timestamp))
+    sorted_columns = [vehicle_id.gather(order), event_timestamp.gather(order)]
+    del vehicle_id, event_timestamp
+    return pl.DataFrame([*sorted_columns, *(read(column).gather(order) for column in columns)])
 
 
 if __name__ == "__main__":

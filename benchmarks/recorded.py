@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks.tours import overlay_tours
 from mobility import flows
+from mobility.habits import habits_of_flows
 from mobility.pipeline import build_flows
 from mobility.score import FlowScore, Judged, judge, read_truth, score_flows
 from mobility.sources.manifest import read_manifest
@@ -100,7 +101,7 @@ def _scores(feeds: Sequence[Path]) -> dict[str, Any]:
 
 
 def _judged(feeds: Path, out: Path, history: Sequence[Path] = ()) -> Judged:
-    build_flows(feeds, out, key=KEY, history=history)
+    build_flows(feeds, out, key=KEY, known=habits_of_flows(history))
     return judge(
         flows.read_journey_legs(out),
         flows.read_link_loads(out),

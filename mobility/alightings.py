@@ -11,18 +11,25 @@ transfer does not lead back to where the journey began.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from mobility.alighting_shares import SharesRules, prior_shares
+from mobility.batches import frozen
 from mobility.card_order import by_card
+from mobility.categories import category
 from mobility.chaining import Chain, ChainingRules, Day, chain
 from mobility.habits import HabitRules, OwnRides, no_habits
-from mobility.journeys import TransferRules, numbered
+from mobility.journeys import TransferRules
 from mobility.line_stops import Bools, Floats, Ints, LineStops, spread
-from mobility.ride_chain import Rides
+from mobility.ride_chain import Ground, Rides, Surroundings
+from mobility.ride_options import likely
+from mobility.ride_order import journeys_of
 from mobility.tally import tally
 from mobility.trip_times import NEVER_MS, TripTimes
 
@@ -96,32 +103,34 @@ def alightings(
 ) -> Alightings:
     """Alighting of every boarding, the legs of a card together and in order of time. `boarded`: boardings(); `visits`:
     the StopVisit rows it was given; `pattern_stops`, `stops`: Timetable; `known`: habits() of other days."""
-    boarded = boarded[by_card(boarded["card_id"], boarded["boarded_at"], boarded["leg_id"])]
+    with ThreadPoolExecutor() as threads:
+        # neither needs the other, and both let go of the interpreter
+        served = threads.submit(_served, visits, pattern_stops, stops, rules.chaining)
+        order = by_card(boarded["card_id"], boarded["boarded_at"], boarded["leg_id"])
+        boarded = boarded[order.row]
+        ground = served.result()
+        lines, times = ground.lines, ground.times
+        rides = Rides.of(boarded, order, times)
+        party = boarded["riders"].to_numpy().astype(np.float64)
+        own = OwnRides.of(boarded, rides.call, lines, no_habits() if known is None else known)
+        prior = prior_shares(tally(rides.call, party, len(lines.stop)), lines, rules.sharing)
+        day = Day(rides, lines, times, own, party, prior)
+        chained = chain(day, ground, rules.chaining, rules.sharing, rules.habit, rules.changing)
+        habitual = _habitual(day, chained, rules.habit)
+        options = threads.submit(_options_frame, boarded["leg_id"], lines, chained, habitual)
+        ends = _ends(day, chained, *habitual)
+        journey, number = journeys_of(rides.card, rides.trip, rides.following, chained.changes)
+        found = Inferred(
+            lines, rides.card, rides.call, ends.call, ends.method, journey, number, chained.shares, *habitual
+        )
+        legs = _legs(boarded, day, chained, ends, found)
+        return Alightings(legs, options.result(), _shares_frame(lines, chained.shares), found)
+
+
+def _served(visits: pl.DataFrame, pattern_stops: pl.DataFrame, stops: pl.DataFrame, rules: ChainingRules) -> Ground:
+    """What all riders find: stops, buses, and ways to walk."""
     lines = LineStops.of(pattern_stops, stops)
-    times = TripTimes.of(visits, lines)
-    rides = Rides.of(boarded, times)
-    party = boarded["riders"].to_numpy().astype(np.float64)
-    own = OwnRides.of(boarded, rides.call, lines, no_habits() if known is None else known)
-    prior = prior_shares(tally(rides.call, party, len(lines.stop)), lines, rules.sharing)
-    day = Day(rides, lines, times, own, party, prior)
-    chained = chain(day, rules.chaining, rules.sharing, rules.habit, rules.changing)
-    habit_ride, habit_call, habit_chance = _habitual(day, chained, rules.habit)
-    ends = _ends(day, chained, habit_ride, habit_call, habit_chance)
-    journey, number = numbered(rides, chained.changes)
-    habitual = (habit_ride, habit_call, habit_chance)
-    found = Inferred(lines, rides.card, rides.call, ends.call, ends.method, journey, number, chained.shares, *habitual)
-    return Alightings(
-        _legs(boarded, day, chained, ends, found),
-        _options_frame(
-            boarded,
-            lines,
-            np.concatenate([chained.options.ride, habit_ride]),
-            np.concatenate([chained.options.call, habit_call]),
-            np.concatenate([chained.probability, habit_chance]),
-        ),
-        _shares_frame(lines, chained.shares),
-        found,
-    )
+    return Ground(lines, TripTimes.of(visits, lines), Surroundings.of(lines, rules.walk_limit_m), rules.slack_s)
 
 
 def _habitual(day: Day, chained: Chain, rules: HabitRules) -> tuple[Ints, Ints, Floats]:
@@ -131,7 +140,8 @@ def _habitual(day: Day, chained: Chain, rules: HabitRules) -> tuple[Ints, Ints, 
     boarded = day.rides.call[rides]
     owner, call = spread(boarded + 1, lines.last[boarded] - boarded)
     share = chained.shares[lines.pair(boarded[owner], call)]
-    chance = day.own.posterior(rides[owner], lines.stop[call], share, len(lines.x_m), rules)
+    own = day.own.rides_to(rides[owner], lines.stop[call], len(lines.x_m))
+    chance = own + rules.strangers * share
     # a stop served twice has its habit counted at both of its calls
     return rides[owner], call, chance / tally(owner, chance, len(rides))[owner]
 
@@ -139,9 +149,10 @@ def _habitual(day: Day, chained: Chain, rules: HabitRules) -> tuple[Ints, Ints, 
 def _ends(day: Day, chained: Chain, habit_ride: Ints, habit_call: Ints, habit_chance: Floats) -> _Ends:
     lines = day.lines
     boarding, alighting = lines.pair_calls
-    likeliest = np.full(len(lines.stop), -1)
-    order = np.lexsort((-alighting, chained.shares, boarding))
-    likeliest[boarding[order]] = alighting[order]
+    likeliest, most = np.full(len(lines.stop), -1), np.zeros(len(lines.stop))
+    np.maximum.at(most, boarding, chained.shares)
+    best = np.flatnonzero(chained.shares >= most[boarding])[::-1]
+    likeliest[boarding[best]] = alighting[best]
     call = np.where(chained.call >= 0, chained.call, likeliest[day.rides.call])
     method = np.where(
         chained.call >= 0, np.where(chained.last, CHAINED_LAST, CHAINED), np.where(call >= 0, PROBABLE, NONE)
@@ -162,34 +173,38 @@ def _legs(boarded: pl.DataFrame, day: Day, chained: Chain, ends: _Ends, found: I
     ends_in = np.where(chained.changes, 0, np.where(ends.method <= CHAINED_LAST, 1, 2))
     leg_id = boarded["leg_id"]
     return boarded.drop("visit").with_columns(
-        _where(ended, pl.Series(lines.sequence(call))).alias("alighting_stop_sequence"),
-        _where(ended, lines.stop_ids.gather(lines.stop[call])).alias("alighting_stop_id"),
-        _where(ended & (arrived < NEVER_MS), pl.Series(arrived))
-        .cast(pl.Datetime("ms"))
-        .dt.replace_time_zone("UTC")
-        .alias("alighted_at"),
-        pl.Series("method", METHODS).gather(ends.method),
+        _where(ended, lines.sequence(call)).alias("alighting_stop_sequence"),
+        lines.stop_ids.gather(_where(ended, lines.stop[call].astype(np.uint32))).alias("alighting_stop_id"),
+        _where(ended & (arrived < NEVER_MS), arrived).cast(pl.Datetime("ms", "UTC")).alias("alighted_at"),
+        category("method", ends.method, METHODS),
         pl.Series("confidence", ends.confidence * boarded["boarding_confidence"].to_numpy()).clip(0.0, 1.0),
         leg_id.gather(found.journey).alias("journey_id"),
         pl.Series("leg_number", found.number),
-        pl.Series("ends_in", ["transfer", "destination", "unknown"]).gather(ends_in),
+        category("ends_in", ends_in, ("transfer", "destination", "unknown")),
     )
 
 
-def _where(kept: Bools, values: pl.Series) -> pl.Series:
+def _where(kept: Bools, values: npt.NDArray[Any]) -> pl.Series:
     """`values`, null where not `kept`."""
-    return values.set(pl.Series(~kept), None)
+    series = pl.Series(values)
+    return series if kept.all() else series.set(pl.Series(~kept), None)
 
 
-def _options_frame(boarded: pl.DataFrame, lines: LineStops, ride: Ints, call: Ints, chance: Floats) -> pl.DataFrame:
-    likely = chance >= LEAST_SHARE
-    ride, call, chance = ride[likely], call[likely], chance[likely]
+def _options_frame(
+    leg_id: pl.Series, lines: LineStops, chained: Chain, habitual: tuple[Ints, Ints, Floats]
+) -> pl.DataFrame:
+    parts = [likely(frozen(told.options), told.probability, LEAST_SHARE) for told in (chained.onward, chained.homeward)]
+    kept = habitual[2] >= LEAST_SHARE
+    habit_ride, habit_chance = habitual[0][kept], habitual[2][kept]
+    total = tally(habit_ride, habit_chance, len(leg_id) if len(habit_ride) else 0)
+    parts.append((habit_ride.astype(np.uint32), habitual[1][kept], habit_chance / total[habit_ride]))
+    ride, call, chance = (np.concatenate(column) for column in zip(*parts, strict=True))
     return pl.DataFrame(
         {
-            "leg_id": boarded["leg_id"].gather(ride),
+            "leg_id": leg_id.gather(ride),
             "alighting_stop_sequence": lines.sequence(call),
             "alighting_stop_id": lines.stop_ids.gather(lines.stop[call]),
-            "probability": chance / tally(ride, chance, boarded.height)[ride],
+            "probability": chance,
         }
     )
 

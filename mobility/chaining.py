@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobility.alighting_shares import SharesRules, learned_shares
+from mobility.batches import frozen, in_batches
 from mobility.habits import HabitRules, OwnRides
 from mobility.journeys import TransferRules, transfers
 from mobility.line_stops import Bools, Floats, Ints, LineStops
-from mobility.ride_chain import Candidates, Ground, Options, Rides, Surroundings
-from mobility.tally import tally
+from mobility.ride_chain import Candidates, Ground, Rides
+from mobility.ride_options import Options, Rode, likeliest, riders_of_pairs, weigh
 from mobility.trip_times import TripTimes
+
+BATCH_OPTIONS = 500_000
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,29 @@ class Day:
     party: Floats
     prior: Floats
 
+    @property
+    def rode(self) -> Rode:
+        """What compiled steps need of it."""
+        return frozen(Rode(self.rides.call, self.party, self.lines.first_pair))
+
 
 @dataclass(frozen=True)
-class Chain:
-    """Rides told by other taps. `options` with the `probability` of each; `call`: the likeliest of each ride, or -1;
-    `chance`: its probability, with that of a broken chain; `last`: told by the day's first boarding; `changes`: ends in
-    a transfer; `shares`: of each pair of calls, among rides that end at a destination."""
+class Told:
+    """Where rides may have ended, with the `probability` of each option."""
 
     options: Options
     probability: Floats
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Rides told by other taps: by the card's next one (`onward`) or by its first of the day (`homeward`). `call`: the
+    likeliest of each ride, or -1; `chance`: its probability, with that of a broken chain; `last`: told by the first
+    boarding of the day; `changes`: ends in a transfer; `shares`: of each pair of calls, among rides that end at a
+    destination."""
+
+    onward: Told
+    homeward: Told
     call: Ints
     chance: Floats
     last: Bools
@@ -67,32 +84,33 @@ class Chain:
     shares: Floats
 
 
-def chain(day: Day, rules: ChainingRules, sharing: SharesRules, habit: HabitRules, changing: TransferRules) -> Chain:
+def chain(
+    day: Day,
+    ground: Ground,
+    rules: ChainingRules,
+    sharing: SharesRules,
+    habit: HabitRules,
+    changing: TransferRules,
+) -> Chain:
     """Chain the rides of a day."""
     rides, count = day.rides, len(day.rides.call)
-    around = Surroundings.of(day.lines, rules.walk_limit_m)
-    ground = Ground(day.lines, day.times, around, rules.slack_s)
     has_next = np.flatnonzero(rides.following >= 0)
     logit_s = _likeliest_logit(day, has_next, ground, rules)
-    ahead = Candidates.of(rides, has_next, rides.following[has_next], ground)
-    following = ahead.options(logit_s, rules.access_s)
-    probability, believed = _believe(day, following, rules, sharing, habit)
-    call, chance = _likeliest(following, probability, count)
+    ahead = _options(day, Candidates.of(rides, has_next, rides.following[has_next], ground), logit_s, rules)
+    onward, believed = _believe(day, ahead, rules, sharing, habit)
+    call, chance = _likeliest(onward, count)
     changes = transfers(rides, call, day.lines, day.times, changing)
     stayed = np.zeros(count, dtype=np.bool_)
     stayed[rides.first[(rides.following >= 0) & ~changes]] = True
     is_last = np.flatnonzero((rides.card >= 0) & (rides.following < 0) & stayed[rides.first])
-    back = Candidates.of(rides, is_last, rides.first[is_last], ground)
-    homeward = back.options(logit_s, rules.access_s)
-    home = homeward.shares(homeward.draw * _expected(day, homeward, believed, habit))
-    home_call, home_chance = _likeliest(homeward, home, count)
+    back = _options(day, Candidates.of(rides, is_last, rides.first[is_last], ground), logit_s, rules)
+    homeward = _weighed(day, back, believed, habit)[0]
+    home_call, home_chance = _likeliest(homeward, count)
     last = home_call >= 0
-    both = Options.joined(following, homeward)
-    all_probability = np.concatenate([probability, home])
-    arrived = ~changes[both.ride]
+    made = _riders(day, onward, ~changes) + _riders(day, homeward, ~changes)
     return Chain(
-        both,
-        all_probability,
+        onward,
+        homeward,
         np.where(last, home_call, call),
         np.where(
             last,
@@ -101,43 +119,52 @@ def chain(day: Day, rules: ChainingRules, sharing: SharesRules, habit: HabitRule
         ),
         last,
         changes,
-        _learn(day, both, np.where(arrived, all_probability, 0.0), sharing),
+        learned_shares(made, day.prior, day.lines, sharing),
     )
 
 
-def _pairs(day: Day, among: Options) -> Ints:
-    return day.lines.pair(day.rides.call[among.ride], among.call)
+def _options(day: Day, among: Candidates, logit_s: float, rules: ChainingRules) -> Options:
+    """The candidates as options, with how often the card's rider left there on other days."""
+    options = among.options(logit_s, rules.access_s)
+    if not len(day.own.key):
+        return options
+    return options._replace(own=day.own.rides_to(among.owner, day.lines.stop[options.call], len(day.lines.x_m)))
 
 
-def _expected(day: Day, among: Options, shares: Floats, habit: HabitRules) -> Floats:
-    """How likely each option is for its rider, whatever the next tap says."""
-    share = shares[_pairs(day, among)]
-    return day.own.posterior(among.ride, day.lines.stop[among.call], share, len(day.lines.x_m), habit)
+def _weighed(day: Day, options: Options, shares: Floats, habit: HabitRules) -> tuple[Told, Floats]:
+    """How likely each option is for its rider, who follows `shares` and habits, given the next tap; and the riders of
+    each pair of calls that go with it."""
+    probability = np.empty(len(options.call))
+    arguments = frozen(options), day.rode, shares, habit.strangers, probability
+    made = in_batches(weigh, options.first, BATCH_OPTIONS, *arguments)
+    return Told(options, probability), np.sum([np.zeros(len(shares)), *made], axis=0)
 
 
-def _learn(day: Day, among: Options, probability: Floats, sharing: SharesRules) -> Floats:
-    made = tally(_pairs(day, among), probability * day.party[among.ride], len(day.prior))
-    return learned_shares(made, day.prior, day.lines, sharing)
+def _riders(day: Day, told: Told, counted: Bools) -> Floats:
+    """Riders of each pair of calls, of the rides that are `counted`."""
+    pairs = len(day.prior)
+    arguments = frozen(told.options), day.rode, pairs, counted, told.probability
+    made = in_batches(riders_of_pairs, told.options.first, BATCH_OPTIONS, *arguments)
+    total: Floats = np.sum([np.zeros(pairs), *made], axis=0)
+    return total
 
 
 def _believe(
     day: Day, among: Options, rules: ChainingRules, sharing: SharesRules, habit: HabitRules
-) -> tuple[Floats, Floats]:
+) -> tuple[Told, Floats]:
     """Probability of each option, and the shares of pairs that go with it."""
     shares = day.prior
-    probability = among.shares(among.draw * _expected(day, among, shares, habit))
+    told, made = _weighed(day, among, shares, habit)
     for _ in range(rules.rounds):
-        shares = _learn(day, among, probability, sharing)
-        probability = among.shares(among.draw * _expected(day, among, shares, habit))
-    return probability, shares
+        shares = learned_shares(made, day.prior, day.lines, sharing)
+        told, made = _weighed(day, among, shares, habit)
+    return told, shares
 
 
-def _likeliest(among: Options, probability: Floats, count: int) -> tuple[Ints, Floats]:
-    """Call and probability of each ride's likeliest option (the earliest of equals); -1 and 0 for rides without."""
+def _likeliest(told: Told, count: int) -> tuple[Ints, Floats]:
+    """Call and probability of each ride's likeliest option; -1 and 0 for rides without."""
     call, chance = np.full(count, -1), np.zeros(count)
-    np.maximum.at(chance, among.ride, probability)
-    best = np.flatnonzero(probability >= chance[among.ride])[::-1]
-    call[among.ride[best]] = among.call[best]
+    likeliest(frozen(told.options), told.probability, call, chance)
     return call, chance
 
 
@@ -150,11 +177,12 @@ def _likeliest_logit(day: Day, which: Ints, ground: Ground, rules: ChainingRules
     """The scale of walks under which the boardings that followed are likeliest."""
     some = which[_sampled(which, rules.sample)]
     among = Candidates.of(day.rides, some, day.rides.following[some], ground)
+    boarded = np.repeat(day.rides.call[among.ride], np.diff(among.first))
     likelihoods = []
     for logit_s in rules.logits_s:
         options = among.options(logit_s, rules.access_s)
-        expected = options.draw * day.prior[_pairs(day, options)]
-        seen = np.bincount(options.ride, weights=expected)
+        expected = options.draw * day.prior[day.lines.pair(boarded, options.call)]
+        seen = np.add.reduceat(expected, among.first[:-1]) if len(expected) else expected
         unusual = abs(np.log2(logit_s / rules.usual_logit_s))
         likelihoods.append(float(np.log(seen[seen > 0]).sum() - rules.nats_an_octave * unusual))
     return rules.logits_s[int(np.argmax(likelihoods))]
@@ -168,14 +196,11 @@ def _trust(day: Day, which: Ints, toward: Ints, ground: Ground, rules: ChainingR
     some = _sampled(which, rules.sample)
     if not len(some):
         return 1.0
-
-    def nearest_s(seen: Ints) -> Floats:
-        among = Candidates.of(day.rides, which[some], seen, ground)
-        least_s = np.full(len(day.rides.call), np.inf)
-        np.minimum.at(least_s, among.ride, among.cells.walk_s[among.entry])
-        return least_s[which[some]]
-
-    own_s, others_s = nearest_s(toward[some]), nearest_s(np.roll(toward[some], len(some) // 2))
+    rides, seen = which[some], toward[some]
+    own_s, others_s = (
+        Candidates.of(day.rides, rides, next_seen, ground).nearest_s(rides)
+        for next_seen in (seen, np.roll(seen, len(some) // 2))
+    )
     far_s = np.linspace(0.0, rules.walk_limit_m, 26)
     own, others = ((walks[:, None] > far_s).mean(axis=0) for walks in (own_s, others_s))
     told = others >= rules.least_far

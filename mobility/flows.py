@@ -182,12 +182,12 @@ def read_journeys(flows: Path) -> dy.DataFrame[Journey]:
 
 
 def read_od_flows(flows: Path) -> dy.DataFrame[OdFlow]:
-    """The OD matrix in a flows folder; `privacy.publish` it before it leaves the operator."""
+    """The OD matrix in a flows folder; `publication.published` is what may leave the operator."""
     return lake.read(flows, "od_flows", OdFlow)
 
 
 def read_boardings(flows: Path) -> dy.DataFrame[Boarding]:
-    """The boardings in a flows folder; `privacy.publish` them before they leave the operator."""
+    """The boardings in a flows folder; `publication.published` are what may leave the operator."""
     return lake.read(flows, "boardings", Boarding)
 
 

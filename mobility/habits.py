@@ -24,6 +24,7 @@ HABIT = {
     "alighting_stop_id": pl.String,
     "rides": pl.Float64,
 }
+WAY = ["card_id", "boarding_stop_id", "alighting_stop_id"]
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,22 @@ def no_habits() -> pl.DataFrame:
     return pl.DataFrame(schema=HABIT)
 
 
-def habits(history: Sequence[Path]) -> pl.DataFrame:
-    """Rides of each card by boarding and alighting stop (columns of HABIT), from the journey legs of flows folders of
-    other days, made with the same key. Only alightings told by the card's own taps count, each by its confidence."""
-    ridden = [
-        lake.read(folder, "journey_legs", JourneyLeg)
-        .filter(pl.col("method").is_in(["chained", "chained_last"]) & pl.col("card_id").is_not_null())
-        .select("card_id", "boarding_stop_id", "alighting_stop_id", pl.col("confidence").alias("rides"))
-        for folder in history
-    ]
-    if not ridden:
-        return no_habits()
-    way = ["card_id", "boarding_stop_id", "alighting_stop_id"]
-    return pl.concat(ridden).group_by(way).agg(pl.col("rides").sum().round(6)).sort(way)
+def rides_told(legs: pl.DataFrame) -> pl.DataFrame:
+    """Rides of each card of a day by boarding and alighting stop (columns of HABIT), as far as the card's own taps tell
+    the alighting; each counts by its confidence. `legs`: JourneyLeg, or those of alightings()."""
+    ridden = legs.filter(pl.col("method").is_in(["chained", "chained_last"]) & pl.col("card_id").is_not_null())
+    return habits([ridden.select(*WAY, pl.col("confidence").alias("rides"))])
+
+
+def habits(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Rides of each card over several days, sorted (columns of HABIT, as those of `days`)."""
+    together = pl.concat([no_habits(), *days])
+    return together.group_by(WAY).agg(pl.col("rides").sum().round(6)).sort(WAY)
+
+
+def habits_of_flows(history: Sequence[Path]) -> pl.DataFrame:
+    """habits() from the journey legs of flows folders of other days, made with the same key."""
+    return habits([rides_told(lake.read(folder, "journey_legs", JourneyLeg)) for folder in history])
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,10 @@ class OwnRides:
         ride, stop, rides = ride[ahead], stop[ahead], found["rides"].to_numpy()[ahead]
         return cls(ride * len(lines.x_m) + stop, rides, tally(ride, rides, boarded.height))
 
-    def posterior(self, ride: Ints, stop: Ints, share: Floats, stops: int, rules: HabitRules) -> Floats:
-        """Probability that `ride` ends at `stop`, of which everybody's share is `share`."""
+    def rides_to(self, ride: Ints, stop: Ints, stops: int) -> Floats:
+        """How often the card of `ride` rode from there to `stop`; there are `stops` in all."""
         if len(self.key) == 0:
-            return share
+            return np.zeros(len(ride))
         wanted = ride * stops + stop
         place = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
-        own = np.where(self.key[place] == wanted, self.rides[place], 0.0)
-        return (own + rules.strangers * share) / (self.total[ride] + rules.strangers)
+        return np.where(self.key[place] == wanted, self.rides[place], 0.0)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from mobility.odd_taps import ridden
+from mobility.ledger import BROUGHT_BY_ANOTHER
+from mobility.odd_taps import odd_cards, ridden
 from mobility.privacy import monthly_pseudonyms
 from mobility.quarantine import Rule, quarantined, screen
 from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
@@ -28,12 +29,14 @@ FARE_ACTIONS = (
 
 @dataclass(frozen=True)
 class Ingested:
-    """Rows of one file: `accepted` under the lake's schema, `quarantined` under Quarantined, `read` in all."""
+    """Rows of one file: `accepted` under the lake's schema, `quarantined` under Quarantined, `read` in all; and the
+    cards it tells are no passenger's (OddCard), where it holds taps."""
 
     accepted: pl.DataFrame
     quarantined: pl.DataFrame
     read: int
     digest: str
+    odd_cards: pl.DataFrame | None = None
 
 
 def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: pl.DataFrame | None = None) -> Ingested:
@@ -68,8 +71,8 @@ def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: pl
     once = [
         Rule("location_ping_id came before in this file", ~dated_id.is_first_distinct()),
         Rule("second position of the vehicle at the same time", ~pl.struct("vehicle_id", "at").is_first_distinct()),
-        Rule("location_ping_id is in the lake already, from another file", pl.col("known_id")),
-        Rule("the lake has a position of the vehicle at this time, from another file", pl.col("known_event")),
+        Rule(f"location_ping_id is in the lake already, {BROUGHT_BY_ANOTHER}", pl.col("known_id")),
+        Rule(f"the lake has a position of the vehicle at this time, {BROUGHT_BY_ANOTHER}", pl.col("known_event")),
     ]
     seen = VehicleLocation.create_empty() if earlier is None else earlier
     typed = _known(typed, seen, "location_ping_id", ["vehicle_id"])
@@ -127,8 +130,8 @@ def ingest_fares(
             ~pl.struct("service_date", "transaction_id").is_first_distinct(),
         ),
         Rule("duplicated tap: same card, vehicle and time as a row before", has_card & ~tap.is_first_distinct()),
-        Rule("transaction_id is in the lake already, from another file", pl.col("known_id")),
-        Rule("duplicated tap: the lake has it already, from another file", has_card & pl.col("known_event")),
+        Rule(f"transaction_id is in the lake already, {BROUGHT_BY_ANOTHER}", pl.col("known_id")),
+        Rule(f"duplicated tap: the lake has it already, {BROUGHT_BY_ANOTHER}", has_card & pl.col("known_event")),
     ]
     accepted, refused = screen(typed, rules, once)
     rides, odd = ridden(accepted, set_apart, table.precision_s)
@@ -138,7 +141,8 @@ def ingest_fares(
         .select(FareTransaction.column_names())
         .sort("vehicle_id", "event_timestamp", "transaction_id")
     )
-    return Ingested(rows, quarantined(pl.concat([refused, odd]), table, key), table.read, table.digest)
+    kept = quarantined(pl.concat([refused, odd]), table, key)
+    return Ingested(rows, kept, table.read, table.digest, odd_cards(odd, set_apart))
 
 
 def nothing_ingested(schema: type[FareTransaction] | type[VehicleLocation]) -> Ingested:

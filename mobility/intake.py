@@ -1,16 +1,14 @@
 """Files into the lake: each once, whole or not at all, and what became of every row written down beside it.
 
 A file is known by the digest of its content. Its parts are written beside the lake, moved to their places, and count
-once the ledger names them (mobility.lake). What a crash left half done is invisible, and the next intake removes it.
+once the ledger names them. What a crash left half done is invisible, and the next intake removes it (mobility.ledger).
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, time
 from pathlib import Path
@@ -21,18 +19,15 @@ import polars as pl
 from mobility import lake as lakes
 from mobility.errors import FeedError, LakeError
 from mobility.ingest import Ingested, ingest_fares, ingest_locations
+from mobility.ledger import ODD_CARDS, TABLES, FileReport, arriving, locked, remove_leftovers, report_in, write_json
 from mobility.quarantine import reasons
-from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
+from mobility.schemas import OddCard, Quarantined
 from mobility.service_days import ServiceDay, ServiceDays, row_dates
 from mobility.sources.mapped_csv import SetApart
 from mobility.sources.tides import RawTable, clock_times, timestamps
 from mobility.sources.zones import is_iana_zone, midnight, offset_of
 
 DESCRIPTION: Final = "lake.json"
-SCHEMAS: Final[dict[str, type[FareTransaction] | type[VehicleLocation]]] = {
-    "fare_transactions": FareTransaction,
-    "vehicle_locations": VehicleLocation,
-}
 
 
 @dataclass(frozen=True)
@@ -51,21 +46,6 @@ class LakeDescription:
     def day(self, service_date: date) -> ServiceDay:
         """The one service day of files whose rows are all of it."""
         return ServiceDay(self.agency_id, service_date, midnight(service_date, self.zone), None)
-
-
-@dataclass(frozen=True)
-class FileReport:
-    """What became of a file: read = accepted + quarantined. `already`: its content was in the lake before."""
-
-    file: str
-    table: str
-    digest: str
-    read: int
-    accepted: int
-    quarantined: int
-    reasons: dict[str, int]
-    service_dates: tuple[str, ...]
-    already: bool = False
 
 
 def read_description(lake: Path) -> LakeDescription:
@@ -87,7 +67,7 @@ def open_lake(lake: Path, description: LakeDescription) -> None:
         raise FeedError(f"zone '{description.zone}' is no IANA time zone such as Asia/Almaty")
     if not (lake / DESCRIPTION).exists():
         lake.mkdir(parents=True, exist_ok=True)
-        _write_json(lake / DESCRIPTION, asdict(description))
+        write_json(lake / DESCRIPTION, asdict(description))
     there = read_description(lake)
     if there != description:
         raise LakeError(f"{lake} is a lake of {_said(there)}, and these files are of {_said(description)}")
@@ -110,11 +90,11 @@ def take_in(
     description = read_description(lake)
     days = description.days() if service_date is None else description.day(service_date)
     _assert_offset(table, description.zone)
-    with _locked(lake):
-        _remove_leftovers(lake)
+    with locked(lake):
+        remove_leftovers(lake)
         entry = lakes.ledger(lake, name) / f"{table.digest}.json"
         if entry.exists():
-            return replace(_report(entry), file=table.file, already=True)
+            return replace(report_in(entry), file=table.file, already=True)
         earlier = _earlier(lake, name, table, days)
         if name == "fare_transactions":
             ingested = ingest_fares(table, days, None, key, set_apart=set_apart, earlier=earlier)
@@ -134,65 +114,29 @@ def take_in(
     return report
 
 
-def file_reports(lake: Path, name: str) -> list[FileReport]:
-    """What became of each file in a table of the lake, by file name."""
-    reports = [_report(entry) for entry in lakes.ledger(lake, name).glob("*.json")]
-    return sorted(reports, key=lambda report: (report.file, report.digest))
-
-
 def _earlier(lake: Path, name: str, table: RawTable, days: ServiceDay | ServiceDays) -> pl.DataFrame:
     """What the lake has of the service dates the table's rows are of."""
     dates = row_dates(table, days).drop_nulls().unique().sort().to_list()
-    schema = SCHEMAS[name]
+    schema = TABLES[name]
     return pl.concat([schema.create_empty().lazy(), *(lakes.scan(lake, name, schema, day) for day in dates)]).collect()
 
 
 def _commit(lake: Path, name: str, ingested: Ingested, report: FileReport, entry: Path) -> None:
-    arriving = _arriving(lake)
+    building = arriving(lake)
     for day, rows in sorted(ingested.accepted.partition_by("service_date", as_dict=True).items()):
-        lakes.write(arriving, name, SCHEMAS[name], rows, day[0], part=report.digest)
+        lakes.write(building, name, TABLES[name], rows, day[0], part=report.digest)
+    odd = ingested.odd_cards if ingested.odd_cards is not None else OddCard.create_empty()
+    for day, cards in sorted(odd.partition_by("service_date", as_dict=True).items()):
+        lakes.write(building, ODD_CARDS, OddCard, cards, day[0], part=report.digest)
     if report.quarantined:
-        path = arriving / "quarantine" / name / f"{report.digest}.parquet"
+        path = building / "quarantine" / name / f"{report.digest}.parquet"
         lakes.write_parquet(Quarantined.validate(ingested.quarantined, cast=True), path)
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    for part in sorted(arriving.rglob("*.parquet")):
-        place = lake / part.relative_to(arriving)
+    for part in sorted(building.rglob("*.parquet")):
+        place = lake / part.relative_to(building)
         place.parent.mkdir(parents=True, exist_ok=True)
         part.replace(place)
-    written = arriving / entry.name
-    written.parent.mkdir(parents=True, exist_ok=True)
-    _write_json(written, asdict(report))
-    written.replace(entry)
-    shutil.rmtree(arriving)
-
-
-def _arriving(lake: Path) -> Path:
-    return lake.parent / f".{lake.name}.arriving"
-
-
-def _remove_leftovers(lake: Path) -> None:
-    """Parts an intake wrote that was killed before it came into the ledger."""
-    shutil.rmtree(_arriving(lake), ignore_errors=True)
-    for name in SCHEMAS:
-        entries = lakes.ledger(lake, name)
-        for table in (lake / name, lake / "quarantine" / name):
-            for part in table.rglob("*.parquet"):
-                if not (entries / f"{part.stem}.json").exists():
-                    part.unlink()
-        for folder in (lake / name).glob("service_date=*"):
-            if not any(folder.iterdir()):
-                folder.rmdir()
-
-
-@contextmanager
-def _locked(lake: Path) -> Iterator[None]:
-    """One intake at a time; the lock ends with its process, however that ends."""
-    with (lake / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LakeError(f"another intake into {lake} is at work; wait until it has ended") from None
-        yield
+    write_json(entry, asdict(report))
+    shutil.rmtree(building, ignore_errors=True)
 
 
 def _assert_offset(table: RawTable, zone: str) -> None:
@@ -211,15 +155,5 @@ def _assert_offset(table: RawTable, zone: str) -> None:
         )
 
 
-def _report(entry: Path) -> FileReport:
-    content = json.loads(entry.read_text(encoding="utf-8"))
-    content["service_dates"] = tuple(content["service_dates"])
-    return FileReport(**content)
-
-
 def _said(description: LakeDescription) -> str:
     return f"agency {description.agency_id} in {description.zone} whose day begins at {description.service_day_start}"
-
-
-def _write_json(path: Path, content: dict[str, object]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")

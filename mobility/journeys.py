@@ -40,20 +40,19 @@ def transfers(rides: Rides, call: Ints, lines: LineStops, times: TripTimes, rule
     changes = np.zeros(len(call), dtype=np.bool_)
     which = np.flatnonzero((rides.following >= 0) & (call >= 0))
     following = rides.following[which]
-    begun, left, boarded = (lines.stop[calls] for calls in (rides.call[which], call[which], rides.call[following]))
-    arrived_ms = times.arrival_ms[times.slot[rides.trip[which]] + call[which]]
-    walked_s = walk_s(lines.distance_m(left, boarded))
-    waited_s = (rides.at_ms[following] - arrived_ms) / 1000.0 - walked_s
-    headway_s = times.headway_s[times.slot[rides.trip[following]] + rides.call[following]]
-    patient_s = np.where(np.isnan(headway_s), rules.unknown_headway_s, headway_s) + rules.patience_s
     other_line = times.line[rides.trip[which]] != times.line[rides.trip[following]]
     onward = other_line | (lines.pattern[rides.call[which]] == lines.pattern[rides.call[following]])
-    changes[which] = (
-        onward
-        & (waited_s <= np.minimum(patient_s, rules.longest_wait_s))
-        & (lines.distance_m(begun, boarded) > rules.back_m)
-        & ~_leads_nowhere(lines, begun, left, boarded, call[following], rules)
-    )
+    which, following = which[onward], following[onward]
+    left, boarded = lines.stop[call[which]], lines.stop[rides.call[following]]
+    arrived_ms = times.arrival_ms[times.slot[rides.trip[which]] + call[which]]
+    waited_s = (rides.at_ms[following] - arrived_ms) / 1000.0 - walk_s(lines.distance_m(left, boarded))
+    headway_s = times.headway_s[times.slot[rides.trip[following]] + rides.call[following]]
+    patient_s = np.where(np.isnan(headway_s), rules.unknown_headway_s, headway_s) + rules.patience_s
+    soon = waited_s <= np.minimum(patient_s, rules.longest_wait_s)
+    which, following, left, boarded = which[soon], following[soon], left[soon], boarded[soon]
+    begun = lines.stop[rides.call[which]]
+    goes_on = lines.distance_m(begun, boarded) > rules.back_m
+    changes[which] = goes_on & ~_leads_nowhere(lines, begun, left, boarded, call[following], rules)
     return changes
 
 
@@ -63,31 +62,6 @@ def _leads_nowhere(
     end = lines.stop[np.maximum(next_call, 0)]
     ridden_m: Floats = lines.distance_m(begun, left) + lines.distance_m(boarded, end)
     return (next_call >= 0) & (ridden_m > rules.detour * lines.distance_m(begun, end))
-
-
-def numbered(rides: Rides, changes: Bools) -> tuple[Ints, Ints]:
-    """Of each ride the first ride of its journey, and its place in the journey, counted from 1.
-
-    Companions go on side by side: the second of them with the second of the next bus."""
-    count = len(rides.card)
-    begins = np.ones(count, dtype=np.bool_)
-    begins[1:] = (rides.card[1:] != rides.card[:-1]) | (rides.trip[1:] != rides.trip[:-1]) | (rides.card[1:] < 0)
-    place = np.arange(count)
-    run = np.maximum.accumulate(np.where(begins, place, 0))
-    size = np.bincount(run, minlength=count)
-    beside = place - run
-    goes_on = changes & (beside < size[np.maximum(rides.following, 0)])
-    first, number = place.copy(), np.ones(count, dtype=np.int64)
-    # a journey has few legs: each round hands its beginning on by one leg
-    while goes_on.any():
-        here = np.flatnonzero(goes_on)
-        onward = rides.following[here] + beside[here]
-        late = number[onward] <= number[here]
-        here, onward = here[late], onward[late]
-        if not len(here):
-            break
-        first[onward], number[onward] = first[here], number[here] + 1
-    return first, number
 
 
 def journeys(legs: pl.DataFrame) -> pl.DataFrame:

@@ -64,13 +64,19 @@ def write_parquet(rows: pl.DataFrame, path: Path) -> None:
     partial.replace(path)
 
 
-def scan(lake: Path, table: str, schema: type[S], service_date: date | None = None) -> pl.LazyFrame:
-    """The rows of `table`, of one service date or of all, lazily; empty and typed where there are none."""
+def parts(lake: Path, table: str, service_date: date | None = None) -> list[Path]:
+    """The files of `table` that count, of one service date or of all, in the order of their names."""
     folder = lake / table if service_date is None else partition(lake, table, service_date)
     files = sorted(folder.rglob("*.parquet"))
     entries = ledger(lake, table)
     if entries.is_dir():
         files = [file for file in files if (entries / f"{file.stem}.json").exists()]
+    return files
+
+
+def scan(lake: Path, table: str, schema: type[S], service_date: date | None = None) -> pl.LazyFrame:
+    """The rows of `table`, of one service date or of all, lazily; empty and typed where there are none."""
+    files = parts(lake, table, service_date)
     if not files:
         return schema.create_empty().lazy()
     return pl.scan_parquet(files, hive_partitioning=False)

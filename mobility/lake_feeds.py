@@ -9,14 +9,11 @@ import polars as pl
 
 from mobility import lake as lakes
 from mobility.ingest import Ingested
-from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
+from mobility.ledger import ODD_CARDS, TABLES
+from mobility.odd_taps import of_passengers
+from mobility.schemas import FareTransaction, OddCard, Quarantined
 from mobility.sources.manifest import Manifest
 from mobility.sources.tides import RawTable
-
-TABLES: dict[str, type[FareTransaction] | type[VehicleLocation]] = {
-    "fare_transactions": FareTransaction,
-    "vehicle_locations": VehicleLocation,
-}
 
 
 def lake_table(lake: Path, name: str, manifest: Manifest) -> RawTable | None:
@@ -25,8 +22,23 @@ def lake_table(lake: Path, name: str, manifest: Manifest) -> RawTable | None:
     rows = lakes.scan(lake, name, schema, manifest.service_date).collect()
     if rows.is_empty():
         return None
-    order = ["vehicle_id", "event_timestamp", *schema.primary_key()]
+    order = ["vehicle_id", "event_timestamp", *(name for name in schema.primary_key() if name != "service_date")]
     return RawTable(name, "lake", rows.sort(order), manifest.zone, card_column=None)
+
+
+def passengers_taps(table: RawTable, manifest: Manifest) -> Ingested:
+    """The taps of a lake's service date without those of cards that some file, or all of them together, tell to be no
+    passenger's. These stay in the lake, and are counted here with their reason."""
+    assert manifest.lake is not None
+    known = lakes.scan(manifest.lake, ODD_CARDS, OddCard, manifest.service_date).collect()
+    rides, apart = of_passengers(table.rows, known)
+    told = apart.select(
+        pl.lit(table.file).alias("file"),
+        (pl.int_range(pl.len()) + 2).alias("line"),
+        "reason",
+        pl.struct("transaction_id", "vehicle_id", "card_id").struct.json_encode().alias("row"),
+    )
+    return Ingested(rides, Quarantined.validate(told, cast=True), table.rows.height, table.digest)
 
 
 def accepted_before(table: RawTable) -> Ingested:

@@ -105,7 +105,9 @@ def near_stops(lines: LineStops, limit_m: float) -> tuple[Ints, Ints]:
     around = cell.join(steps, how="cross").select(
         pl.col("stop").alias("one"), (pl.col("column") + pl.col("right")).alias("column"), pl.col("row") + pl.col("up")
     )
-    pairs = around.join(cell, on=["column", "row"]).sort("one", "stop")
+    pairs = around.join(cell, on=["column", "row"])
     one, other = pairs["one"].to_numpy(), pairs["stop"].to_numpy()
-    near = lines.distance_m(one, other) <= limit_m
-    return one[near], other[near]
+    near = (lines.x_m[one] - lines.x_m[other]) ** 2 + (lines.y_m[one] - lines.y_m[other]) ** 2 <= limit_m * limit_m
+    key = np.sort(one[near] * len(lines.x_m) + other[near])
+    first, second = np.divmod(key, max(1, len(lines.x_m)))
+    return first, second

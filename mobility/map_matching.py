@@ -9,20 +9,17 @@ that fit no consistent drive are left out, each at the price of a point at the e
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mobility.batches import frozen, in_batches
 from mobility.path_viterbi import CELL_STRIDE, MATCHED, Costs, Pieces, Places, Points, Tracks, match_tracks
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Arrays = TypeVar("Arrays", bound=tuple[Any, ...])
 
 PIECE_M = 100.0
 BATCH_POINTS = 250_000
@@ -70,11 +67,12 @@ def match_to_paths(points: pl.DataFrame, paths: pl.DataFrame, model: MatchingMod
 
 
 def match_rows(points: Points, tracks: Tracks, paths: pl.DataFrame, model: MatchingModel = GPS) -> Places:
-    """Place and status of every row; rows of no track keep status -1. `tracks.pattern` counts as pattern_numbers."""
+    """Place and status of every row; rows of no track keep status -1, and only those MATCHED have a place.
+    `tracks.pattern` counts as pattern_numbers."""
     pieces = _pieces_by_cell(paths, model)
     costs = Costs(model.sigma_m, model.detour_m, model.backward_m, model.radius_m, model.speed_m_s)
     rows = len(points.x_m)
-    places = Places(np.full(rows, np.nan), np.full(rows, np.nan), np.full(rows, -1, dtype=np.int8))
+    places = Places(np.empty(rows), np.empty(rows), np.full(rows, -1, dtype=np.int8))
     over_tracks(match_tracks, tracks, frozen(points), frozen(pieces), costs, places)
     return places
 
@@ -117,26 +115,10 @@ def place_stops(order: pl.DataFrame, paths: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def over_tracks(step: Callable[..., None], tracks: Tracks, *arguments: tuple[object, ...]) -> None:
-    """Run a compiled step(begin, end, tracks, *arguments) over all tracks, on as many threads as polars has."""
+def over_tracks(step: Callable[..., None], tracks: Tracks, *arguments: object) -> None:
+    """Run a compiled step(begin, end, tracks, *arguments) over all tracks, which know nothing of each other."""
     tracks = frozen(tracks)
-    points = np.r_[0, tracks.rows.cumsum()][tracks.first_run]
-    edges = np.searchsorted(points, np.arange(0, points[-1], BATCH_POINTS))
-    batches = pairwise(np.unique(np.r_[edges, len(points) - 1]).tolist())
-    # compiled steps let go of the interpreter, and tracks know nothing of each other
-    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
-        running = [threads.submit(step, begin, end, tracks, *arguments) for begin, end in batches]
-    for batch in running:
-        batch.result()
-
-
-def frozen(arrays: Arrays) -> Arrays:
-    """A named tuple with its arrays contiguous and read-only, so that one compiled version serves them all."""
-    fields = [np.ascontiguousarray(field).view() if isinstance(field, np.ndarray) else field for field in arrays]
-    for field in fields:
-        if isinstance(field, np.ndarray):
-            field.flags.writeable = False
-    return type(arrays)(*fields)
+    in_batches(step, np.r_[0, tracks.rows.cumsum()][tracks.first_run], BATCH_POINTS, tracks, *arguments)
 
 
 def _pieces_by_cell(paths: pl.DataFrame, model: MatchingModel) -> Pieces:

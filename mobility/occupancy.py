@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 from google.transit import gtfs_realtime_pb2 as realtime
 
+from mobility import lake
 from mobility.errors import MobilityError
+from mobility.schemas import LinkLoad
 
 LONGEST_SILENCE = timedelta(minutes=30)
+# a service day may run past midnight, and the date of a moment may be that of another zone
+DAYS_AROUND = 2
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,21 @@ class Capacity:
             raise MobilityError(f"a bus with {self.seats} seats and {self.places} places in all cannot be")
 
 
+def loads_before(flows: Path, at: datetime) -> pl.DataFrame:
+    """The rows of LinkLoad in a flows folder that may tell of the moment `at`: those of the service dates around it."""
+    days = [day for day in lake.service_dates(flows, "link_loads") if abs((day - at.date()).days) <= DAYS_AROUND]
+    return pl.concat([LinkLoad.create_empty(), *(lake.read(flows, "link_loads", LinkLoad, day) for day in days)])
+
+
 def occupancy_feed(loads: pl.DataFrame, at: datetime, *, k: int, capacity: Capacity = Capacity()) -> bytes:
     """A FeedMessage of the buses under way at the moment `at` (aware). `loads`: rows of LinkLoad.
 
     A bus is where its last departure before `at` left it, unless that was its last stop or longer ago than
-    LONGEST_SILENCE. A load that rests on fewer than `k` cards says only that many seats are free, whatever it is."""
+    LONGEST_SILENCE. A load that rests on fewer than `k` cards says only that many seats are free, whatever it is;
+    others are rounded to multiples of `k`, for one load less the one before it would tell who boarded in between.
+    Raises MobilityError for a moment before 1970 or after 9998, which the format cannot say."""
+    if not 1970 < at.year < 9999:
+        raise MobilityError(f"{at.isoformat()} is no moment that GTFS-Realtime can say; give one after 1970")
     feed = realtime.FeedMessage()
     feed.header.gtfs_realtime_version = "2.0"
     feed.header.incrementality = realtime.FeedHeader.FULL_DATASET
@@ -63,17 +78,18 @@ def _describe(vehicle: realtime.VehiclePosition, row: dict[str, object], k: int,
     if cards < k:
         vehicle.occupancy_status = realtime.VehiclePosition.MANY_SEATS_AVAILABLE
         return
-    vehicle.occupancy_status = _status(load_pax, capacity)
-    vehicle.occupancy_percentage = round(100 * load_pax / capacity.places)
+    shown_pax = round(load_pax / k) * k
+    vehicle.occupancy_status = _status(shown_pax, capacity)
+    vehicle.occupancy_percentage = round(100 * shown_pax / capacity.places)
 
 
-def _status(load_pax: float, capacity: Capacity) -> realtime.VehiclePosition.OccupancyStatus:
+def _status(shown_pax: int, capacity: Capacity) -> realtime.VehiclePosition.OccupancyStatus:
     status = realtime.VehiclePosition
     standing = capacity.places - capacity.seats
-    if load_pax < capacity.seats / 2:
+    if shown_pax < capacity.seats / 2:
         return status.MANY_SEATS_AVAILABLE
-    if load_pax < capacity.seats:
+    if shown_pax < capacity.seats:
         return status.FEW_SEATS_AVAILABLE
-    if load_pax < capacity.seats + standing / 2:
+    if shown_pax < capacity.seats + standing / 2:
         return status.STANDING_ROOM_ONLY
-    return status.CRUSHED_STANDING_ROOM_ONLY if load_pax < capacity.places else status.FULL
+    return status.CRUSHED_STANDING_ROOM_ONLY if shown_pax < capacity.places else status.FULL

@@ -1,6 +1,9 @@
 """Taps that are no ride of a passenger: staff and test cards, reversed taps and their reversals, repeated taps.
 
 They are kept apart with their reason, never dropped: an operator may want to know them, the flows must not.
+
+A card that is no passenger's is none in all files of a service date, whichever of them tells so. Files come one by one,
+so what each tells of its cards is kept beside its taps (OddCard), and put together when the day is read.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import polars as pl
 
 from mobility.boardings import BOARDS
 from mobility.quarantine import Rule, screen
+from mobility.schemas import OddCard
 from mobility.sources.mapped_csv import SetApart
 
 VOID: Final = "Void"
@@ -30,6 +34,38 @@ class TapRules:
 
 
 DEFAULT: Final = TapRules()
+
+
+def odd_cards(apart: pl.DataFrame, set_apart: Sequence[SetApart], rules: TapRules = DEFAULT) -> pl.DataFrame:
+    """Cards that are no passenger's, once a service date, sorted (columns of OddCard). `apart`: taps kept apart by
+    `ridden`."""
+    of_cards = [*(apart.reason for apart in set_apart if apart.whole_card), _busy_reason(rules)]
+    return (
+        apart.filter(pl.col("reason").is_in(of_cards) & pl.col("card_id").is_not_null())
+        .select(OddCard.column_names())
+        .unique(["service_date", "card_id"], keep="first", maintain_order=True)
+        .sort("service_date", "card_id")
+    )
+
+
+def of_passengers(
+    taps: pl.DataFrame, known: pl.DataFrame, rules: TapRules = DEFAULT
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Taps of a whole service date that may be passengers', and those of odd cards with their `reason`. `taps`: rows of
+    FareTransaction that were `ridden` file by file; `known`: rows of OddCard."""
+    busy = (
+        taps.filter(pl.col("fare_action").is_in(BOARDS) & pl.col("card_id").is_not_null())
+        .group_by("card_id")
+        .len()
+        .filter(pl.col("len") > rules.most_taps)
+        .select("card_id", pl.lit(_busy_reason(rules)).alias("reason"))
+    )
+    odd = pl.concat([known.select("card_id", "reason").sort("card_id", "reason"), busy])
+    odd = odd.unique("card_id", keep="first", maintain_order=True)
+    if odd.is_empty():
+        return taps, taps.clear().with_columns(pl.lit(None, dtype=pl.String).alias("reason"))
+    told = taps.join(odd, on="card_id", how="left", maintain_order="left")
+    return told.filter(pl.col("reason").is_null()).drop("reason"), told.filter(pl.col("reason").is_not_null())
 
 
 def ridden(
@@ -50,7 +86,10 @@ def _set_apart_rules(set_apart: Sequence[SetApart]) -> list[Rule]:
     for apart in set_apart:
         word = pl.col(apart.column).cast(pl.String)
         begins = [word.str.starts_with(prefix) for prefix in apart.prefixes]
-        rules.append(Rule(apart.reason, pl.any_horizontal(word.is_in(apart.words), *begins)))
+        found = pl.any_horizontal(word.is_in(apart.words), *begins).fill_null(False)
+        if apart.whole_card:
+            found |= found.any().over("card_id", "service_date") & pl.col("card_id").is_not_null()
+        rules.append(Rule(apart.reason, found))
     return rules
 
 
@@ -58,10 +97,11 @@ def _busy_card_rule(rules: TapRules) -> Rule:
     """Cards tapped more often than any passenger could, as validators are tested and staff cards are used."""
     boards = pl.col("fare_action").is_in(BOARDS)
     taps = boards.sum().over("card_id", "service_date")
-    return Rule(
-        f"staff or test card: more than {rules.most_taps} taps of the card on the service date",
-        pl.col("card_id").is_not_null() & (taps > rules.most_taps),
-    )
+    return Rule(_busy_reason(rules), pl.col("card_id").is_not_null() & (taps > rules.most_taps))
+
+
+def _busy_reason(rules: TapRules) -> str:
+    return f"staff or test card: more than {rules.most_taps} taps of the card on the service date"
 
 
 def _reversal_rules(rules: TapRules) -> list[Rule]:

@@ -22,7 +22,7 @@ def write_omx(od: pl.DataFrame, path: Path) -> int:
     Raises MobilityError for rows of several service dates, and for none."""
     days = od["service_date"].unique().to_list()
     if len(days) != 1:
-        raise MobilityError(f"an OMX file holds one service date, and the OD rows are of {len(days)}")
+        raise MobilityError(f"an OMX file holds one service date, and the OD rows are of {len(days)}; choose one")
     stops = pl.concat([od["origin_stop_id"], od["destination_stop_id"]]).unique().sort()
     number = pl.DataFrame({"stop_id": stops, "zone": np.arange(len(stops))})
     cells = od.join(number.rename({"stop_id": "origin_stop_id", "zone": "row"}), on="origin_stop_id").join(

@@ -104,41 +104,62 @@ def match_tracks(
         np.empty((longest, CANDIDATES)),
     )
     for track in range(begin, end):
-        pattern, near = tracks.pattern[track], 0
+        near = 0
         for run in range(tracks.first_run[track], tracks.first_run[track + 1]):
-            for row in range(tracks.first_row[run], tracks.first_row[run] + tracks.rows[run]):
-                found = _candidates(points.x_m[row], points.y_m[row], pattern, pieces, costs.radius_m, near, choices)
-                if found > 0:
-                    choices.row[near], choices.candidates[near] = row, found
-                    near += 1
-                else:
-                    places.status[row] = FAR
+            rows = tracks.first_row[run], tracks.first_row[run] + tracks.rows[run]
+            near = _candidates(rows, tracks.pattern[track], points, pieces, costs.radius_m, near, choices, places)
         if near > 0:
             _cheapest_chain(near, choices, points, costs, places)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _candidates(
-    x_m: float, y_m: float, pattern: int, pieces: Pieces, radius_m: float, slot: int, choices: _Choices
+    rows: tuple[int, int],
+    pattern: int,
+    points: Points,
+    pieces: Pieces,
+    radius_m: float,
+    near: int,
+    choices: _Choices,
+    places: Places,
 ) -> int:
-    """Write the local minima of the distance to the path into row `slot` of `choices`; returns how many there are."""
-    key = np.int64(np.floor(x_m / pieces.cell_m)) * CELL_STRIDE + np.int64(np.floor(y_m / pieces.cell_m))
+    """Write the candidates of the rows that have any to `choices`, from entry `near` on; returns the entry after."""
     first, last = pieces.pattern_cell[pattern], pieces.pattern_cell[pattern + 1]
-    cell = first + np.searchsorted(pieces.cell_key[first:last], key)
-    if cell >= last or pieces.cell_key[cell] != key:
-        return 0
-    found, before, t_before, reach = 0, -2, 0.0, radius_m * radius_m
+    cell, key = last, np.int64(-1)
+    for row in range(rows[0], rows[1]):
+        x_m, y_m = points.x_m[row], points.y_m[row]
+        here = np.int64(np.floor(x_m / pieces.cell_m)) * CELL_STRIDE + np.int64(np.floor(y_m / pieces.cell_m))
+        # a bus is mostly where it was
+        if here != key or row == rows[0]:
+            cell, key = first + np.searchsorted(pieces.cell_key[first:last], here), here
+        found = 0
+        if cell < last and pieces.cell_key[cell] == key:
+            found = _minima(x_m, y_m, cell, pieces, radius_m, near, choices)
+        if found > 0:
+            choices.row[near], choices.candidates[near] = row, found
+            near += 1
+        else:
+            places.status[row] = FAR
+    return near
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _minima(x_m: float, y_m: float, cell: int, pieces: Pieces, radius_m: float, slot: int, choices: _Choices) -> int:
+    """Write the local minima of the distance to the path into row `slot` of `choices`; returns how many there are."""
+    line, reach = pieces.line, radius_m * radius_m
+    found, before, t_before = 0, -2, 0.0
     # the end of a piece is a minimum only if the next piece does not lead on from there
     held, held_m, held_offset = False, 0.0, 0.0
     for at in range(pieces.cell_first[cell], pieces.cell_first[cell + 1]):
         piece = pieces.cell_piece[at]
-        x0, y0, dx, dy, length, m0 = pieces.line[piece]
-        t = min(1.0, max(0.0, ((x_m - x0) * dx + (y_m - y0) * dy) / (length * length)))
-        off_x, off_y = x0 + t * dx - x_m, y0 + t * dy - y_m
+        east_m, north_m = x_m - line[piece, 0], y_m - line[piece, 1]
+        dx, dy, length, m0 = line[piece, 2], line[piece, 3], line[piece, 4], line[piece, 5]
+        t = min(1.0, max(0.0, (east_m * dx + north_m * dy) / (length * length)))
+        off_x, off_y = t * dx - east_m, t * dy - north_m
         squared = off_x * off_x + off_y * off_y
         follows = piece == before + 1
         if held and not follows:
-            found = _insert(choices.path_m[slot], choices.offset_m[slot], found, held_m, held_offset)
+            found = _insert(choices, slot, found, held_m, held_offset)
         held = False
         before, t_previous, t_before = piece, t_before, t
         if squared > reach:
@@ -146,24 +167,25 @@ def _candidates(
         elif t >= 1.0:
             held, held_m, held_offset = True, m0 + length, math.sqrt(squared)
         elif t > 0.0 or not follows or t_previous >= 1.0:
-            found = _insert(choices.path_m[slot], choices.offset_m[slot], found, m0 + t * length, math.sqrt(squared))
+            found = _insert(choices, slot, found, m0 + t * length, math.sqrt(squared))
     if held:
-        found = _insert(choices.path_m[slot], choices.offset_m[slot], found, held_m, held_offset)
+        found = _insert(choices, slot, found, held_m, held_offset)
     return found
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _insert(path_m: Floats, offset_m: Floats, found: int, place: float, offset: float) -> int:
-    """Keep candidates sorted by distance; of more than there is room for the furthest goes."""
+def _insert(choices: _Choices, slot: int, found: int, place: float, offset: float) -> int:
+    """Keep the candidates of a slot sorted by distance; of more than there is room for the furthest goes."""
+    path_m, offset_m = choices.path_m, choices.offset_m
     if found == CANDIDATES:
-        if offset >= offset_m[found - 1]:
+        if offset >= offset_m[slot, found - 1]:
             return found
         found -= 1
-    slot = found
-    while slot > 0 and offset_m[slot - 1] > offset:
-        offset_m[slot], path_m[slot] = offset_m[slot - 1], path_m[slot - 1]
-        slot -= 1
-    offset_m[slot], path_m[slot] = offset, place
+    at = found
+    while at > 0 and offset_m[slot, at - 1] > offset:
+        offset_m[slot, at], path_m[slot, at] = offset_m[slot, at - 1], path_m[slot, at - 1]
+        at -= 1
+    offset_m[slot, at], path_m[slot, at] = offset, place
     return found + 1
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from mobility.line_stops import Floats, Ints, spread
+from mobility.runs import runs_of
 from mobility.sources.gtfs import Timetable
 
 NEAR_STOP_M = 45.0
@@ -48,7 +50,8 @@ class Performed:
 
 
 def assign_trips(pings: pl.DataFrame, timetable: Timetable) -> Performed:
-    """Give every position its trip. `pings`: rows of VehicleLocation with x_m, y_m, sorted by vehicle and time."""
+    """Give every position its trip. `pings`: rows of VehicleLocation with x_m, y_m, sorted by vehicle and time; names
+    may be text or categories."""
     joined = (
         _named(_runs(pings))
         .join(_by_name(timetable), on="named_trip", how="left", maintain_order="left")
@@ -82,13 +85,9 @@ def assign_trips(pings: pl.DataFrame, timetable: Timetable) -> Performed:
 
 def _runs(pings: pl.DataFrame) -> pl.DataFrame:
     """Neighbouring positions of one vehicle that say the same trip: first_row, rows, vehicle_id, trip_id_performed."""
-    vehicle, trip = pl.col("vehicle_id"), pl.col("trip_id_performed")
-    starts = vehicle.ne_missing(vehicle.shift(1)) | trip.ne_missing(trip.shift(1))
-    first = pings.select(pl.arg_where(starts)).to_series().cast(pl.Int64)
-    if pings.height and (first.is_empty() or first[0] != 0):
-        first = pl.concat([pl.Series([0], dtype=pl.Int64), first])
-    ends = pl.concat([first.slice(1), pl.Series([pings.height], dtype=pl.Int64)]) if pings.height else first
-    return pings.select(RUN)[first].with_columns(first.alias("first_row"), (ends - first).alias("rows"))
+    first, rows = runs_of(pings, RUN)
+    said = pings.select(RUN)[first].cast(pl.String)
+    return said.with_columns(pl.Series("first_row", first), pl.Series("rows", rows))
 
 
 def _named(runs: pl.DataFrame) -> pl.DataFrame:
@@ -101,16 +100,23 @@ def _named(runs: pl.DataFrame) -> pl.DataFrame:
 
 def _pings_of(runs: pl.DataFrame, pings: pl.DataFrame) -> pl.DataFrame:
     """The positions of `runs` (RUN, x_m, y_m, event_timestamp), without the blank runs that stand still."""
-    rows = runs["rows"].to_numpy()
-    within = np.arange(rows.sum()) - np.repeat(rows.cumsum() - rows, rows)
-    first = np.repeat(runs["first_row"].to_numpy(), rows)
-    places = pings.select("x_m", "y_m", "event_timestamp")[pl.Series(first + within)]
-    run = pl.Series("run", np.repeat(np.arange(len(rows)), rows))
-    spread_m = pl.max_horizontal(*(pl.col(name).max() - pl.col(name).min() for name in ("x_m", "y_m")))
-    runs = runs.select(*RUN, "named_trip", pl.int_range(pl.len(), dtype=pl.Int64).alias("run"))
-    spread = places.with_columns(run).group_by("run").agg(spread_m.alias("spread_m"))
-    moving = runs.join(spread, on="run").filter((pl.col("spread_m") > LAYOVER_M) | pl.col("named_trip").is_not_null())
-    return places.with_columns(run).join(moving.select("run", *RUN), on="run")
+    first, rows = runs["first_row"].to_numpy(), runs["rows"].to_numpy()
+    moving = pl.Series(_spread_m(pings, first, rows) > LAYOVER_M) | runs["named_trip"].is_not_null()
+    runs, kept = runs.filter(moving), moving.to_numpy()
+    run, row = spread(first[kept], rows[kept])
+    return pl.concat([pings.select("x_m", "y_m", "event_timestamp")[row], runs.select(RUN)[run]], how="horizontal")
+
+
+def _spread_m(pings: pl.DataFrame, first: Ints, rows: Ints) -> Floats:
+    """How far apart the positions of each run are, along x or y whichever is more."""
+    if not len(rows):
+        return np.zeros(0)
+    row = spread(first, rows)[1]
+    begins = np.cumsum(rows) - rows
+    along = [pings[name].to_numpy()[row] for name in ("x_m", "y_m")]
+    apart = [np.maximum.reduceat(at, begins) - np.minimum.reduceat(at, begins) for at in along]
+    widest: Floats = np.maximum(*apart)
+    return widest
 
 
 def _by_name(timetable: Timetable) -> pl.DataFrame:

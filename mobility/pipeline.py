@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -17,11 +17,11 @@ from mobility.chaining import ChainingRules
 from mobility.clocks import assert_same_clock
 from mobility.expansion import control_totals
 from mobility.geometry import Projection
-from mobility.habits import habits
+from mobility.habits import rides_told
 from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
 from mobility.irregularities import DayRecord, counts, irregularities
 from mobility.journeys import journeys
-from mobility.lake_feeds import accepted_before, lake_table, taps_of_the_day_before
+from mobility.lake_feeds import accepted_before, lake_table, passengers_taps, taps_of_the_day_before
 from mobility.leg_weights import Weighed, weighed
 from mobility.od_matrix import od_flows
 from mobility.performed import PERFORMED, Performed, assign_trips
@@ -61,33 +61,23 @@ def build_flows(
     *,
     key: bytes,
     walk_limit_m: float = 750.0,
-    history: Sequence[Path] = (),
+    known: pl.DataFrame | None = None,
     progress: Progress | None = None,
 ) -> FlowsSummary:
     """Read a feeds folder, write the flows folder `out`, and say what became of every row.
 
-    `key` (at least 16 bytes) makes the pseudonyms of cards. `history`: flows folders of other days, made with the same
-    key, which tell what cards usually do. `progress(stage, share_done)` is called before each stage.
+    `key` (at least 16 bytes) makes the pseudonyms of cards. `known`: what cards did on other days (mobility.habits),
+    under pseudonyms of the same key. `progress(stage, share_done)` is called before each stage.
     A feed that is missing or empty gives empty tables and a warning. The same feeds and key give the same bytes; a
     crash leaves `out` as it was. Raises FeedError (a missing column, a broken file), WrongZoneError, MobilityError."""
     tell = progress or _silent
     manifest = read_manifest(feeds)
     day = _Day.of(manifest)
-    tell("timetable", 0.0)
-    timetable = _timetable(feeds, manifest)
-    tell("vehicle positions", 0.1)
-    locations, locations_file = _locations(feeds, manifest, timetable)
-    raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest)
-    tell("stop visits", 0.25)
-    placed = _placed(locations.accepted, timetable)
-    visits = _visits(placed, timetable, raw_taps, day, manifest)
-    tell("taps", 0.45)
-    taps = _taps(raw_taps, visits, locations.accepted, timetable, manifest, key)
-    tell("boardings and alightings", 0.55)
-    clocks = clock_offsets(taps.accepted, visits)
-    boarded = boardings(set_right(taps.accepted, clocks), visits)
+    met = _met(feeds, manifest, key, tell)
+    timetable, locations, placed = met.timetable, met.locations, met.placed
+    visits, taps, boarded = met.visits, met.taps, met.boarded
     rules = AlightingRules(chaining=ChainingRules(walk_limit_m))
-    ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops, rules, habits(history))
+    ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops, rules, known)
     tell("scaling", 0.75)
     scaled = _weighed(feeds, ended.legs, day, manifest)
     legs = scaled.legs.select(JourneyLeg.column_names())
@@ -99,9 +89,9 @@ def build_flows(
     unplaced = _unplaced(taps.accepted, boarded)
     odd = _irregularities(feeds, locations.accepted, taps.accepted, visits, timetable, day, manifest)
     files = (file_count("vehicle_locations.csv", locations), file_count("fare_transactions.csv", taps))
-    summary = _summary(manifest, files, placed, tables, unplaced.height, scaled, clocks.height)
+    summary = _summary(manifest, files, placed, tables, unplaced.height, scaled, met.clocks_off)
     summary = replace(summary, irregularities=counts(odd))
-    summary = replace(summary, warnings=warnings(summary, timetable, locations_file, raw_taps))
+    summary = replace(summary, warnings=warnings(summary, timetable, met.locations_file, met.raw_taps))
     tell("writing", 0.95)
     building = out.parent / f".{out.name}.building"
     shutil.rmtree(building, ignore_errors=True)
@@ -113,6 +103,47 @@ def build_flows(
     lake.replace_entries(building, out)
     tell("done", 1.0)
     return summary
+
+
+def card_rides(feeds: Path, *, key: bytes, walk_limit_m: float = 750.0) -> pl.DataFrame:
+    """What a feeds folder's day alone tells of its cards (columns of HABIT), for the days after it. Errors as
+    build_flows."""
+    met = _met(feeds, read_manifest(feeds), key, _silent)
+    rules = AlightingRules(chaining=ChainingRules(walk_limit_m))
+    return rides_told(alightings(met.boarded, met.visits, met.timetable.pattern_stops, met.timetable.stops, rules).legs)
+
+
+@dataclass(frozen=True)
+class _Met:
+    """A day's feeds brought together as far as the boarding of every tap. `_file` and `raw_` are the feeds themselves,
+    nothing where they are not there."""
+
+    timetable: Timetable
+    locations: Ingested
+    locations_file: RawTable | None
+    placed: PlacedPositions
+    raw_taps: RawTable | None
+    visits: pl.DataFrame
+    taps: Ingested
+    clocks_off: int
+    boarded: pl.DataFrame
+
+
+def _met(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> _Met:
+    tell("timetable", 0.0)
+    timetable = _timetable(feeds, manifest)
+    tell("vehicle positions", 0.1)
+    locations, locations_file = _locations(feeds, manifest, timetable)
+    raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest)
+    tell("stop visits", 0.25)
+    placed = _placed(locations.accepted, timetable)
+    visits = _visits(placed, timetable, raw_taps, _Day.of(manifest), manifest)
+    tell("taps", 0.45)
+    taps = _taps(raw_taps, visits, locations.accepted, timetable, manifest, key)
+    tell("boardings and alightings", 0.55)
+    clocks = clock_offsets(taps.accepted, visits)
+    boarded = boardings(set_right(taps.accepted, clocks), visits)
+    return _Met(timetable, locations, locations_file, placed, raw_taps, visits, taps, clocks.height, boarded)
 
 
 @dataclass(frozen=True)
@@ -224,7 +255,7 @@ def _taps(
     if raw is None:
         return nothing_ingested(FareTransaction)
     if manifest.lake is not None:
-        return accepted_before(raw)
+        return passengers_taps(raw, manifest)
     known = pl.concat(
         [
             locations["vehicle_id"],

@@ -38,14 +38,14 @@ class PlacedPositions:
 def place_positions(performed: Performed, paths: pl.DataFrame, model: MatchingModel = GPS) -> PlacedPositions:
     """Match every position that has a trip to the path of the trip's pattern. `paths`: Timetable."""
     pings = performed.pings
-    at_s = pings["event_timestamp"].dt.epoch("ms").cast(pl.Float64) / 1000.0
-    points = Points(pings["x_m"].to_numpy(), pings["y_m"].to_numpy(), at_s.to_numpy())
+    at_s = pings["event_timestamp"].dt.cast_time_unit("ms").to_physical().to_numpy() / 1000.0
+    points = Points(pings["x_m"].to_numpy(), pings["y_m"].to_numpy(), at_s)
     patterns = pattern_numbers(paths)
     tracks = _tracks(performed, patterns)
     places = match_rows(points, tracks, paths, model)
-    for run in performed.runs.filter(pl.col("track").is_null()).iter_rows(named=True):
-        rows = slice(run["first_row"], run["first_row"] + run["rows"])
-        places.status[rows] = NO_PATTERN if run["named"] else NO_TRIP
+    astray = performed.runs.filter(pl.col("track").is_null()).select("first_row", "rows", "named")
+    for first_row, rows, named in astray.iter_rows():
+        places.status[first_row : first_row + rows] = NO_PATTERN if named else NO_TRIP
     return PlacedPositions(performed, patterns, tracks, points, places)
 
 

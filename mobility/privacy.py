@@ -1,9 +1,8 @@
-"""Card numbers become keyed pseudonyms; small counts are not published.
+"""Card numbers become keyed pseudonyms.
 
 Pseudonym: keyed BLAKE2b (RFC 7693, section 2.9: a message authentication code), 16 bytes. Without the key nobody can
 try card numbers through. Each calendar month has a key of its own, derived from the operator's: who holds a month's key
-learns nothing of other months, and the same card has another pseudonym in each. Suppression: k-anonymity (Sweeney
-2002) on the number of different cards behind a cell.
+learns nothing of other months, and the same card has another pseudonym in each.
 """
 
 from __future__ import annotations
@@ -47,28 +46,6 @@ def monthly_pseudonyms(card_numbers: pl.Series, service_dates: pl.Series, key: b
     ]
     distinct = distinct.with_columns(pl.concat([pl.Series(dtype=pl.String), *named]).alias("pseudonym"))
     return cards.join(distinct, on=["card", "month"], how="left", nulls_equal=True, maintain_order="left")["pseudonym"]
-
-
-def publish(table: pl.DataFrame, *, k: int = DEFAULT_K, margin: tuple[str, ...] = ()) -> pl.DataFrame:
-    """The rows of a table that rest on at least `k` cards, without that count itself.
-
-    `margin`: columns of a total that may be known from elsewhere. Where the rows left out of one such total rest on
-    fewer than `k` cards together, the total would give them away: then its smallest row that could be shown is left out
-    too (complementary suppression; Cox 1980).
-    `table` has a column `cards` (od_flows, boardings). Raises MobilityError where it has none or k < 1."""
-    if k < 1:
-        raise MobilityError(f"k = {k}: suppression needs k of at least 1")
-    if "cards" not in table.columns:
-        raise MobilityError("a table is published by its column 'cards' (od_flows, boardings), and this one has none")
-    shown = pl.col("cards") >= k
-    if margin:
-        hidden = pl.col("cards").filter(~shown).sum().over(margin)
-        smallest = pl.col("cards").filter(shown).min().over(margin)
-        given_away = hidden.is_between(1, k - 1)
-        # of equally small rows the first in the table goes
-        first = (shown & (pl.col("cards") == smallest)).cum_sum().over(margin) == 1
-        shown = shown & ~(given_away & first & (pl.col("cards") == smallest))
-    return table.filter(shown).drop("cards")
 
 
 def _digest_key(key: bytes) -> bytes:

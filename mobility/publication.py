@@ -1,7 +1,8 @@
 """What of a flows folder may leave the operator, and in what form: k-anonymity on every table that holds passengers.
 
-- boardings, od_flows: cells under k cards are left out, and where a total known from elsewhere (boardings of a line,
-  riders who set out from a stop in an hour) would give those away, one cell more (privacy.publish).
+- boardings, od_flows: cells under k cards are left out, and more cells where totals known from elsewhere would give
+  those away (mobility.suppression): boardings of a line and of a stop on a day; riders who set out from a stop, and
+  who come to one, in an hour.
 - line_loads: cells under k cards are left out; passengers of an hour are rounded to multiples of k, because the load
   after a stop less the load before it would otherwise tell a boarding cell that was left out.
 - tables of the service hold buses alone and are published as they are.
@@ -17,29 +18,33 @@ from pathlib import Path
 import dataframely as dy
 import polars as pl
 
-from mobility import lake, privacy, schemas
+from mobility import lake, schemas
 from mobility.errors import MobilityError
+from mobility.privacy import DEFAULT_K
 from mobility.service import TABLES as SERVICE_TABLES
+from mobility.suppression import publish
 
 
 @dataclass(frozen=True)
 class Publishable:
     """A table that may be published: its schema, the order of its rows, and (where it holds passengers) the totals
-    that may be known."""
+    that may be known (`margins` of mobility.suppression)."""
 
     schema: type[dy.Schema]
     order: tuple[str, ...]
-    margin: tuple[str, ...] | None = None
+    margins: tuple[tuple[str, ...], ...] | None = None
 
 
 PUBLISHABLE: dict[str, Publishable] = {
     "boardings": Publishable(
-        schemas.Boarding, ("service_date", "quarter_start", "stop_id", "line"), ("service_date", "line")
+        schemas.Boarding,
+        ("service_date", "quarter_start", "stop_id", "line"),
+        (("service_date", "line"), ("service_date", "stop_id")),
     ),
     "od_flows": Publishable(
         schemas.OdFlow,
         ("service_date", "hour", "origin_stop_id", "destination_stop_id"),
-        ("service_date", "hour", "origin_stop_id"),
+        (("service_date", "hour", "origin_stop_id"), ("service_date", "hour", "destination_stop_id")),
     ),
     "line_loads": Publishable(schemas.LineLoad, ("service_date", "line", "hour", "from_stop", "to_stop"), ()),
     "trips_performed": Publishable(
@@ -61,7 +66,7 @@ PUBLISHABLE: dict[str, Publishable] = {
 }
 
 
-def published(flows: Path, table: str, *, k: int = privacy.DEFAULT_K, service_date: date | None = None) -> pl.DataFrame:
+def published(flows: Path, table: str, *, k: int = DEFAULT_K, service_date: date | None = None) -> pl.DataFrame:
     """The rows of one table of a flows folder that may be published, in the order of PUBLISHABLE.
 
     Raises MobilityError for a table that may not, LakeError for one that cannot be read."""
@@ -69,9 +74,9 @@ def published(flows: Path, table: str, *, k: int = privacy.DEFAULT_K, service_da
     if known is None:
         raise MobilityError(f"table {table} is the operator's own; published are {', '.join(PUBLISHABLE)}")
     rows = lake.read(flows, table, known.schema, service_date).sort(known.order)
-    if known.margin is None:
+    if known.margins is None:
         return rows
-    shown = privacy.publish(rows, k=k, margin=known.margin)
+    shown = publish(rows, k=k, margins=known.margins)
     return _rounded_loads(shown, k) if known.schema is schemas.LineLoad else shown
 
 

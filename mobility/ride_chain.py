@@ -9,17 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from mobility.batches import frozen, in_batches
+from mobility.card_order import CardOrder
 from mobility.line_stops import Floats, Ints, LineStops, near_stops, spread
-from mobility.trip_times import NEVER_MS, TripTimes
+from mobility.ride_options import Asked, CellStops, Day, Options, distinct, reachable
+from mobility.ride_order import followed
+from mobility.trip_times import TripTimes
 from mobility.walking import walk_s
+
+BATCH_RIDES = 200_000
 
 
 @dataclass(frozen=True)
 class Rides:
     """Boardings in order of card, time and leg, those without a card (-1) last. `call`, `trip`: where boarded; `at_ms`;
-    `following`: the card's next ride in another trip, `first`: its first of the day; -1 where there is none."""
+    `following`: the card's next ride in another trip, -1 where there is none, `first`: its first of the day."""
 
     card: Ints
     call: Ints
@@ -29,55 +36,22 @@ class Rides:
     first: Ints
 
     @classmethod
-    def of(cls, boarded: pl.DataFrame, times: TripTimes) -> Rides:
-        """`boarded`: boardings() with its rows sorted by card."""
+    def of(cls, boarded: pl.DataFrame, order: CardOrder, times: TripTimes) -> Rides:
+        """`boarded`: boardings() with its rows in `order`."""
         visit = boarded["visit"].to_numpy()
         called, trip = times.call[visit], times.trip[visit]
-        named = boarded["card_id"]
-        card = np.where(named.is_null().to_numpy(), -1, named.rle_id().cast(pl.Int64).to_numpy())
-        count = len(card)
-        place = np.arange(count)
-        begins_card = np.concatenate([[True], card[1:] != card[:-1]]) if count else np.zeros(0, dtype=np.bool_)
-        begins_run = begins_card | np.concatenate([[True], trip[1:] != trip[:-1]]) if count else begins_card
-        first = np.maximum.accumulate(np.where(begins_card, place, 0))
-        runs = np.append(np.flatnonzero(begins_run), count)
-        after = runs[np.cumsum(begins_run)]
-        same = (after < count) & (card >= 0)
-        same[same] = card[after[same]] == card[same]
-        following = np.where(same, after, -1)
+        card = np.cumsum(order.begins) - 1
+        if boarded["card_id"].null_count():
+            card[boarded["card_id"].is_null().to_numpy()] = -1
+        following, first = followed(card, trip)
         return cls(card, called, trip, boarded["boarded_at"].dt.epoch("ms").to_numpy(), following, first)
 
 
 @dataclass(frozen=True)
-class Options:
-    """Calls at which rides may have ended, those of one ride together. `ride`, `call` of each; `draw`: how likely who
-    left there would next be seen where the card was."""
-
-    ride: Ints
-    call: Ints
-    draw: Floats
-
-    @classmethod
-    def joined(cls, one: Options, other: Options) -> Options:
-        """Options of different rides in one."""
-        return cls(*(np.concatenate([getattr(one, name), getattr(other, name)]) for name in ("ride", "call", "draw")))
-
-    def shares(self, weight: Floats) -> Floats:
-        """`weight` of each option as a share of its ride's sum."""
-        if not len(weight):
-            return weight
-        starts = np.flatnonzero(np.concatenate([[True], self.ride[1:] != self.ride[:-1]]))
-        counts = np.diff(np.append(starts, len(weight)))
-        share: Floats = weight / np.repeat(np.add.reduceat(weight, starts), counts)
-        return share
-
-
-@dataclass(frozen=True)
 class Surroundings:
-    """For each stop the calls within the walk limit, nearest ways of going on: `start` of each stop in `call`,
-    `walk_s`."""
+    """For each stop the calls within the walk limit: `key` (stop x calls + call, sorted), `call`, `walk_s`."""
 
-    start: Ints
+    key: Ints
     call: Ints
     walk_s: Floats
 
@@ -88,11 +62,15 @@ class Surroundings:
         by_stop = np.argsort(lines.stop, kind="stable")
         first = np.searchsorted(lines.stop[by_stop], np.arange(len(lines.x_m) + 1))
         pair, place = spread(first[other], first[other + 1] - first[other])
-        call, stop = by_stop[place], one[pair]
-        order = np.lexsort((call, stop))
-        call, stop = call[order], stop[order]
-        walk = walk_s(lines.distance_m(stop, lines.stop[call]))
-        return cls(np.searchsorted(stop, np.arange(len(lines.x_m) + 1)), call, walk)
+        key = np.sort(one[pair] * len(lines.stop) + by_stop[place])
+        stop, call = np.divmod(key, max(1, len(lines.stop)))
+        return cls(key, call, walk_s(lines.distance_m(stop, lines.stop[call])))
+
+    def between(self, stop: Ints, first: Ints, last: Ints, calls: int) -> tuple[Ints, Ints]:
+        """The places in `call` of those from `first` to before `last` around each `stop`, of `calls` in all: which of
+        the stops each is around, and the place."""
+        begin = np.searchsorted(self.key, stop * calls + first)
+        return spread(begin, np.searchsorted(self.key, stop * calls + last) - begin)
 
 
 @dataclass(frozen=True)
@@ -123,17 +101,13 @@ class Cells:
     def of(cls, pattern: Ints, boarded: Ints, ground: Ground) -> Cells:
         """Cells of pairs of a `pattern` ridden and a call `boarded` next."""
         lines, around = ground.lines, ground.around
-        stop = lines.stop[boarded]
-        cell, place = spread(around.start[stop], around.start[stop + 1] - around.start[stop])
-        ridden = lines.pattern[around.call[place]] == pattern[cell]
-        cell, place = cell[ridden], place[ridden]
+        calls, first = len(lines.stop), lines.first
+        cell, place = around.between(lines.stop[boarded], first[pattern], first[pattern + 1], calls)
         call, walk = around.call[place], around.walk_s[place]
-        # every way on from each of these stops with the pattern boarded
-        here, wanted = lines.stop[call], lines.pattern[boarded[cell]]
-        entry, way = spread(around.start[here], around.start[here + 1] - around.start[here])
-        other = around.call[way]
-        same = (lines.pattern[other] == wanted[entry]) & (other < lines.last[other])
-        entry, ways_s = entry[same], around.walk_s[way[same]]
+        # every way on from each of these stops with the pattern boarded, which nobody boards at its last stop
+        wanted = lines.pattern[boarded[cell]]
+        entry, way = around.between(lines.stop[call], first[wanted], first[wanted + 1] - 1, calls)
+        ways_s = around.walk_s[way]
         least_s = walk.copy()
         np.minimum.at(least_s, entry, ways_s)
         return cls(np.searchsorted(cell, np.arange(len(pattern) + 1)), call, walk, least_s, entry, ways_s)
@@ -151,11 +125,13 @@ class Cells:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Possible ends of rides: `ride` and the `entry` of `cells` of each, those of one ride together."""
+    """Possible ends of rides: the rides that have any (`ride`, rising), and from first[i] to first[i + 1] the `entry`
+    of each in `cells`."""
 
     cells: Cells
     ride: Ints
-    entry: Ints
+    first: Ints
+    entry: npt.NDArray[np.int32]
 
     @classmethod
     def of(cls, rides: Rides, which: Ints, toward: Ints, ground: Ground) -> Candidates:
@@ -163,18 +139,32 @@ class Candidates:
         the trip, within the walk limit of that boarding, and where `toward` comes later, reached in time to walk."""
         lines, times = ground.lines, ground.times
         count = len(lines.stop)
-        key, cell = np.unique(lines.pattern[rides.call[which]] * count + rides.call[toward], return_inverse=True)
+        key, cell = distinct(lines.pattern[rides.call[which]] * count + rides.call[toward])
         cells = Cells.of(key // count, key % count, ground)
-        owner, entry = spread(cells.start[cell], cells.start[cell + 1] - cells.start[cell])
-        ahead = cells.call[entry] > rides.call[which][owner]
-        owner, entry = owner[ahead], entry[ahead]
-        later = rides.at_ms[toward] > rides.at_ms[which]
-        leaves_ms = np.where(later, rides.at_ms[toward] + round(ground.slack_s * 1000), NEVER_MS + 1)
-        slot = times.slot[rides.trip[which]]
-        arrives_ms = times.arrival_ms[slot[owner] + cells.call[entry]]
-        in_time = arrives_ms + cells.walk_s[entry] * 1000.0 <= leaves_ms[owner]
-        return cls(cells, which[owner[in_time]], entry[in_time])
+        stops = frozen(CellStops(cells.start, cells.call, cells.walk_s * 1000.0))
+        slack_ms = round(ground.slack_s * 1000)
+        day = frozen(Day(rides.call, rides.trip, rides.at_ms, times.slot, times.arrival_ms, slack_ms))
+        asked = frozen(Asked(which, toward, cell))
+        found = in_batches(reachable, np.arange(len(which) + 1), BATCH_RIDES, asked, stops, day)
+        counts = np.concatenate([np.zeros(0, np.int64), *(counts for counts, _ in found)])
+        entry = np.concatenate([np.zeros(0, np.int32), *(entry for _, entry in found)])
+        some = counts > 0
+        return cls(cells, which[some], np.r_[0, counts[some].cumsum()], entry)
+
+    @property
+    def owner(self) -> Ints:
+        """The ride of each entry."""
+        return np.repeat(self.ride, np.diff(self.first))
+
+    def nearest_s(self, rides: Ints) -> Floats:
+        """The shortest walk of each of `rides` (rising), infinite where a ride has no candidates."""
+        nearest = np.full(len(rides), np.inf)
+        if len(self.ride):
+            place = np.searchsorted(rides, self.ride)
+            nearest[place] = np.minimum.reduceat(self.cells.walk_s[self.entry], self.first[:-1])
+        return nearest
 
     def options(self, logit_s: float, access_s: float) -> Options:
-        """With how likely each would draw its rider on, see Cells.draw."""
-        return Options(self.ride, self.cells.call[self.entry], self.cells.draw(logit_s, access_s)[self.entry])
+        """With how likely each would draw its rider on, see Cells.draw; of the card's own rides nothing is known."""
+        draw = self.cells.draw(logit_s, access_s)
+        return Options(self.ride, self.first, self.cells.call[self.entry], draw[self.entry], np.zeros(0))

@@ -1,8 +1,9 @@
 """Typed frames: a profile of TIDES for what comes in, and the tables of passenger flows.
 
 Times are UTC with millisecond resolution, positions WGS-84 degrees, passengers numbers that may be fractions
-(expected values, scaled for cash). TIDES: https://tides-transit.github.io; where a tap-on system lacks a column that
-TIDES requires (`amount`), it is nullable here.
+(expected values, scaled for cash). The service date is part of the key of every table that has one, for vehicles, trips
+and an operator's ids come again on other days. TIDES: https://tides-transit.github.io; where a tap-on system lacks a
+column that TIDES requires (`amount`), it is nullable here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class FareTransaction(dy.Schema):
 
     transaction_id = dy.String(primary_key=True, min_length=1)
     agency_id = dy.String()
-    service_date = dy.Date()
+    service_date = dy.Date(primary_key=True)
     event_timestamp = dy.Datetime(time_zone=UTC, time_unit="ms")
     vehicle_id = dy.String(min_length=1)
     device_id = dy.String(nullable=True)
@@ -37,7 +38,7 @@ class VehicleLocation(dy.Schema):
 
     location_ping_id = dy.String(primary_key=True, min_length=1)
     agency_id = dy.String()
-    service_date = dy.Date()
+    service_date = dy.Date(primary_key=True)
     event_timestamp = dy.Datetime(time_zone=UTC, time_unit="ms")
     vehicle_id = dy.String(min_length=1)
     trip_id_performed = dy.String(nullable=True)
@@ -52,7 +53,7 @@ class UnmatchedLocation(dy.Schema):
     """A position that is on no trip's path, and why (mobility/positions.py)."""
 
     location_ping_id = dy.String(primary_key=True, min_length=1)
-    service_date = dy.Date()
+    service_date = dy.Date(primary_key=True)
     event_timestamp = dy.Datetime(time_zone=UTC, time_unit="ms")
     vehicle_id = dy.String(min_length=1)
     trip_id_performed = dy.String(nullable=True)
@@ -67,7 +68,7 @@ class StopVisit(dy.Schema):
     `method` is gps (seen at the stop), gps_interpolated (passed between two positions far apart) or timetable;
     `delay_s` is the arrival against the timetable, where that gives a time."""
 
-    service_date = dy.Date()
+    service_date = dy.Date(primary_key=True)
     vehicle_id = dy.String(primary_key=True)
     trip_id_performed = dy.String(primary_key=True)
     trip_stop_sequence = dy.Int64(primary_key=True, min=1)
@@ -95,7 +96,7 @@ class JourneyLeg(dy.Schema):
 
     leg_id = dy.String(primary_key=True)
     agency_id = dy.String()
-    service_date = dy.Date()
+    service_date = dy.Date(primary_key=True)
     card_id = dy.String(nullable=True)
     vehicle_id = dy.String()
     trip_id_performed = dy.String()
@@ -120,11 +121,29 @@ class JourneyLeg(dy.Schema):
     ends_in = dy.String(regex="^(transfer|destination|unknown)$")
 
 
+class OddCard(dy.Schema):
+    """A card that is no passenger's on a service date, as one file tells, and why."""
+
+    service_date = dy.Date(primary_key=True)
+    card_id = dy.String(primary_key=True)
+    reason = dy.String(min_length=1)
+
+
+class CardRide(dy.Schema):
+    """Rides of one card between two stops on one day, as its own taps tell; each counts by its confidence."""
+
+    service_date = dy.Date(primary_key=True)
+    card_id = dy.String(primary_key=True)
+    boarding_stop_id = dy.String(primary_key=True)
+    alighting_stop_id = dy.String(primary_key=True)
+    rides = dy.Float64(min=0)
+
+
 class Journey(dy.Schema):
     """Legs from an origin to a destination. `method` and `confidence` are those of the weakest leg."""
 
     journey_id = dy.String(primary_key=True)
-    service_date = dy.Date()
+    service_date = dy.Date(primary_key=True)
     card_id = dy.String(nullable=True)
     origin_stop_id = dy.String()
     destination_stop_id = dy.String(nullable=True)
@@ -169,7 +188,7 @@ class LinkLoad(dy.Schema):
 
     `cards`: at least so many different cards were aboard; each counts once a day on its line and direction."""
 
-    service_date = dy.Date()
+    service_date = dy.Date(primary_key=True)
     line = dy.String()
     vehicle_id = dy.String(primary_key=True)
     trip_id = dy.String(primary_key=True)

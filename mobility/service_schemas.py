@@ -177,9 +177,10 @@ class StopLine(dy.Schema):
 
 
 class SignalPassage(dy.Schema):
-    """One bus at one signalised approach. `arrival`: it came within the zone before the stop line; `crossing`: it
-    crossed the line; `dwell_s`: time at stops between the two. `delay_s` = crossing - arrival - dwell - `free_s`, where
-    `free_s` is the free-flow time over the zone. `gap_s`: the longest gap between positions the times were read in."""
+    """One bus at one signalised approach. `arrival`: it came within the zone, which begins before the stop line and
+    ends where the signal is left, a little behind it; `crossing`: it crossed the line; `dwell_s`: time at stops in the
+    zone. `delay_s` = time in the zone - dwell - `free_s`, the free-flow time over its `zone_m`. `gap_s`: the longest
+    gap between positions the times were read in."""
 
     service_date = dy.Date(primary_key=True)
     approach_id = dy.String(primary_key=True)

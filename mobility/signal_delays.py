@@ -1,7 +1,8 @@
 """The delay of buses at signalised approaches, from their positions on the path and the places of the stop lines.
 
-A bus arrives where it comes within `zone_m` of the stop line (less where another stop line lies within), and crosses at
-the line; both times are read between the positions around them. Delay is the time between the two, less dwell at stops
+A bus arrives where it comes within `zone_m` of the stop line (less where another stop line lies within), and has left
+the signal `clear_m` behind the line: a bus that waits at the line is seen beyond it now and then, as GPS errs, but not
+so far. Both times are read between the positions around them. Delay is the time between the two, less dwell at stops
 within, less the free-flow time: that of a low quantile of the day's passages, as signals are green to some.
 """
 
@@ -19,11 +20,13 @@ CM = 100.0
 
 @dataclass(frozen=True)
 class SignalRules:
-    """`free_quantile` of the passages of an approach, if there are `least_passages`, is its free-flow time; else the
-    zone at `free_speed_m_s`. A bus that is delayed over `stopped_s` counts as stopped. Times read between positions
-    more than `seen_gap_s` apart lose confidence, and beyond `longest_gap_s` tell nothing."""
+    """`clear_m` is three times the error of a GPS of 5 m. `free_quantile` of the passages of an approach, if there are
+    `least_passages`, is its free-flow time; else the zone at `free_speed_m_s`. A bus that is delayed over `stopped_s`
+    counts as stopped. Times read between positions more than `seen_gap_s` apart lose confidence, and beyond
+    `longest_gap_s` tell nothing."""
 
     zone_m: float = 150.0
+    clear_m: float = 15.0
     free_quantile: float = 0.1
     least_passages: int = 20
     free_speed_m_s: float = 40 / 3.6
@@ -50,12 +53,12 @@ def signal_passages(
     zones = trips.join(_zones(stop_lines, rules), on="pattern_id")
     places = tracked.select("track", "path_m", "at_s").sort("track", "path_m", "at_s")
     arrived = _crossed(zones, places, "zone_start_m", "arrival")
-    crossed = _crossed(zones, places, "stop_line_m", "crossing")
+    cleared = _crossed(zones, places, "clear_at_m", "cleared")
     on = ["track", "approach_id", "stop_line_m"]
     passages = (
         zones.join(arrived, on=on)
-        .join(crossed, on=on)
-        .with_columns(pl.max_horizontal("arrival_gap", "crossing_gap").alias("gap_s"))
+        .join(cleared, on=on)
+        .with_columns(pl.max_horizontal("arrival_gap", "cleared_gap").alias("gap_s"))
         .filter(pl.col("gap_s") <= rules.longest_gap_s)
     )
     return _described(_with_dwell(passages, visits), visits, rules)
@@ -84,12 +87,16 @@ def signal_delays(passages: pl.DataFrame, midnight_s: float, rules: SignalRules 
 
 
 def _zones(stop_lines: pl.DataFrame, rules: SignalRules) -> pl.DataFrame:
-    """StopLine rows with zone_start_m: `zone_m` before the line, or the stop line before where that is nearer."""
-    before = pl.col("stop_line_m").shift(1).over("pattern_id").fill_null(0.0)
+    """StopLine rows with zone_start_m: `zone_m` before the line, or where a bus has left the stop line before if that
+    is nearer; and clear_at_m: where it has left this one."""
+    before = (pl.col("stop_line_m").shift(1).over("pattern_id") + rules.clear_m).fill_null(0.0)
     return (
         stop_lines.select(StopLine.column_names())
         .sort("pattern_id", "stop_line_m", "approach_id")
-        .with_columns(pl.max_horizontal(pl.col("stop_line_m") - rules.zone_m, before).alias("zone_start_m"))
+        .with_columns(
+            pl.max_horizontal(pl.col("stop_line_m") - rules.zone_m, before).alias("zone_start_m"),
+            (pl.col("stop_line_m") + rules.clear_m).alias("clear_at_m"),
+        )
         .filter(pl.col("zone_start_m") < pl.col("stop_line_m"))
     )
 
@@ -123,18 +130,18 @@ def _crossed(zones: pl.DataFrame, places: pl.DataFrame, line: str, name: str) ->
 
 
 def _with_dwell(passages: pl.DataFrame, visits: pl.DataFrame) -> pl.DataFrame:
-    """`passages` with dwell_s: the seconds between arrival and crossing in which the bus was at a stop."""
+    """`passages` with dwell_s: the seconds in which the bus was at a stop, of those it took to leave the signal."""
     stays = visits.filter(pl.col("method") != "timetable").select(
         *TRIP,
         (pl.col("arrival").dt.epoch("ms") / 1000).alias("stop_from"),
         (pl.col("departure").dt.epoch("ms") / 1000).alias("stop_to"),
     )
-    overlap = pl.min_horizontal("stop_to", "crossing") - pl.max_horizontal("stop_from", "arrival")
+    overlap = pl.min_horizontal("stop_to", "cleared") - pl.max_horizontal("stop_from", "arrival")
     on = [*TRIP, "approach_id", "stop_line_m"]
     dwell = (
-        passages.select(*on, "arrival", "crossing")
+        passages.select(*on, "arrival", "cleared")
         .join(stays, on=TRIP)
-        .filter((pl.col("stop_to") > pl.col("arrival")) & (pl.col("stop_from") < pl.col("crossing")))
+        .filter((pl.col("stop_to") > pl.col("arrival")) & (pl.col("stop_from") < pl.col("cleared")))
         .group_by(on)
         .agg(overlap.sum().alias("dwell_s"))
     )
@@ -143,14 +150,19 @@ def _with_dwell(passages: pl.DataFrame, visits: pl.DataFrame) -> pl.DataFrame:
 
 def _described(passages: pl.DataFrame, visits: pl.DataFrame, rules: SignalRules) -> pl.DataFrame:
     lines = visits.select(*TRIP, "service_date", "line").unique(TRIP, keep="first", maintain_order=True)
-    zone_m = pl.col("stop_line_m") - pl.col("zone_start_m")
+    zone_m = pl.col("clear_at_m") - pl.col("zone_start_m")
     # zones of one approach can differ between patterns, so free flow is learned as a pace
-    pace = (pl.col("crossing") - pl.col("arrival") - pl.col("dwell_s")) / zone_m
+    pace = (pl.col("cleared") - pl.col("arrival") - pl.col("dwell_s")) / zone_m
+    over_the_line_s = rules.clear_m / rules.free_speed_m_s
     learned = pl.col("pace").quantile(rules.free_quantile, "linear").over("approach_id")
     free_pace = pl.when(pl.len().over("approach_id") >= rules.least_passages).then(learned)
     fade = (pl.col("gap_s") - rules.seen_gap_s) / (rules.longest_gap_s - rules.seen_gap_s)
     return (
-        passages.with_columns(pace.clip(lower_bound=0.0).alias("pace"), zone_m.round(1).alias("zone_m"))
+        passages.with_columns(
+            pl.max_horizontal("arrival", pl.col("cleared") - over_the_line_s).alias("crossing"),
+            pace.clip(lower_bound=0.0).alias("pace"),
+            zone_m.round(1).alias("zone_m"),
+        )
         .with_columns(
             (free_pace.otherwise(1 / rules.free_speed_m_s) * zone_m).round(3).alias("free_s"),
             (pl.col("pace") * zone_m).alias("net_s"),

@@ -86,7 +86,7 @@ def file_count(file: str, ingested: Ingested) -> FileCount:
 
 def legs_by(legs: pl.DataFrame, column: str) -> dict[str, int]:
     """How many legs there are of each value of a column."""
-    counted = legs.group_by(column).len().sort(column)
+    counted = legs.group_by(pl.col(column).cast(pl.String)).len().sort(column)
     return dict(zip(counted[column].to_list(), counted["len"].to_list(), strict=True))
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import polars as pl
 
 from mobility.line_stops import Floats, Ints, LineStops, numbers
+from mobility.runs import runs_of
 
+TRIP = ("vehicle_id", "trip_id_performed")
 NEVER_MS = np.iinfo(np.int64).max // 4
 
 
@@ -28,43 +30,37 @@ class TripTimes:
     @classmethod
     def of(cls, visits: pl.DataFrame, lines: LineStops) -> TripTimes:
         """`visits`: StopVisit rows, of patterns that `lines` knows."""
-        pattern = numbers(visits["pattern_id"], lines.pattern_ids)
-        call = lines.first[pattern] + visits["trip_stop_sequence"].to_numpy() - 1
-        trip, first_row = _trips(visits)
-        of_trip = pattern[first_row]
-        calls = lines.first[of_trip + 1] - lines.first[of_trip]
-        slot = np.cumsum(calls) - calls - lines.first[of_trip]
-        arrival = visits["arrival"].dt.epoch("ms").to_numpy()
-        way, line = _ways(visits, pattern, len(lines.pattern_ids))
-        place = slot[trip] + call
+        begins, rows = runs_of(visits, TRIP)
+        run_pattern = numbers(visits["pattern_id"].gather(begins), lines.pattern_ids)
+        run_trip, first_run = _trips(visits, begins)
+        pattern = run_pattern[first_run]
+        calls = lines.first[pattern + 1] - lines.first[pattern]
+        slot = np.cumsum(calls) - calls - lines.first[pattern]
+        call = np.repeat(lines.first[run_pattern] - 1, rows) + visits["trip_stop_sequence"].to_numpy()
+        place = np.repeat(slot[run_trip], rows) + call
+        arrival = visits["arrival"].dt.cast_time_unit("ms").to_physical().to_numpy()
+        way, line = _ways(visits, begins, run_pattern, len(lines.pattern_ids))
         arrival_ms = np.full(int(calls.sum()), NEVER_MS)
         headway_s = np.full(int(calls.sum()), np.nan)
         arrival_ms[place] = arrival
-        headway_s[place] = _headways(way[pattern] * len(lines.x_m) + lines.stop[call], arrival)
-        return cls(trip, call, line[of_trip], slot, arrival_ms, headway_s)
+        of_way = np.repeat(way[run_pattern] * len(lines.x_m), rows)
+        headway_s[place] = _headways(of_way + lines.stop[call], arrival)
+        return cls(np.repeat(run_trip, rows), call, line[pattern], slot, arrival_ms, headway_s)
 
 
-def _trips(visits: pl.DataFrame) -> tuple[Ints, Ints]:
-    """Number of the trip of each row, and a row of each trip."""
-    named = visits.select("vehicle_id", "trip_id_performed")
-    begins = named.select(pl.any_horizontal(pl.all().ne_missing(pl.all().shift(1)))).to_series().to_numpy().copy()
-    begins[:1] = True
-    starts = np.flatnonzero(begins)
+def _trips(visits: pl.DataFrame, begins: Ints) -> tuple[Ints, Ints]:
+    """Number of the trip of each run of rows, and a run of each trip."""
     # a trip whose rows lie between those of others has several runs of them
-    of_run = (
-        named[starts]
-        .with_row_index("run")
-        .with_columns(pl.col("run").min().over("vehicle_id", "trip_id_performed").alias("of"))
-    )
+    of_run = visits.select(TRIP)[begins].with_row_index("run").with_columns(pl.col("run").min().over(TRIP).alias("of"))
     first_run, trip = np.unique(of_run["of"].to_numpy(), return_inverse=True)
-    return trip[np.cumsum(begins) - 1], starts[first_run]
+    return trip, first_run.astype(np.int64)
 
 
-def _ways(visits: pl.DataFrame, pattern: Ints, patterns: int) -> tuple[Ints, Ints]:
+def _ways(visits: pl.DataFrame, begins: Ints, run_pattern: Ints, patterns: int) -> tuple[Ints, Ints]:
     """Number of line and direction, and of the line, of each pattern that was driven."""
-    row = np.zeros(patterns, np.int64)
-    row[pattern[::-1]] = np.arange(len(pattern))[::-1]
-    driven = visits.select("line", "direction_id")[row] if visits.height else visits.select("line", "direction_id")
+    run = np.zeros(patterns, np.int64)
+    run[run_pattern[::-1]] = np.arange(len(run_pattern))[::-1]
+    driven = visits.select("line", "direction_id")[begins[run] if len(begins) else begins]
     way = driven.select(pl.struct("line", "direction_id").rank("dense")).to_series()
     return way.cast(pl.Int64).to_numpy(), driven["line"].rank("dense").cast(pl.Int64).to_numpy()
 

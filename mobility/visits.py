@@ -13,12 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from mobility.map_matching import frozen, over_tracks
+from mobility.batches import frozen, in_batches
+from mobility.line_stops import Ints
+from mobility.map_matching import over_tracks
 from mobility.performed import PERFORMED
 from mobility.positions import PlacedPositions
 from mobility.schemas import StopVisit
 from mobility.sources.gtfs import Timetable
 from mobility.stop_crossings import Crossings, StopLines, cross_stops
+from mobility.visit_times import NOT, Planned, Trust, Visited, in_order, nothing_visited, time_visits
+
+METHODS = ("gps", "gps_interpolated", "timetable")
+BATCH_CALLS = 200_000
 
 
 @dataclass(frozen=True)
@@ -49,34 +55,49 @@ def stop_visits(
     `scheduled_only`: PERFORMED rows of vehicles without positions; they visit their stops by the timetable.
     `midnight_s` is the epoch second of the service date's midnight; visits after the epoch second `end_s` have not
     happened."""
-    performed = placed.performed.trips
+    trips = _trips(placed.performed.trips, scheduled_only)
+    calls = _calls(trips, timetable)
+    count = int(calls.first_call[-1])
+    first_call = calls.first_call[:-1][trips["seen"].to_numpy()]
+    crossings = _crossings(placed, timetable.pattern_stops, first_call, count, rules)
+    arrival_s, departure_s = (timetable.calls[name].to_numpy() for name in ("arrival_s", "departure_s"))
+    planned = frozen(Planned(calls.first_planned, arrival_s, departure_s, midnight_s))
+    visited = nothing_visited(count)
+    trust = Trust(rules.seen_gap_s, rules.longest_gap_s, rules.floor, rules.timetable_confidence)
+    arguments = calls.first_call, crossings, planned, trust, end_s, visited
+    in_batches(time_visits, calls.first_call, BATCH_CALLS, *arguments)
+    return _frame(trips, timetable.pattern_stops, calls, visited, _in_order(trips["vehicle_id"], visited))
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """Every stop of every trip, trip by trip. `first_call` of each trip, and one more; the row of each trip's first
+    stop in the pattern stops, and of its first call in the timetable (-1 where nothing was planned)."""
+
+    first_call: Ints
+    first_stop: Ints
+    first_planned: Ints
+
+
+def _trips(performed: pl.DataFrame, scheduled_only: pl.DataFrame) -> pl.DataFrame:
+    """Columns of PERFORMED and `seen` (has positions), sorted by vehicle and trip; those seen as they came."""
     silent = scheduled_only.select(list(PERFORMED)).join(performed, on=["vehicle_id", "trip_id_performed"], how="anti")
     silent = silent.unique(["vehicle_id", "trip_id_performed"], keep="first", maintain_order=True)
-    calls = _calls(pl.concat([performed, silent]), timetable, midnight_s)
-    passed = _crossings(placed, timetable.pattern_stops, calls.height, rules)
-    return _finished(_by_timetable(calls.with_columns(passed), rules), end_s)
+    both = [frame.with_columns(pl.lit(value).alias("seen")) for frame, value in ((performed, True), (silent, False))]
+    return pl.concat(both).sort("vehicle_id", "trip_id_performed", maintain_order=True)
 
 
-def _calls(trips: pl.DataFrame, timetable: Timetable, midnight_s: float) -> pl.DataFrame:
-    """Every stop of every trip, trip by trip: columns of PERFORMED, `trip` (row of `trips`), trip_stop_sequence,
-    stop_id, is_last_stop, planned_arrival and planned_departure (epoch seconds, null where the timetable has none)."""
-    stops, planned = timetable.pattern_stops, timetable.calls
-    known = trips.join(_extents(stops, "pattern_id"), on="pattern_id", how="left", maintain_order="left")
-    timed = _extents(planned, "trip_id").rename({"first": "first_call", "count": "calls"})
-    known = known.join(timed, on="trip_id", how="left", maintain_order="left")
-    count = known["count"].fill_null(0).to_numpy()
-    trip = np.repeat(np.arange(trips.height), count)
-    within = np.arange(count.sum()) - np.repeat(count.cumsum() - count, count)
-    stop = stops.select(pl.col("trip_stop_sequence", "stop_id").gather(known["first"].gather(trip) + pl.Series(within)))
-    # gathering a null row gives a null: the trip is not in the timetable, or not with these stops
-    call = known.select(pl.when(pl.col("calls") == pl.col("count")).then("first_call")).to_series().gather(trip)
-    times = planned.select(pl.col("arrival_s", "departure_s").gather(call + pl.Series(within)) + midnight_s)
-    return pl.concat([trips[pl.Series(trip)], stop], how="horizontal").with_columns(
-        pl.Series("trip", trip),
-        pl.Series("is_last_stop", within == count[trip] - 1),
-        times["arrival_s"].alias("planned_arrival"),
-        times["departure_s"].alias("planned_departure"),
+def _calls(trips: pl.DataFrame, timetable: Timetable) -> _Calls:
+    stops = _extents(timetable.pattern_stops, "pattern_id")
+    planned = _extents(timetable.calls, "trip_id").rename({"first": "first_planned", "count": "calls"})
+    known = trips.join(stops, on="pattern_id", how="left", maintain_order="left").join(
+        planned, on="trip_id", how="left", maintain_order="left"
     )
+    # where the trip is not in the timetable, or not with these stops, nothing was planned
+    as_planned = pl.when(pl.col("calls") == pl.col("count")).then("first_planned").otherwise(-1)
+    numbers = known.select(pl.col("count", "first").fill_null(0), as_planned.alias("first_planned"))
+    count, first_stop, first_planned = (column.to_numpy() for column in numbers)
+    return _Calls(np.r_[0, count.cumsum()], first_stop, first_planned)
 
 
 def _extents(frame: pl.DataFrame, key: str) -> pl.DataFrame:
@@ -87,16 +108,14 @@ def _extents(frame: pl.DataFrame, key: str) -> pl.DataFrame:
     return runs.with_columns((pl.col("count").cum_sum() - pl.col("count")).alias("first"))
 
 
-def _crossings(placed: PlacedPositions, pattern_stops: pl.DataFrame, calls: int, rules: VisitRules) -> list[pl.Series]:
-    """arrival, departure, gap_s (seconds, epoch) of `calls` calls; null where GPS did not see the stop."""
-    nothing = np.full(calls, np.nan)
-    crossings = Crossings(nothing, nothing.copy(), nothing.copy())
-    lines = _stop_lines(placed, pattern_stops, rules)
-    count = np.diff(lines.first_stop)[placed.tracks.pattern]
-    first_call = np.r_[0, count.cumsum()]
-    over_tracks(cross_stops, placed.tracks, frozen(placed.points), placed.places, frozen(lines), first_call, crossings)
-    columns = zip(("arrival", "departure", "gap_s"), crossings, strict=True)
-    return [pl.Series(name, values, nan_to_null=True) for name, values in columns]
+def _crossings(
+    placed: PlacedPositions, pattern_stops: pl.DataFrame, first_call: Ints, calls: int, rules: VisitRules
+) -> Crossings:
+    """When GPS saw the calls of each track, from `first_call` on; NaN where it did not."""
+    crossings = Crossings(np.full(calls, np.nan), np.full(calls, np.nan), np.full(calls, np.nan))
+    lines = frozen(_stop_lines(placed, pattern_stops, rules))
+    over_tracks(cross_stops, placed.tracks, frozen(placed.points), placed.places, lines, first_call, crossings)
+    return crossings
 
 
 def _stop_lines(placed: PlacedPositions, pattern_stops: pl.DataFrame, rules: VisitRules) -> StopLines:
@@ -112,40 +131,34 @@ def _stop_lines(placed: PlacedPositions, pattern_stops: pl.DataFrame, rules: Vis
     return StopLines(first_stop, lines["enter_m"].to_numpy(), lines["leave_m"].to_numpy())
 
 
-def _by_timetable(calls: pl.DataFrame, rules: VisitRules) -> pl.DataFrame:
-    """Fill what GPS did not see with the timetable, shifted by the delay the vehicle last had (0 where never seen)."""
-    delay = pl.col("arrival") - pl.col("planned_arrival")
-    carried = pl.coalesce(delay.forward_fill().over("trip"), delay.backward_fill().over("trip"), pl.lit(0.0))
-    fade = ((pl.col("gap_s") - rules.seen_gap_s) / (rules.longest_gap_s - rules.seen_gap_s)).clip(0.0, 1.0)
-    filled = calls.with_columns(
-        pl.when(pl.col("arrival").is_null())
-        .then(pl.lit("timetable"))
-        .when(pl.col("gap_s") > rules.seen_gap_s)
-        .then(pl.lit("gps_interpolated"))
-        .otherwise(pl.lit("gps"))
-        .alias("method"),
-        pl.when(pl.col("arrival").is_null())
-        .then(rules.timetable_confidence)
-        .otherwise(1.0 - fade * (1.0 - rules.floor))
-        .alias("confidence"),
-        delay.alias("delay_s"),
-        pl.coalesce("arrival", pl.col("planned_arrival") + carried).alias("arrival"),
-        pl.coalesce("departure", pl.col("planned_departure") + carried).alias("departure"),
-    ).drop_nulls(["arrival", "departure"])
-    # a vehicle cannot reach a stop before it has left the one ahead, whatever the sources say
-    return filled.with_columns(pl.col("arrival").cum_max().over("trip")).with_columns(
-        pl.max_horizontal("arrival", "departure").alias("departure")
-    )
+def _in_order(vehicle_id: pl.Series, visited: Visited) -> Ints:
+    """The calls that happened, by vehicle and arrival; `vehicle_id` of each trip, sorted."""
+    happened = np.flatnonzero(visited.method != NOT)
+    vehicle = vehicle_id.rle_id().cast(pl.Int64).to_numpy()
+    if in_order(happened, vehicle, visited):
+        return happened
+    since_ms = visited.arrival_ms[happened]
+    since_ms -= since_ms.min()
+    key = vehicle[visited.trip[happened]] * (1 << int(since_ms.max()).bit_length()) + since_ms
+    return happened[np.argsort(key, kind="stable")]
 
 
-def _finished(calls: pl.DataFrame, end_s: float) -> pl.DataFrame:
-    happened = calls.filter(pl.col("arrival") <= end_s).with_columns(
-        (pl.col("departure") - pl.col("arrival")).alias("dwell_s"),
-        *(
-            pl.from_epoch((pl.col(name) * 1000).round().cast(pl.Int64), time_unit="ms").dt.replace_time_zone("UTC")
-            for name in ("arrival", "departure")
-        ),
-    )
-    return happened.sort("vehicle_id", "arrival", "trip_id_performed", "trip_stop_sequence").select(
-        name for name in StopVisit.column_names() if name != "service_date"
-    )
+def _frame(
+    trips: pl.DataFrame, pattern_stops: pl.DataFrame, calls: _Calls, visited: Visited, rows: Ints
+) -> pl.DataFrame:
+    trip = visited.trip[rows]
+    stop = calls.first_stop[trip] + rows - calls.first_call[trip]
+    is_last = rows == calls.first_call[trip + 1] - 1
+    time = pl.Datetime("ms", "UTC")
+    columns = [
+        *trips.select("vehicle_id", "trip_id_performed", "line", "direction_id", "pattern_id")[pl.Series(trip)],
+        *pattern_stops.select("trip_stop_sequence", "stop_id")[pl.Series(stop)],
+        pl.Series("is_last_stop", is_last),
+        pl.Series("arrival", visited.arrival_ms[rows]).cast(time),
+        pl.Series("departure", visited.departure_ms[rows]).cast(time),
+        pl.Series("dwell_s", visited.dwell_s[rows]),
+        pl.Series("delay_s", visited.delay_s[rows], nan_to_null=True),
+        pl.Series(METHODS).gather(visited.method[rows]).alias("method"),
+        pl.Series("confidence", visited.confidence[rows]),
+    ]
+    return pl.DataFrame(columns).select(name for name in StopVisit.column_names() if name != "service_date")

@@ -18,6 +18,7 @@ from sumo_networks.feeds_gtfs import Agency, write_gtfs
 from sumo_networks.feeds_net import FeedNet, PublicStop, read_feed_net, read_public_stops
 from sumo_networks.feeds_positions import GpsQuality, write_vehicle_locations
 from sumo_networks.feeds_run import Recording, run_scenario
+from sumo_networks.feeds_stop_lines import write_stop_lines
 from sumo_networks.feeds_taps import (
     card_holders,
     cards_of_rides,
@@ -66,6 +67,11 @@ class Feeds:
         return self.folder / "detectors.csv"
 
     @property
+    def stop_lines(self) -> Path:
+        """Stop lines of signalised approaches."""
+        return self.folder / "stop_lines.csv"
+
+    @property
     def truth(self) -> Path:
         """Folder of what is for scoring alone."""
         return self.folder / "truth"
@@ -97,11 +103,11 @@ def record_feeds(
     """Run the scenario once as it is and write its feeds into the folder `out` (made where it is not there).
 
     fare_transactions.csv and vehicle_locations.csv (columns of TIDES), gtfs.zip, control_totals.csv, detectors.csv,
-    feeds.json; in truth/ rides.csv, bus_loads.csv, turning_flows.csv. A scenario without buses gets empty tables and no
-    gtfs.zip. `seed` drives SUMO, who pays cash, and the GPS errors: same seed, same bytes. Days recorded with the same
-    `cards_seed` share their people's cards. `progress` is told the step under way and the share done. Raises
-    ScenarioError for shares or a GPS that cannot be and for an `out` that cannot be written; SimulationError when SUMO
-    fails."""
+    stop_lines.csv, feeds.json; in truth/ rides.csv, bus_loads.csv, turning_flows.csv. A scenario without buses gets
+    empty tables and no gtfs.zip. `seed` drives SUMO, who pays cash, and the GPS errors: same seed, same bytes. Days
+    recorded with the same `cards_seed` share their people's cards. `progress` is told the step under way and the share
+    done. Raises ScenarioError for shares or a GPS that cannot be and for an `out` that cannot be written;
+    SimulationError when SUMO fails."""
     tell = progress or _silent
     quality = GpsQuality(gps_interval_s, gps_noise_m, gps_gap_share)
     check_cash_share(cash_share)
@@ -125,6 +131,7 @@ def record_feeds(
     agency = Agency(AGENCY_ID, scenario.name, scenario.zone, scenario.service_date)
     (out / "gtfs.zip").unlink(missing_ok=True)
     has_gtfs = write_gtfs(out / "gtfs.zip", agency, recording.buses, around.stops, around.net, around.place)
+    write_stop_lines(out / "stop_lines.csv", around.net, around.place)
     _write_truth(out / "truth", scenario, around.net, recording, cards)
     _write_description(out / "feeds.json", scenario, around.place, cash_share, seed)
     tell("done", 1.0)

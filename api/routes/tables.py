@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Query, Response
 
-from api import flows
 from api.errors import NotAcceptableError
-from api.flows import MEDIA_TYPES, Filters, FlowsTable, Format, Page
-from api.flows_examples import FLOWS_EXAMPLES, Row
+from api.flows import Filters, Page
+from api.flows_examples import Row
+from api.formats import MEDIA_TYPES, PROTOBUF, ROWS, Format, encoded
 from api.problems import problem_responses
 from api.routes.accept import chosen_type
-from api.service import Limit, Offset, Service
+from api.service import Limit, Offset
 
-FormatChoice = Annotated[
-    Format | None, Query(alias="format", description="Format; goes before Accept.", examples=["csv"])
-]
 ServiceDate = Annotated[date | None, Query(description="Only this service date.", examples=["2025-03-03"])]
 Hour = Annotated[
     int | None,
@@ -30,36 +27,93 @@ Stop = Annotated[str | None, Query(max_length=200, description="Only rows with t
 Accept = Annotated[
     str | None, Header(max_length=2000, description="Format where the query names none.", examples=["text/csv"])
 ]
+RowsFormat = Literal[Format.JSON, Format.CSV, Format.PARQUET]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Which page is wanted, and how."""
+    """Which page is wanted, and how. The formats of `form` are those of the kind of table, below."""
 
-    form: FormatChoice = None
+    form: Format | None = None
     service_date: ServiceDate = None
     limit: Limit = 1000
     offset: Offset = 0
     accept: Accept = None
 
 
-AskedPage = Annotated[Asked, Depends(Asked)]
+@dataclass(frozen=True)
+class AskedRows(Asked):
+    """A page of rows that are nothing but rows."""
+
+    form: Annotated[
+        RowsFormat | None, Query(alias="format", description="Format; goes before Accept.", examples=["csv"])
+    ] = None
 
 
-def table_responses(example: FlowsTable | Row) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an operation that gives out a table."""
-    row = FLOWS_EXAMPLES[example] if isinstance(example, FlowsTable) else example
-    text = ",".join(row) + "\n" + ",".join("" if value is None else str(value) for value in row.values()) + "\n"
+@dataclass(frozen=True)
+class AskedMap(Asked):
+    """A page of rows that have a place on the map."""
+
+    form: Annotated[
+        Literal[RowsFormat, Format.GEOJSON] | None,
+        Query(alias="format", description="Format; goes before Accept.", examples=["geojson"]),
+    ] = None
+
+
+@dataclass(frozen=True)
+class AskedMatrix(Asked):
+    """A page of rows that make up a matrix, or the matrix."""
+
+    form: Annotated[
+        Literal[RowsFormat, Format.OMX] | None,
+        Query(
+            alias="format",
+            description="Format; goes before Accept. omx is the whole, and has no pages.",
+            examples=["omx"],
+        ),
+    ] = None
+
+
+def asked_in(forms: Sequence[Format]) -> type[Asked]:
+    """How a table is asked for that is given out in these formats."""
+    return AskedMatrix if Format.OMX in forms else AskedMap if Format.GEOJSON in forms else AskedRows
+
+
+AskedPage = Annotated[Asked, Depends(AskedRows)]
+
+
+def by_line(line: Line = None) -> Filters:
+    """Tables without hours and stops."""
+    return Filters(line=line)
+
+
+def by_line_stop(line: Line = None, stop: Stop = None) -> Filters:
+    """Tables without hours."""
+    return Filters(line=line, stop=stop)
+
+
+def by_hour_line(hour: Hour = None, line: Line = None) -> Filters:
+    """Tables of roads."""
+    return Filters(hour=hour, line=line)
+
+
+def by_hour_stop(hour: Hour = None, stop: Stop = None) -> Filters:
+    """Tables that join lines."""
+    return Filters(hour=hour, stop=stop)
+
+
+def by_hour_line_stop(hour: Hour = None, line: Line = None, stop: Stop = None) -> Filters:
+    """Tables of lines at stops."""
+    return Filters(hour=hour, line=line, stop=stop)
+
+
+def table_responses(row: Row, forms: Sequence[Format] = ROWS) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of an operation that gives out a table with such rows."""
     return {
         200: {
             "description": "The rows of this page.",
             "content": {
-                MEDIA_TYPES[Format.JSON]: {
-                    "schema": {"type": "array", "items": {"type": "object"}},
-                    "example": [row],
-                },
-                MEDIA_TYPES[Format.CSV]: {"schema": {"type": "string"}, "example": text},
-                MEDIA_TYPES[Format.PARQUET]: {"schema": {"type": "string", "format": "binary"}, "example": "PAR1…"},
+                media_type: described for form in forms for media_type, described in _described(form, row).items()
             },
             "headers": {"X-Total-Count": {"description": "Rows in all.", "schema": {"type": "integer"}}},
         },
@@ -67,43 +121,50 @@ def table_responses(example: FlowsTable | Row) -> dict[int | str, dict[str, Any]
     }
 
 
-def table_answer(
-    service: Service,
-    flows_id: str,
-    table: FlowsTable,
-    asked: Asked,
-    *,
-    hour: int | None = None,
-    line: str | None = None,
-    stop: str | None = None,
-) -> Response:
-    """One page of a published table. Raises NotAcceptableError, NotFoundError, ConflictError."""
-    form = chosen_format(asked)
-    with service.store.read() as session:
-        folder = Path(flows.get_flows(session, flows_id).folder)
-    page = flows.page(
-        folder,
-        table,
-        Filters(asked.service_date, hour, line, stop),
-        min_cards=service.settings.min_cards,
-        limit=asked.limit,
-        offset=asked.offset,
-    )
-    return page_response(page, form)
+def _described(form: Format, row: Row) -> dict[str, dict[str, Any]]:
+    text = ",".join(row) + "\n" + ",".join("" if value is None else str(value) for value in row.values()) + "\n"
+    line = {"type": "LineString", "coordinates": [[71.4301, 51.1288], [71.4315, 51.1288]]}
+    feature = {"type": "Feature", "geometry": line, "properties": row}
+    shown: dict[Format, tuple[dict[str, Any], Any]] = {
+        Format.JSON: ({"type": "array", "items": {"type": "object"}}, [row]),
+        Format.CSV: ({"type": "string"}, text),
+        Format.PARQUET: ({"type": "string", "format": "binary"}, "PAR1…"),
+        Format.GEOJSON: ({"type": "object"}, {"type": "FeatureCollection", "features": [feature]}),
+        Format.OMX: ({"type": "string", "format": "binary"}, "\N{REPLACEMENT CHARACTER}HDF…"),
+    }
+    schema, example = shown[form]
+    return {media_type: {"schema": schema, "example": example} for media_type in MEDIA_TYPES[form]}
 
 
-def chosen_format(asked: Asked) -> Format:
-    """The format that was asked for. Raises NotAcceptableError where none that is served was."""
+def protobuf_responses() -> dict[int | str, dict[str, Any]]:
+    """The `responses` of an operation that gives out a GTFS-Realtime message."""
+    described = {"schema": {"type": "string", "format": "binary"}, "example": "a FeedMessage"}
+    return {
+        200: {"description": "A FeedMessage.", "content": dict.fromkeys(PROTOBUF, described)},
+        **problem_responses(401, 403, 404, 406, 409),
+    }
+
+
+def chosen_format(asked: Asked, forms: Sequence[Format] = ROWS) -> tuple[Format, str]:
+    """The format that was asked for, of `forms`, and the media type that names it to who asked.
+
+    Raises NotAcceptableError where it is none of these."""
     if asked.form is not None:
-        return asked.form
-    wanted = chosen_type(asked.accept, tuple(MEDIA_TYPES.values()))
-    form = next((known for known, media_type in MEDIA_TYPES.items() if media_type == wanted), None)
-    if form is None:
-        raise NotAcceptableError(f"Flows are served as {', '.join(MEDIA_TYPES.values())}.")
-    return form
+        return asked.form, MEDIA_TYPES[asked.form][0]
+    offered = {media_type: form for form in forms for media_type in MEDIA_TYPES[form]}
+    wanted = acceptable(asked.accept, tuple(offered))
+    return offered[wanted], wanted
 
 
-def page_response(page: Page, form: Format) -> Response:
+def acceptable(accept: str | None, offered: Sequence[str]) -> str:
+    """The media type to answer in. Raises NotAcceptableError."""
+    wanted = chosen_type(accept, offered)
+    if wanted is None:
+        raise NotAcceptableError(f"This is served as {', '.join(offered)}.")
+    return wanted
+
+
+def page_response(page: Page, form: Format, media_type: str) -> Response:
     """The rows of a page in a format, and how many there are in all."""
     headers = {"X-Total-Count": str(page.total), "Vary": "Accept, Authorization"}
-    return Response(flows.encoded(page.rows, form), headers=headers, media_type=MEDIA_TYPES[form])
+    return Response(encoded(page.rows, form), headers=headers, media_type=media_type)

@@ -23,6 +23,7 @@ A mapping is TOML:
     column = "fare_media_id"               # a TIDES name mapped above
     words = ["0000000001"]                 # the words that make it one, or
     prefixes = ["9999"]                    # what such a word begins with
+    whole_card = true                      # all taps of the card on that service date go with them, in other files too
     [lines]                                # columns of files about lines, for taps that name their line (route_id)
     line = "id"                            # in the CSV about lines
     mode = "mode"                          # the same; its words are translated as [enumerations.mode] says
@@ -61,7 +62,8 @@ class LineColumns(BaseModel):
 
 
 class SetApart(BaseModel):
-    """Rows to keep apart: those whose `column` is one of `words` or begins with one of `prefixes`."""
+    """Rows to keep apart: those whose `column` is one of `words` or begins with one of `prefixes`; with `whole_card`
+    all taps of such a card on the service date."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,6 +71,7 @@ class SetApart(BaseModel):
     column: str
     words: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+    whole_card: bool = False
 
 
 class Mapping(BaseModel):

@@ -47,7 +47,7 @@ OD = pl.DataFrame(
         "service_date": [DAY] * 3,
         "hour": [7, 7, 7],
         "origin_stop_id": ["s1", "s1", "s2"],
-        "destination_stop_id": ["s2", "s3", "s3"],
+        "destination_stop_id": ["s2", "s3", "s4"],
         "pax": [12.0, 3.0, 6.0],
         "cards": [12, 3, 6],
         "method": ["chained"] * 3,

@@ -49,7 +49,7 @@ def flows_id(bench: Bench) -> str:
     folder = bench.settings.folder / "flows"
     for table, name in TABLES.items():
         known = PUBLISHABLE[name]
-        row = {**FLOWS_EXAMPLES[table], **({"cards": 9} if known.margin is not None else {})}
+        row = {**FLOWS_EXAMPLES[table], **({"cards": 9} if known.margins is not None else {})}
         lake.write(folder, name, known.schema, frame(row), DAY)
     legs = [
         {**LEG_EXAMPLE, "leg_id": f"tx-{number}", "agency_id": agency, "line": line}

@@ -9,7 +9,10 @@ import pytest
 from mobility import flows
 from mobility.pipeline import build_flows
 from mobility.score import FlowScore, judge, read_truth, score_flows
+from mobility.service import read_service_table
+from mobility.service_schemas import SignalDelay
 from mobility.sources.manifest import read_manifest
+from mobility.stop_lines import read_stop_lines
 from sumo_networks.record import record_feeds
 from sumo_networks.scenario import load_scenario
 
@@ -41,6 +44,11 @@ def test_the_sample_city_where_riders_come_back(tmp_path: Path) -> None:
     assert score.chained_choice_exact >= 0.92
     assert score.load_mae_pax <= 1.5 * score.oracle_mae_pax
     assert score.load_mae_pax <= 0.2 * score.mean_load_pax
+    delays = read_service_table(tmp_path / "flows", SignalDelay)
+    approaches = read_stop_lines(ESIL / "stop_lines.csv")["approach_id"]
+    assert set(delays["approach_id"]) <= set(approaches)
+    assert delays["approach_id"].n_unique() >= 15
+    assert 2 < (delays["mean_delay_s"] * delays["buses"]).sum() / delays["buses"].sum() < 60
 
 
 @pytest.mark.slow

@@ -20,12 +20,14 @@ def test_cards_follow_each_other_in_order_of_time_and_name(rows: list[tuple[str 
         schema={"card": pl.String, "at": TIME, "name": pl.String},
         orient="row",
     )
-    ordered = named[by_card(*named.get_columns())]
+    order = by_card(*named.get_columns())
+    ordered = named[order.row]
     assert ordered.sort("name").equals(named.sort("name"))
     cards = ordered["card"].to_list()
     assert cards[: len(cards) - cards.count(None)].count(None) == 0
     assert len(ordered["card"].rle()) == ordered["card"].n_unique()
+    assert order.begins.tolist() == [n == 0 or cards[n] != cards[n - 1] for n in range(len(cards))]
     for _, own in ordered.group_by("card"):
         assert own.equals(own.sort("at", "name"))
     shuffled = named.reverse()
-    assert shuffled[by_card(*shuffled.get_columns())].equals(ordered)
+    assert shuffled[by_card(*shuffled.get_columns()).row].equals(ordered)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import openmatrix
@@ -13,10 +13,13 @@ import shapely
 from google.transit import gtfs_realtime_pb2 as realtime
 from rides_by_hand import START, TIME
 
+from mobility import lake
 from mobility.errors import MobilityError
+from mobility.geo import drawn as place_on_map
 from mobility.geo import with_geometry, write_geojson, write_geoparquet
-from mobility.occupancy import Capacity, occupancy_feed
+from mobility.occupancy import Capacity, loads_before, occupancy_feed
 from mobility.omx import write_omx
+from mobility.schemas import LinkLoad
 
 DAY = date(2025, 3, 3)
 
@@ -52,9 +55,14 @@ def drawn() -> pl.DataFrame:
         {"service_date": [DAY, DAY], "segment_id": ["s", "gone"], "speed_m_s": [6.5, 7.0], "at": [START, START]}
     ).cast({"at": TIME})
     segments = pl.DataFrame(
-        {"segment_id": ["s"], "longitudes": [[76.9, 76.91, 76.92]], "latitudes": [[43.2, 43.2, 43.25]]}
+        {
+            "service_date": [DAY, DAY + timedelta(days=1)],
+            "segment_id": ["s", "s"],
+            "longitudes": [[76.9, 76.91, 76.92], [0.0, 1.0]],
+            "latitudes": [[43.2, 43.2, 43.25], [0.0, 1.0]],
+        }
     )
-    return with_geometry(rows, segments).drop_nulls("longitudes")
+    return with_geometry(rows, segments)
 
 
 def test_geoparquet_says_where_its_lines_are_and_how_they_are_written(tmp_path: Path) -> None:
@@ -65,8 +73,10 @@ def test_geoparquet_says_where_its_lines_are_and_how_they_are_written(tmp_path: 
     assert described["version"] == "1.1.0"
     assert (column["encoding"], column["geometry_types"]) == ("WKB", ["LineString"])
     assert column["bbox"] == [76.9, 43.2, 76.92, 43.25]
-    (line,) = shapely.from_wkb(pl.read_parquet(path)["geometry"].to_list())
-    assert list(line.coords) == [(76.9, 43.2), (76.91, 43.2), (76.92, 43.25)]
+    written = pl.read_parquet(path)
+    line, nowhere = written["geometry"].to_list()
+    assert (written["segment_id"].to_list(), nowhere) == (["s", "gone"], None)
+    assert list(shapely.from_wkb(line).coords) == [(76.9, 43.2), (76.91, 43.2), (76.92, 43.25)]
 
 
 def test_geoparquet_and_geojson_of_nothing_are_valid(tmp_path: Path) -> None:
@@ -80,12 +90,13 @@ def test_geoparquet_and_geojson_of_nothing_are_valid(tmp_path: Path) -> None:
 
 def test_geojson_holds_the_same_line_and_iso_times(tmp_path: Path) -> None:
     write_geojson(drawn(), tmp_path / "speeds.geojson")
-    (feature,) = json.loads((tmp_path / "speeds.geojson").read_text())["features"]
+    feature, nowhere = json.loads((tmp_path / "speeds.geojson").read_text())["features"]
+    assert (nowhere["geometry"], nowhere["properties"]["segment_id"]) == (None, "gone")
     assert shapely.from_geojson(json.dumps(feature["geometry"])).length > 0
     assert feature["properties"]["service_date"] == "2025-03-03"
     assert datetime.fromisoformat(feature["properties"]["at"]) == START
-    with pytest.raises(MobilityError, match="have a place on the map"):
-        with_geometry(pl.DataFrame({"stop_id": ["a"]}), pl.DataFrame({"segment_id": ["s"]}))
+    with pytest.raises(MobilityError, match="table od_flows has no place on the map"):
+        place_on_map(tmp_path, "od_flows", drawn())
 
 
 def loads(*rows: tuple[str, int, float, int, str | None, float]) -> pl.DataFrame:
@@ -129,8 +140,14 @@ def test_occupancy_is_that_of_the_last_departure_of_buses_under_way() -> None:
     assert list(found) == ["a"]
     assert (found["a"].stop_id, found["a"].current_stop_sequence) == ("s3", 3)
     assert found["a"].occupancy_status == realtime.VehiclePosition.CRUSHED_STANDING_ROOM_ONLY
-    assert found["a"].occupancy_percentage == 80
+    assert found["a"].occupancy_percentage == 82
     assert (found["a"].trip.start_date, found["a"].trip.route_id) == ("20250303", "10")
+
+
+def test_loads_that_differ_by_less_than_k_look_the_same() -> None:
+    rows = loads(*((f"bus{load}", 1, 8.0, 99, "s2", float(load)) for load in (18, 20, 22)))
+    found = vehicles(occupancy_feed(rows, START + timedelta(minutes=10), k=5))
+    assert {vehicle.occupancy_percentage for vehicle in found.values()} == {24}
 
 
 def test_a_load_of_few_cards_looks_like_an_empty_bus() -> None:
@@ -144,15 +161,34 @@ def test_a_load_of_few_cards_looks_like_an_empty_bus() -> None:
 @pytest.mark.parametrize(
     ("load", "status"),
     [
-        (14.9, "MANY_SEATS_AVAILABLE"),
+        (14.0, "MANY_SEATS_AVAILABLE"),
         (15.0, "FEW_SEATS_AVAILABLE"),
         (30.0, "STANDING_ROOM_ONLY"),
-        (57.5, "CRUSHED_STANDING_ROOM_ONLY"),
+        (58.0, "CRUSHED_STANDING_ROOM_ONLY"),
         (85.0, "FULL"),
     ],
 )
 def test_the_status_goes_by_seats_and_standing_places(load: float, status: str) -> None:
-    found = vehicles(occupancy_feed(loads(("a", 1, 8.0, 99, "s2", load)), START + timedelta(minutes=10), k=5))
+    found = vehicles(occupancy_feed(loads(("a", 1, 8.0, 99, "s2", load)), START + timedelta(minutes=10), k=1))
     assert found["a"].occupancy_status == realtime.VehiclePosition.OccupancyStatus.Value(status)
     with pytest.raises(MobilityError, match="cannot be"):
         Capacity(50, 40)
+
+
+@pytest.mark.parametrize("year", [1, 1970, 9999])
+def test_a_moment_the_format_cannot_say_is_refused(year: int) -> None:
+    with pytest.raises(MobilityError, match="no moment that GTFS-Realtime can say"):
+        occupancy_feed(loads(("a", 1, 8.0, 9, "s2", 9.0)), datetime(year, 1, 1, tzinfo=UTC), k=5)
+
+
+def test_only_days_around_a_moment_are_read(tmp_path: Path) -> None:
+    for days in (-3, -1, 0, 3):
+        day = DAY + timedelta(days=days)
+        row = {
+            **loads((f"bus{days}", 1, 8.0, 9, "s2", 9.0)).row(0, named=True),
+            **{"service_date": day, "pattern_id": "p", "from_stop": "s1", "arrived_at": START, "method": "chained"},
+            **{"boardings_pax": 9.0, "alightings_pax": 0.0, "confidence": 0.9},
+        }
+        lake.write(tmp_path, "link_loads", LinkLoad, pl.DataFrame([row]), day)
+    assert loads_before(tmp_path, START)["vehicle_id"].to_list() == ["bus-1", "bus0"]
+    assert loads_before(tmp_path / "none", START).is_empty()

@@ -11,7 +11,7 @@ from rides_by_hand import DAY, START, pattern_stops, stops, taps, trip
 from mobility import lake
 from mobility.alightings import alightings
 from mobility.boardings import boardings
-from mobility.habits import HABIT, habits
+from mobility.habits import HABIT, habits, habits_of_flows
 from mobility.leg_weights import weighed
 from mobility.schemas import JourneyLeg
 
@@ -30,12 +30,12 @@ def test_rides_told_by_the_cards_own_taps_add_up_over_days(tmp_path: Path) -> No
     there_and_back = (("t1", "card", "a", 2.1), ("t2", "card", "b", 62.1))
     one = flows_folder(tmp_path / "one", *there_and_back, ("t3", "single", "a", 2.1))
     two = flows_folder(tmp_path / "two", *there_and_back)
-    known = habits([one, two])
+    known = habits_of_flows([one, two])
     assert set(known["card_id"]) == {"card"}
     ways = {(origin, end): rides for _, origin, end, rides in known.iter_rows()}
     assert set(ways) == {("east2", "east5"), ("west2", "west5")}
     assert all(1.0 < rides <= 2.0 for rides in ways.values())
-    assert known.equals(habits([two, one]))
+    assert known.equals(habits_of_flows([two, one]))
 
 
 def test_without_other_days_nothing_is_known() -> None:
@@ -46,7 +46,7 @@ def test_without_other_days_nothing_is_known() -> None:
 def test_a_single_tap_is_told_by_the_day_before(tmp_path: Path) -> None:
     before = flows_folder(tmp_path / "before", ("t1", "card", "a", 2.1), ("t2", "card", "b", 62.1))
     boarded = boardings(taps(("t9", "card", "a", 2.1)), VISITS)
-    legs = alightings(boarded, VISITS, pattern_stops(), stops(), known=habits([before])).legs
+    legs = alightings(boarded, VISITS, pattern_stops(), stops(), known=habits_of_flows([before])).legs
     assert legs["method"].to_list() == ["habit"]
     assert legs["alighting_stop_id"].to_list() == ["east5"]
     assert legs["confidence"][0] == pytest.approx(0.58, abs=0.1)

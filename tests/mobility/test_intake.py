@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from mobility import lake as lakes
 from mobility.errors import FeedError, LakeError
-from mobility.intake import FileReport, LakeDescription, file_reports, open_lake, take_in
+from mobility.intake import LakeDescription, open_lake, take_in
+from mobility.ledger import FileReport, file_reports
 from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
 from mobility.sources.feed import form_named
 from mobility.sources.mapped_csv import Mapping, read_mapped

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import dataframely as dy
 import polars as pl
 import pytest
 
-from mobility import lake
+from mobility import lake, schemas, service_schemas
 from mobility.errors import LakeError
 from mobility.schemas import OdFlow
 
@@ -34,6 +35,30 @@ def test_a_table_is_read_as_it_was_written_by_date_or_whole(tmp_path: Path) -> N
     assert lake.read(tmp_path, "od_flows", OdFlow, DAY).equals(ROWS)
     assert lake.read(tmp_path, "od_flows", OdFlow).height == 2
     assert lake.read(tmp_path, "nothing_here", OdFlow).is_empty()
+
+
+TABLES = [
+    schema
+    for module in (schemas, service_schemas)
+    for schema in vars(module).values()
+    if isinstance(schema, type) and issubclass(schema, dy.Schema) and "service_date" in schema.column_names()
+]
+
+
+@pytest.mark.parametrize("schema", [schema for schema in TABLES if schema.primary_key()])
+def test_days_can_be_put_together(schema: type[dy.Schema]) -> None:
+    assert "service_date" in schema.primary_key()
+
+
+def test_a_bus_that_drives_the_same_trip_every_day_is_read_for_all_days(tmp_path: Path) -> None:
+    at = datetime(2025, 3, 3, 2, 0, tzinfo=UTC)
+    for number in range(3):
+        day = DAY + timedelta(days=number)
+        visit = {"service_date": day, "vehicle_id": "bus", "trip_id_performed": "0700", "trip_stop_sequence": 1}
+        visit |= {"line": "10", "direction_id": 0, "pattern_id": "p", "stop_id": "a", "is_last_stop": False}
+        visit |= {"arrival": at, "departure": at, "dwell_s": 0.0, "delay_s": None, "method": "gps", "confidence": 1.0}
+        lake.write(tmp_path, "stop_visits", schemas.StopVisit, pl.DataFrame([visit]), day)
+    assert lake.read(tmp_path, "stop_visits", schemas.StopVisit).height == 3
 
 
 def test_writing_twice_changes_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -16,10 +19,12 @@ from api import cli
 from mobility import flows, lake
 from mobility.errors import FeedError, LakeError
 from mobility.intake import LakeDescription, open_lake, take_in
-from mobility.month import DayOrder, flows_of_day, flows_of_days, lake_dates
+from mobility.month import DayOrder, days_before, flows_of_day, flows_of_days, lake_dates, rides_of_day
 from mobility.pipeline import build_flows
-from mobility.schemas import Irregularity
+from mobility.privacy import month_key, pseudonym
+from mobility.schemas import CardRide, Irregularity
 from mobility.sources.feed import form_named
+from mobility.sources.mapped_csv import Mapping, SetApart, read_mapped
 
 FIRST = date(2025, 3, 30)
 DAYS = [FIRST + timedelta(days=number) for number in range(4)]
@@ -35,8 +40,13 @@ def on(day: date, rows: list[dict[str, str]]) -> str:
 
 
 def city_of(day: date) -> City:
-    """The same buses every day, and each day more riders than the day before."""
-    return build_city(riders=40 + 10 * (day - FIRST).days)
+    """The same buses every day, and each day more riders than the day before. On every other day nobody comes back."""
+    number = (day - FIRST).days
+    city = build_city(riders=40 + 10 * number)
+    if number % 2:
+        first = {tap["fare_media_id"]: tap["transaction_id"] for tap in reversed(city.taps)}
+        city.taps = [tap for tap in city.taps if first[tap["fare_media_id"]] == tap["transaction_id"]]
+    return city
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +97,90 @@ def test_a_day_of_the_lake_gives_the_flows_of_its_files(month: Path, tmp_path: P
         assert read(tmp_path / "files").equals(read(tmp_path / "lake"))
 
 
+def test_a_day_knows_what_cards_did_earlier_in_its_month_whichever_days_are_asked_for(
+    month: Path, tmp_path: Path
+) -> None:
+    whole, alone, without = tmp_path / "whole", tmp_path / "alone", tmp_path / "without"
+    flows_of_days(orders(month, whole))
+    _, second, first_of_april, _ = orders(month, alone)
+    flows_of_day(second)
+    flows_of_days([replace(order, habits=False) for order in orders(month, without)])
+    assert content(alone / "journey_legs") == {
+        name: digest for name, digest in content(whole / "journey_legs").items() if str(DAYS[1]) in name
+    }
+    told = [
+        [(flows.read_journey_legs(out).filter(service_date=day)["method"] == "habit").sum() for day in DAYS]
+        for out in (whole, without)
+    ]
+    assert [count > 0 for count in told[0]] == [False, True, False, True]
+    assert told[1] == [0, 0, 0, 0]
+    assert not (without / "card_rides").exists()
+    assert days_before(first_of_april) == []
+
+
+def test_what_a_day_tells_is_inferred_again_when_the_lake_has_more_of_it(month: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(month / "lake", tmp_path / "lake")
+    order = replace(orders(month, tmp_path / "out")[0], lake=copy)
+    before = rides_of_day(order)
+    again = before.stat().st_mtime_ns
+    assert rides_of_day(order) == before and before.stat().st_mtime_ns == again
+    late = tmp_path / "late.csv"
+    late.write_text(
+        on(
+            FIRST,
+            [
+                {**tap, "transaction_id": f"x{tap['transaction_id']}", "fare_media_id": "late"}
+                for tap in city_of(FIRST).taps[:40]
+            ],
+        )
+    )
+    table, raw = form_named("tides").read(late, "Asia/Almaty")
+    take_in(copy, table, raw, key=KEY)
+    after = rides_of_day(order)
+    assert after != before and not before.exists()
+    assert lake.read(order.out, "card_rides", CardRide, FIRST).height > 0
+
+
+@pytest.mark.parametrize("order_of_files", [(0, 1), (1, 0)])
+def test_a_card_that_one_file_tells_is_staff_is_staff_in_all(
+    month: Path, tmp_path: Path, order_of_files: tuple[int, int]
+) -> None:
+    taps = city_of(FIRST).taps
+    by_card = Counter(tap["fare_media_id"] for tap in taps)
+    (staff, _), (other, _) = by_card.most_common(2)
+    assert by_card[staff] > 1
+    told = next(tap for tap in taps if tap["fare_media_id"] == staff)
+    halves = [
+        [{**told, "kind": "staff"}, *({**tap, "kind": ""} for tap in taps[::2] if tap["fare_media_id"] != staff)],
+        [{**tap, "kind": ""} for tap in taps if tap != told and (tap["fare_media_id"] == staff or tap in taps[1::2])],
+    ]
+    mapping = Mapping(
+        table="fare_transactions",
+        columns={name: name for name in (*taps[0], "kind")},
+        set_apart=(SetApart(reason="staff card", column="kind", words=("staff",), whole_card=True),),
+    )
+    open_lake(tmp_path / "lake", LakeDescription("synthetic", "Asia/Almaty"))
+    table, raw = form_named("tides").read(month / f"positions-{FIRST}.csv", "Asia/Almaty")
+    take_in(tmp_path / "lake", table, raw, key=KEY)
+    for number in order_of_files:
+        path = tmp_path / f"taps{number}.csv"
+        path.write_text(on(FIRST, halves[number]))
+        take_in(
+            tmp_path / "lake",
+            "fare_transactions",
+            read_mapped(path, mapping, "Asia/Almaty"),
+            key=KEY,
+            set_apart=mapping.set_apart,
+        )
+    order = replace(orders(month, tmp_path / "out")[0], lake=tmp_path / "lake")
+    summary = flows_of_day(order)
+    cards = flows.read_journey_legs(tmp_path / "out")["card_id"].to_list()
+    named = {card: pseudonym(card, month_key(KEY, FIRST)) for card in (staff, other)}
+    assert named[staff] not in cards and named[other] in cards
+    (counted,) = (file.reasons for file in summary.files if file.file == "fare_transactions.csv")
+    assert counted == {"staff card": by_card[staff] - 1}
+
+
 def test_a_day_made_again_replaces_its_own_partitions_alone(month: Path, tmp_path: Path) -> None:
     all_days = orders(month, tmp_path)
     flows_of_days(all_days[:2])
@@ -105,12 +199,7 @@ def test_a_validator_that_changed_buses_overnight_is_seen_from_the_day_before(mo
     ]
     next_day = DAYS[-1] + timedelta(days=1)
     moved.write_text(on(next_day, taps))
-    copy = tmp_path / "lake"
-    for path in (month / "lake").rglob("*"):
-        if path.is_file():
-            target = copy / path.relative_to(month / "lake")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(path.read_bytes())
+    copy = shutil.copytree(month / "lake", tmp_path / "lake")
     table, raw = form_named("tides").read(moved, "Asia/Almaty")
     take_in(copy, table, raw, key=KEY)
     order = DayOrder(copy, month / "feeds" / "gtfs.zip", tmp_path / "out", next_day, BEGIN_S, END_S)

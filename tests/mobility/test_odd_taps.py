@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from mobility.odd_taps import TapRules, ridden
+from mobility.odd_taps import TapRules, odd_cards, of_passengers, ridden
 from mobility.sources.mapped_csv import SetApart
 
 DAY = date(2025, 3, 3)
@@ -73,6 +73,31 @@ def test_repeated_taps_leave_one_and_companions_later_stay() -> None:
     )
     assert set(reasons_of(rows)) == {"t1", "t2"}
     assert reasons_of(rows, precision_s=3600.0) == {}
+
+
+def test_a_card_is_set_apart_with_all_its_taps_where_the_mapping_says_so() -> None:
+    rows = taps(("staff", "bus", 0, "Enter vehicle"), ("staff", "bus", 900, "Enter vehicle"), (None, "bus", 5, "Void"))
+    rows = rows.with_columns(pl.when(pl.int_range(pl.len()) != 1).then("rider_category").alias("rider_category"))
+    by_row = SetApart(reason="staff card", column="rider_category", words=("Staff",))
+    by_card = by_row.model_copy(update={"whole_card": True})
+    assert reasons_of(rows, (by_row,)) == {"t0": "staff card", "t2": NO_TAP}
+    assert reasons_of(rows, (by_card,)) == {"t0": "staff card", "t1": "staff card", "t2": NO_TAP}
+    _, apart = ridden(rows, (by_card,), 1.0)
+    assert odd_cards(apart, (by_card,)).rows() == [(DAY, "staff", "staff card")]
+    assert odd_cards(apart, (by_row,)).is_empty()
+
+
+def test_cards_are_put_together_over_files() -> None:
+    rows = [("many", "bus", 60.0 * number, "Enter vehicle") for number in range(TapRules().most_taps + 1)]
+    day = taps(("a", "bus", 0, "Enter vehicle"), ("told", "bus", 0, "Enter vehicle"), *rows)
+    known = pl.DataFrame({"service_date": [DAY] * 2, "card_id": ["told"] * 2, "reason": ["test card", "staff card"]})
+    rides, apart = of_passengers(day, known)
+    assert rides["card_id"].to_list() == ["a"]
+    assert rides.columns == day.columns
+    assert {card: reason.split(":")[0] for card, reason in apart.select("card_id", "reason").rows()} == {
+        "told": "staff card",
+        "many": "staff or test card",
+    }
 
 
 def test_cards_the_mapping_names_and_cards_no_passenger_could_tap_so_often_are_set_apart() -> None:

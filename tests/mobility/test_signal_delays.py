@@ -61,6 +61,20 @@ def test_the_delay_is_the_wait_at_the_line() -> None:
     assert delays["stopped_share"].item() == pytest.approx(15 / 24, abs=0.1)
 
 
+def test_a_bus_that_waits_at_the_line_has_not_crossed_it_because_gps_says_so() -> None:
+    off_m = [0.0, 9.0, -8.0, 11.0, -3.0, 6.0]
+    steady = drive("a", 0, 60)
+    noisy = steady.with_columns(
+        (pl.col("path_m") + pl.Series([off_m[number % 6] for number in range(steady.height)])).clip(lower_bound=0)
+    )
+    straight, astray = (
+        signal_passages(positions, LINES, visits("a")).row(0, named=True) for positions in (steady, noisy)
+    )
+    assert straight["delay_s"] == pytest.approx(60.0, abs=3.0)
+    assert astray["delay_s"] == pytest.approx(60.0, abs=5.0)
+    assert abs((astray["crossing"] - straight["crossing"]).total_seconds()) < 4.0
+
+
 def test_dwell_at_a_stop_before_the_line_is_no_delay_of_the_signal() -> None:
     positions = drive("a", 0, 40)
     stop = (
@@ -92,7 +106,7 @@ def test_a_zone_ends_at_the_stop_line_before() -> None:
         [LINES, LINES.with_columns(pl.lit("j0:west").alias("approach_id"), pl.lit(520.0).alias("stop_line_m"))]
     )
     found = signal_passages(drive("a", 0, 0), lines, visits("a"))
-    assert dict(found.select("approach_id", "zone_m").iter_rows()) == {"j0:west": 150.0, "j1:west": 80.0}
+    assert dict(found.select("approach_id", "zone_m").iter_rows()) == {"j0:west": 165.0, "j1:west": 80.0}
 
 
 def test_stop_lines_are_placed_on_each_pass_of_their_own_direction(tmp_path: Path) -> None:

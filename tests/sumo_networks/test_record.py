@@ -117,6 +117,27 @@ def test_detectors_cover_the_period_in_steps_of_300_s(scenario: Scenario, feeds:
     assert all(intervals == expected for intervals in steps.values())
 
 
+def test_stop_lines_lie_on_the_shapes_of_lines_that_cross_them_and_point_ahead(feeds: Feeds) -> None:
+    lines = _rows(feeds.stop_lines)
+    assert {row["approach_id"] for row in lines} == {
+        f"{flow['tls']}:{flow['from_edge']}" for flow in _rows(feeds.truth / "turning_flows.csv")
+    }
+    shapes: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for point in _gtfs(feeds, "shapes"):
+        shapes[point["shape_id"]].append(_metres(point["shape_pt_lat"], point["shape_pt_lon"]))
+    headings: defaultdict[str, list[float]] = defaultdict(list)
+    for row in lines:
+        at = _metres(row["latitude"], row["longitude"])
+        for shape in shapes.values():
+            for (ax, ay), (bx, by) in pairwise(shape):
+                if math.dist(at, (bx, by)) < 0.5 and math.dist((ax, ay), (bx, by)) > 1:
+                    headings[row["approach_id"]].append(math.degrees(math.atan2(bx - ax, by - ay)) % 360)
+    assert len(headings) > 20
+    told = {row["approach_id"]: float(row["heading"]) for row in lines}
+    off = [abs((heading - told[name] + 180) % 360 - 180) for name, found in headings.items() for heading in found]
+    assert max(off) < 5
+
+
 def test_queues_are_told_in_metres_by_lane_areas_alone(feeds: Feeds) -> None:
     rows = _rows(feeds.detectors)
     assert {row["kind"] for row in rows if row["jam_length_m_max"]} == {"queue"}
@@ -191,7 +212,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(scenario: 
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         record_feeds(short, tmp_path / name, seed)
     names = sorted(str(path.relative_to(tmp_path / "a")) for path in (tmp_path / "a").rglob("*") if path.is_file())
-    assert len(names) == 9
+    assert len(names) == 10
     assert filecmp.cmpfiles(tmp_path / "a", tmp_path / "b", names, shallow=False) == (names, [], [])
     assert not filecmp.cmp(tmp_path / "a/vehicle_locations.csv", tmp_path / "c/vehicle_locations.csv", shallow=False)
 
@@ -232,6 +253,7 @@ def test_a_net_without_signals_has_no_detectors(grid_folder: Path, grid_scenario
     scenario = replace(grid_scenario, net=tmp_path / "plain.net.xml", routes=(cars,), additionals=(), end_s=60.0)
     feeds = record_feeds(scenario, tmp_path / "out", 1)
     assert _rows(feeds.detectors) == [] and _rows(feeds.truth / "turning_flows.csv") == []
+    assert _rows(feeds.stop_lines) == []
 
 
 def test_settings_that_cannot_be_are_refused(grid_scenario: Scenario, tmp_path: Path) -> None:
