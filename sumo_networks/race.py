@@ -28,6 +28,9 @@ BUS_WEIGHT: Final = 0.3
 FEW_VEHICLES_A_RUN: Final = 6
 # The surcharge of a place for which a verdict would refuse the best plan counts so many times from then on.
 PRESSED: Final = 8.0
+# A verdict's seeds, and how many standard errors over them it asks for (Holm's bound with ten to a hundred places).
+VERDICT_SEEDS: Final = 5
+SURE_ERRORS: Final = 5.5
 # How far a change usually moves the mean delay of a place: what is seen on few seeds is believed against this.
 USUAL_STEP_S: Final = 8.0
 STRESS: Final = 1.1
@@ -132,7 +135,10 @@ class Race:
         return changes
 
     def refused(self, found: Sequence[RunMeasures]) -> list[Place]:
-        """Places that a verdict on these seeds would see surely get worse than it bears."""
+        """Places that a verdict on these seeds would see surely get worse than it bears. On fewer seeds than a verdict
+        has no loss is sure: there those that lose about as surely as a verdict on its own seeds would ask."""
+        if len(found) < VERDICT_SEEDS:
+            return [place for place, by_seed in self._changes_s(found).items() if _nearly_sure(list(by_seed.values()))]
         limits = RegressionLimits(least_vehicles=FEW_VEHICLES_A_RUN * len(found))
         junctions, lines = compare_places([self.shipped[one.seed] for one in found], found, limits)
         return [
@@ -193,6 +199,12 @@ def _on_all_seeds(now_s: Mapping[int, float], then_s: Mapping[int, float]) -> di
     noise = stdev(then_s.values()) ** 2 / len(shared)
     believed_s = step_s * USUAL_STEP_S**2 / (USUAL_STEP_S**2 + noise)
     return {**{seed: change_s + believed_s for seed, change_s in then_s.items()}, **now_s}
+
+
+def _nearly_sure(changes_s: Sequence[float]) -> bool:
+    """Whether a mean over a verdict's seeds that varied as these do would be surely over what it bears."""
+    error_s = stdev(changes_s) / math.sqrt(VERDICT_SEEDS) if len(changes_s) > 1 else 0.0
+    return fmean(changes_s) - SURE_ERRORS * error_s > WORSE_PLACE_S
 
 
 def _mean_person_delay_s(measures: Sequence[RunMeasures]) -> float:

@@ -111,6 +111,12 @@ def test_a_verdict_would_refuse_what_surely_loses_and_bear_what_only_may(race: R
     assert not race.refused(_rising(race, 0.0, 0.0, 0.0, 0.0, 0.0))
 
 
+def test_two_seeds_tell_what_a_verdict_would_refuse_as_well_as_they_can(race: Race) -> None:
+    assert race.refused(_rising(race, 8.0, 8.5)) == [("line", "7")]
+    assert not race.refused(_rising(race, 3.0, 30.0)), "varies too much to be sure"
+    assert not race.refused(_rising(race, 3.0, 3.5)), "less than a verdict bears"
+
+
 def test_a_plan_that_a_verdict_would_refuse_is_behind_every_other_in_the_end(race: Race) -> None:
     seeds = range(1001, 1006)
     race.shipped |= {seed: replace(SHIPPED, seed=seed) for seed in seeds}
