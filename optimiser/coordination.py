@@ -68,7 +68,7 @@ def optimise(
 
 
 def _coordinated(search: Search, demand: Demand, cycles: tuple[float, ...], profile: str) -> list[Candidate]:
-    """The network at common cycles by the formulation that the settings name, best first where it says so."""
+    """The network at common cycles by the formulation that the rules name, best first where it says so."""
     formulation = search.rules.formulation
     if formulation == CYCLIC_OFFSETS and len(search.free) > 1 and search.rules.coordinated:
         return cyclic_candidates(search, cycles, profile)

@@ -8,12 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, islice, pairwise, permutations
 from typing import Final
 
-import numpy as np
-from scipy.optimize import linprog
-
 from optimiser.lane_flows import JunctionDemand
 from optimiser.sequences import interstage
 from optimiser.signals import Interstage, Junction, Right, Stage, StageSequence
+from optimiser.webster import least_ratios
 
 MOST_IN_SET: Final = 4
 MOST_SETS: Final = 400
@@ -57,11 +55,7 @@ def flow_ratio(demand: JunctionDemand, stages: Sequence[Stage]) -> float:
             worth = tuple(_worth(stage, group) for stage in stages)
             flow = sum(c.nominal_veh_h for c in load.classes if c.group == group)
             needs[worth] = max(needs.get(worth, 0.0), flow / load.lane.saturation_veh_h)
-    needs = {worth: y for worth, y in needs.items() if any(worth)}
-    if not needs:
-        return 0.0
-    found = linprog(np.ones(len(stages)), A_ub=-np.array(list(needs)), b_ub=[-y for y in needs.values()])
-    return float(found.fun)
+    return sum(least_ratios(needs, len(stages)))
 
 
 def _covering(junction: Junction, running: set[str], kept: frozenset[str]) -> Iterator[tuple[Stage, ...]]:

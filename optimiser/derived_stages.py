@@ -21,9 +21,9 @@ MOST_CLIQUES: Final = 2000
 
 
 def with_derived_stages(junction: Junction) -> Junction:
-    """The junction with the stages of its sequences and those from its conflict graph, `derived1` and on; a locked one
-    as it is."""
-    if junction.locked:
+    """The junction with the stages of its sequences and those from its conflict graph, `derived1` and on; as it is
+    where it is locked or has no sequence."""
+    if junction.locked or not junction.sequences:
         return junction
     listed = {stage for sequence in junction.sequences for stage in sequence.stages}
     stages = tuple(stage for stage in junction.stages if stage.id in listed)
@@ -33,12 +33,12 @@ def with_derived_stages(junction: Junction) -> Junction:
 
 def _derived(junction: Junction) -> tuple[Stage, ...]:
     known = {frozenset(stage.greens.items()) for stage in junction.stages}
-    served = {group for stage in junction.stages for group in stage.greens}
+    served = sorted({group for stage in junction.stages for group in stage.greens})
     found: dict[frozenset[tuple[str, Right]], None] = {}
     for permissive in (False, True):
-        graph = _together(junction, sorted(served), permissive)
+        graph = _together(junction, served, permissive)
         for clique in islice(nx.find_cliques(graph), MOST_CLIQUES):
-            greens = frozenset(_rights(junction, clique).items())
+            greens = frozenset(_rights(junction, [served[i] for i in clique]).items())
             if greens not in known:
                 found[greens] = None
     ranked = sorted((dict(sorted(greens)) for greens in found), key=lambda greens: (-len(greens), list(greens.items())))
@@ -46,16 +46,17 @@ def _derived(junction: Junction) -> tuple[Stage, ...]:
 
 
 def _together(junction: Junction, groups: Sequence[str], permissive: bool) -> nx.Graph:
-    """Groups joined where both may be green at once."""
+    """Groups by number, joined where both may be green at once: sets of numbers, unlike those of names, come in the
+    same order in every process, and so do the first cliques."""
     shown = {
         frozenset((a, b)) for stage in junction.stages for a, b in combinations(sorted(stage.greens), 2) if permissive
     }
     apart = {frozenset((c.first, c.second)) for c in junction.conflicts}
     yielding = {frozenset((c.first, c.second)) for c in junction.conflicts if c.yields}
     graph = nx.Graph()
-    graph.add_nodes_from(groups)
-    for a, b in combinations(groups, 2):
-        pair = frozenset((a, b))
+    graph.add_nodes_from(range(len(groups)))
+    for a, b in combinations(range(len(groups)), 2):
+        pair = frozenset((groups[a], groups[b]))
         if pair not in apart or (pair in yielding and pair in shown):
             graph.add_edge(a, b)
     return graph

@@ -53,27 +53,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from optimiser.derived_stages import with_derived_stages
 from optimiser.errors import RulesError
-from optimiser.formulation.names import FORMULATIONS, LANE_FLOW_PERSON_DELAY
+from optimiser.formulation.names import LANE_FLOW_PERSON_DELAY, Formulation
 from optimiser.signals import GroupLimits, Junction, Network, SignalGroup, Stage, StageSequence
 
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 CycleSeconds = Annotated[float, Field(ge=20, le=300, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Saturation = Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)]
-
-
-def _known_formulation(name: str) -> str:
-    if name not in FORMULATIONS:
-        raise ValueError(f"there is no formulation {name!r}; there are {', '.join(FORMULATIONS)}")
-    return name
-
-
-Formulation = Annotated[str, AfterValidator(_known_formulation)]
 
 
 class _Table(BaseModel):

@@ -10,6 +10,7 @@ Source: Webster (1958), Traffic Signal Settings, Road Research Technical Paper 3
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,18 +65,24 @@ def webster_cycle(demand: JunctionDemand, form: SequenceForm) -> tuple[float, fl
 
 def stage_flow_ratios(demand: JunctionDemand, form: SequenceForm) -> tuple[float, ...]:
     """v_i of the head of this file, one for each stage of the sequence."""
-    needs: dict[tuple[int, ...], float] = {}
+    needs: dict[tuple[float, ...], float] = {}
     n = len(form.min_s)
     for load in demand.lanes:
         for group in sorted({c.group for c in load.classes}):
             flow = sum(c.nominal_veh_h for c in load.classes if c.group == group)
-            stages = tuple(i for i in range(n) if _green_in(form, group, i))
-            if stages:
-                needs[stages] = max(needs.get(stages, 0.0), flow / load.lane.saturation_veh_h)
-    if not needs or n == 0:
-        return (0.0,) * n
-    rows = np.array([[-1.0 if i in stages else 0.0 for i in range(n)] for stages in needs])
-    found = linprog(np.ones(n), A_ub=rows, b_ub=[-y for y in needs.values()], method="highs")
+            worth = tuple(1.0 if _green_in(form, group, i) else 0.0 for i in range(n))
+            needs[worth] = max(needs.get(worth, 0.0), flow / load.lane.saturation_veh_h)
+    return least_ratios(needs, n)
+
+
+def least_ratios(needs: Mapping[tuple[float, ...], float], stages: int) -> tuple[float, ...]:
+    """v_i of the head of this file, given what a second of each stage is worth to each lane and the flow ratio it
+    needs; lanes that no stage serves are passed over."""
+    served = {worth: ratio for worth, ratio in needs.items() if any(worth)}
+    if not served:
+        return (0.0,) * stages
+    rows = -np.array(list(served))
+    found = linprog(np.ones(stages), A_ub=rows, b_ub=[-ratio for ratio in served.values()], method="highs")
     return tuple(float(v) for v in found.x)
 
 

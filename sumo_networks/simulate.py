@@ -218,9 +218,14 @@ def _run(job: Job, processes: _Processes) -> Run:
 
 
 def _reached_s(statistic: Path) -> float:
-    """When a run ended, by its statistics: SUMO asked to terminate writes whole files and leaves with exit code 0."""
-    ends = [float(found.get("end", "nan")) for found in elements(statistic, "performance")]
-    return ends[-1] if ends else 0.0
+    """When a run ended, by its statistics: SUMO asked to terminate writes whole files and leaves with exit code 0.
+
+    Raises SimulationError where there are none."""
+    try:
+        ends = [float(found.get("end", "0")) for found in elements(statistic, "performance")]
+    except ScenarioError as error:
+        raise SimulationError(f"{statistic}: SUMO left no whole file; run the simulation again") from error
+    return max(ends, default=0.0)
 
 
 def _options(job: Job, run: Run) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Small junctions with valid plans, records of what a plan shows, and strategies that draw both."""
+"""Small junctions with valid plans, and strategies that draw both."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from optimiser.safety import Aspect, AspectChange, SignalLog
 from optimiser.signals import (
     Approach,
     Conflict,
@@ -294,44 +293,6 @@ def shifted(plan: ControllerPlan, by_s: float) -> ControllerPlan:
     }
     windows = tuple(StageWindow(stage=w.stage, start_s=moved(w.start_s), end_s=moved(w.end_s)) for w in plan.windows)
     return plan.model_copy(update={"greens": greens, "windows": windows})
-
-
-def log_of(plan: ControllerPlan, cycles: int = 3, begin_s: float = 0.0) -> SignalLog:
-    """What a controller that runs `plan` shows for so many cycles."""
-    end_s = begin_s + cycles * plan.cycle_s
-    entries: list[AspectChange] = []
-    for group in plan.groups:
-        changes = _aspects(plan, group, cycles)
-        shown = [(begin_s + time_s, aspect) for time_s, aspect in changes]
-        opening = [aspect for time_s, aspect in shown if time_s <= begin_s]
-        entries.append(AspectChange(begin_s, group.id, opening[-1] if opening else Aspect.RED))
-        entries += [AspectChange(time_s, group.id, aspect) for time_s, aspect in shown if begin_s < time_s < end_s]
-    return SignalLog(plan.junction, begin_s, end_s, tuple(sorted(entries, key=lambda e: (e.time_s, e.group))))
-
-
-def _aspects(plan: ControllerPlan, group: SignalGroup, cycles: int) -> list[tuple[float, Aspect]]:
-    changes: dict[float, Aspect] = {}
-    intervals = plan.greens.get(group.id, ())
-    starts = {round(interval.start_s % plan.cycle_s, 6) for interval in intervals}
-    for turn in range(-1, cycles + 1):
-        for interval in intervals:
-            start_s = interval.start_s + turn * plan.cycle_s
-            length_s = (interval.end_s - interval.start_s) % plan.cycle_s or plan.cycle_s
-            end_s = start_s + length_s
-            touches = round(end_s % plan.cycle_s, 6) in starts
-            amber_s = group.amber_s if interval.amber_s is None else interval.amber_s
-            ends = {i.end_s % plan.cycle_s for i in intervals}
-            if group.red_amber_s and start_s % plan.cycle_s not in ends:
-                changes.setdefault(start_s - group.red_amber_s, Aspect.RED_AMBER)
-            changes[start_s] = Aspect(interval.right.value)
-            if touches:
-                continue
-            if group.kind is GroupKind.PEDESTRIAN or interval.right is Right.STOP_FIRST or not amber_s:
-                changes[end_s] = Aspect.RED
-            else:
-                changes[end_s] = Aspect.AMBER
-                changes.setdefault(end_s + amber_s, Aspect.RED)
-    return sorted(changes.items())
 
 
 @st.composite

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import combinations
 
 import pytest
-from junctions import four_arm, tee
+from junctions import Draft, build, four_arm, tee
 
 from optimiser.coordination import optimise
 from optimiser.demand import Demand, TurningFlow
 from optimiser.derived_sequences import derived_sequences, flow_ratio
-from optimiser.derived_stages import with_derived_stages
+from optimiser.derived_stages import MOST_CLIQUES, with_derived_stages
 from optimiser.evaluation import demands_of
 from optimiser.rules import Rules
 from optimiser.safety import check_network_against, check_network_plan
 from optimiser.settings import ModelSettings
-from optimiser.signals import Junction, Network, Right, Stage
+from optimiser.signals import Junction, Network, Right, SignalGroup, Stage
 
 DERIVED = Rules(derived_stages=True)
 
@@ -71,6 +74,34 @@ def test_a_stage_the_junction_has_is_not_derived_again_and_twice_is_as_once() ->
 def test_a_locked_junction_keeps_the_stages_it_has() -> None:
     junction = four_arm().model_copy(update={"locked": True})
     assert with_derived_stages(junction) == junction
+
+
+def many_nodes(count: int = 7) -> Junction:
+    """A controller over several nodes of three groups that never go together: 3 ** count cliques, more than are looked
+    at."""
+    names = [f"n{node}g{group}" for node in range(count) for group in range(3)]
+    apart = tuple((f"n{n}g{a}", f"n{n}g{b}") for n in range(count) for a, b in ((0, 1), (0, 2), (1, 2)))
+    stages = tuple({f"n{node}g{group}": Right.PROTECTED for node in range(count)} for group in range(3))
+    return build(Draft("many", tuple(SignalGroup(id=name) for name in names), stages, (20, 20, 20), apart))
+
+
+def test_more_stages_than_are_looked_at_are_the_same_ones_in_every_process() -> None:
+    script = (
+        "from test_derived_stages import many_nodes, derived\n"
+        "print([sorted(stage.greens) for stage in derived(many_nodes())])"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert MOST_CLIQUES < 3**7
+    assert said[0] == said[1] != "[]\n"
 
 
 def test_a_group_that_goes_unhindered_today_still_does_in_every_derived_sequence() -> None:

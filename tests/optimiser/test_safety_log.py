@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from junctions import JUNCTIONS, log_of, valid_plans
+from junctions import JUNCTIONS, valid_plans
+from signal_logs import log_of
 
 from optimiser.safety import Aspect, AspectChange, Finding, Rule, SignalLog, check_log, check_plan
 from optimiser.signals import ControllerPlan, GreenInterval, GroupKind, GroupLimits, Offset, Right, SignalGroup
