@@ -1,4 +1,4 @@
-"""The core steps on a city day as DuckDB SQL, each timed: run by cityday.py in a process of its own.
+"""The core steps on a city day as DuckDB SQL, each timed: run by city_day_process.py.
 
 The peer does less, never more, than jasyl: a position takes the nearest place on its trip's path, not the place that
 fits its drive; a leg takes the least far stop ahead, without probabilities; what is not seen is left out. Timetable and
@@ -7,8 +7,6 @@ paths are read by jasyl beforehand, and not timed.
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from pathlib import Path
 
@@ -163,8 +161,10 @@ ANSWERS = {
 }
 
 
-def run(folder: Path, out: Path) -> dict[str, object]:
-    """Take all steps on the feeds in `folder`; stop visits and boardings go to `out` for a look at the truth."""
+def run(folder: Path, out: Path, _begun_s: float) -> dict[str, object]:
+    """Take all steps on the feeds in `folder`; stop visits and boardings go to `out` for a look at the truth.
+
+    What comes before the steps, imports as well, is not timed."""
     manifest = read_manifest(folder)
     timetable = read_timetable(folder / "gtfs.zip", manifest.service_date)
     db = duckdb.connect()
@@ -222,7 +222,3 @@ def _prepare(db: duckdb.DuckDBPyConnection, timetable: Timetable, driven: pl.Dat
     for name, frame in frames.items():
         frame.write_parquet(out / f"{name}.parquet")
         db.execute(f"create table {name} as select * from read_parquet('{out}/{name}.parquet')")
-
-
-if __name__ == "__main__":
-    print(json.dumps(run(Path(sys.argv[1]), Path(sys.argv[2]))))

@@ -1,36 +1,31 @@
-"""The core steps on a city day as jasyl takes them, each timed: run by cityday.py in a process of its own."""
+"""The core steps on a city day as jasyl takes them, each timed: run by city_day_process.py."""
 
 from __future__ import annotations
 
-import json
-import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 
-# before the imports: what they cost is part of a day's work
-BEGUN = time.perf_counter()
+import polars as pl
 
-import polars as pl  # noqa: E402
-
-from benchmarks.stopwatch import Stopwatch  # noqa: E402
-from mobility.alightings import alightings  # noqa: E402
-from mobility.boardings import boardings  # noqa: E402
-from mobility.clustering import by_vehicle_and_time  # noqa: E402
-from mobility.geometry import Projection  # noqa: E402
-from mobility.od_matrix import od_flows  # noqa: E402
-from mobility.performed import PERFORMED, assign_trips  # noqa: E402
-from mobility.positions import place_positions  # noqa: E402
-from mobility.sources.gtfs import read_timetable  # noqa: E402
-from mobility.sources.manifest import read_manifest  # noqa: E402
-from mobility.visits import stop_visits  # noqa: E402
+from benchmarks.stopwatch import Stopwatch
+from mobility.alightings import alightings
+from mobility.boardings import boardings
+from mobility.clustering import by_vehicle_and_time
+from mobility.geometry import Projection
+from mobility.od_matrix import od_flows
+from mobility.performed import PERFORMED, assign_trips
+from mobility.positions import place_positions
+from mobility.sources.gtfs import read_timetable
+from mobility.sources.manifest import read_manifest
+from mobility.visits import stop_visits
 
 
-def run(folder: Path, out: Path) -> dict[str, object]:
-    """Take all steps on the feeds in `folder`; what they answer goes to `out` for a look at the truth.
+def run(folder: Path, out: Path, begun_s: float) -> dict[str, object]:
+    """Take all steps on the feeds in `folder`; what they answer goes to `out` for a look at the truth. Imports, from
+    `begun_s` on, are part of a day's work.
 
     What no later step needs is let go of, so that memory is that of the largest step."""
-    watch = Stopwatch(since=BEGUN)
+    watch = Stopwatch(since=begun_s)
     watch.lap("start")
     manifest = read_manifest(folder)
     midnight = manifest.midnight()
@@ -98,7 +93,3 @@ def _clustered(path: Path, *columns: pl.Expr) -> pl.DataFrame:
     sorted_columns = [vehicle_id.gather(order), event_timestamp.gather(order)]
     del vehicle_id, event_timestamp
     return pl.DataFrame([*sorted_columns, *(read(column).gather(order) for column in columns)])
-
-
-if __name__ == "__main__":
-    print(json.dumps(run(Path(sys.argv[1]), Path(sys.argv[2]))))

@@ -109,7 +109,7 @@ def _share_tapping_twice(day: Path) -> float:
 
 def _run(engine: str, day: Path, out: Path) -> Run:
     done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.city_day_{engine}", str(day), str(out)],
+        [sys.executable, "-m", "benchmarks.city_day_process", engine, str(day), str(out)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
