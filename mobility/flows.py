@@ -22,14 +22,16 @@ DIGITS = 6
 
 
 def boardings_by_stop(legs: pl.DataFrame) -> pl.DataFrame:
-    """Boardings by stop, line and quarter-hour (columns of Boarding)."""
+    """Boardings of one service date by stop, line and quarter-hour (columns of Boarding)."""
     return (
         legs.with_columns(pl.col("boarded_at").dt.truncate("15m").alias("quarter_start"), _person().alias("person"))
+        .with_columns(pl.col("person").is_first_distinct().alias("once"))
         .group_by("service_date", "quarter_start", pl.col("boarding_stop_id").alias("stop_id"), "line")
         .agg(
             pl.len().cast(pl.Int64).alias("taps"),
             pl.col("pax").sum().round(DIGITS).alias("boardings_pax"),
             pl.col("person").n_unique().cast(pl.Int64).alias("cards"),
+            pl.col("once").sum().cast(pl.Int64).alias("cards_once"),
             pl.col("boarding_confidence").mean().round(DIGITS).alias("confidence"),
         )
         .select(Boarding.column_names())

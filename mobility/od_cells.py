@@ -22,7 +22,8 @@ class Journeys(NamedTuple):
     """One entry a journey; `order` brings those of one `cell` (hour and origin) together, there those of one person.
 
     `known`: SURE, BY_HABIT, BY_SHARES or NOWHERE. `target`: the stop where a sure journey ends; the first of the rows
-    of Ways.habit_stop, up to before `until`; or the call where its last leg boarded."""
+    of Ways.habit_stop, up to before `until`; or the call where its last leg boarded. `once`: of each person one journey
+    an hour, so that sums over cells count nobody twice."""
 
     order: npt.NDArray[np.uint32]
     cell: Ints
@@ -30,6 +31,7 @@ class Journeys(NamedTuple):
     target: Ints
     until: Ints
     person: Ints
+    once: npt.NDArray[np.bool_]
     pax: Floats
     trust: Floats
 
@@ -49,7 +51,8 @@ class Ways(NamedTuple):
 
 class Cells(NamedTuple):
     """What comes out, sorted: `cell` of the origin and `stop` of the destination, passengers, passengers times trust,
-    and the different people: surely in the cell, and perhaps."""
+    the different people: surely in the cell, and perhaps; and those who count here and in no other cell of the hour
+    (who may have gone to many stops, at the least likely, as it is small cells whose people are added up)."""
 
     cell: npt.NDArray[np.uint32]
     stop: npt.NDArray[np.uint32]
@@ -57,6 +60,7 @@ class Cells(NamedTuple):
     trust: Floats
     sure_cards: Ints
     probable_cards: Ints
+    cards_once: Ints
 
 
 class _Sums(NamedTuple):
@@ -71,6 +75,8 @@ class _Sums(NamedTuple):
     habit_cards: Ints
     habit_person: Ints
     shared_cards: Ints
+    sure_once: Ints
+    probable_once: Ints
 
 
 class _Boarded(NamedTuple):
@@ -80,6 +86,7 @@ class _Boarded(NamedTuple):
     pax: Floats
     cards: Ints
     person: Ints
+    once: Ints
 
 
 @njit(cache=True, nogil=True)
@@ -89,7 +96,11 @@ def fill_cells(begin: int, end: int, journeys: Journeys, ways: Ways) -> Cells:
     sums = _no_sums(ways.stops)
     calls = len(ways.stop)
     boarded = _Boarded(
-        np.empty(calls, np.int64), np.zeros(calls), np.zeros(calls, np.int64), np.full(calls, -1, np.int64)
+        np.empty(calls, np.int64),
+        np.zeros(calls),
+        np.zeros(calls, np.int64),
+        np.full(calls, -1, np.int64),
+        np.zeros(calls, np.int64),
     )
     written, at = 0, begin
     while at < end:
@@ -113,7 +124,24 @@ def fill_cells(begin: int, end: int, journeys: Journeys, ways: Ways) -> Cells:
         cells.trust[:written],
         cells.sure_cards[:written],
         cells.probable_cards[:written],
+        cells.cards_once[:written],
     )
+
+
+@njit(cache=True, nogil=True)
+def once_an_hour(hour: Ints, person: Ints, known: npt.NDArray[np.int8], people: int) -> npt.NDArray[np.bool_]:
+    """Which journeys that end somewhere are, as they come, the first of their person (under `people`) in the `hour`.
+
+    Hours 64 apart count as one, so that a word holds them."""
+    hours_had = np.zeros(people, np.uint64)
+    once = np.zeros(len(hour), np.bool_)
+    for journey in range(len(hour)):
+        if known[journey] == NOWHERE:
+            continue
+        this = np.uint64(1) << np.uint64(hour[journey] % 64)
+        once[journey] = hours_had[person[journey]] & this == 0
+        hours_had[person[journey]] |= this
+    return once
 
 
 @njit(cache=True, nogil=True)
@@ -136,6 +164,7 @@ def _room(begin: int, end: int, journeys: Journeys, ways: Ways) -> Cells:
         np.empty(most),
         np.empty(most, np.int64),
         np.empty(most, np.int64),
+        np.empty(most, np.int64),
     )
 
 
@@ -150,6 +179,8 @@ def _no_sums(stops: int) -> _Sums:
         np.full(stops, -1, np.int64),
         np.zeros(stops, np.int64),
         np.full(stops, -1, np.int64),
+        np.zeros(stops, np.int64),
+        np.zeros(stops, np.int64),
         np.zeros(stops, np.int64),
     )
 
@@ -171,19 +202,24 @@ def _add_sure(journey: int, journeys: Journeys, sums: _Sums, reached: int) -> in
     if sums.sure_person[stop] != person:
         sums.sure_person[stop] = person
         sums.sure_cards[stop] += 1
+    sums.sure_once[stop] += journeys.once[journey]
     after: int = _reach(stop, journeys.pax[journey], journeys.trust[journey], sums, reached)
     return after
 
 
 @njit(cache=True, nogil=True)
 def _add_by_habit(journey: int, journeys: Journeys, ways: Ways, sums: _Sums, reached: int) -> int:
-    person = journeys.person[journey]
+    person, rarest = journeys.person[journey], journeys.target[journey]
     for row in range(journeys.target[journey], journeys.until[journey]):
         stop, chance = ways.habit_stop[row], ways.habit_chance[row]
         if sums.habit_person[stop] != person:
             sums.habit_person[stop] = person
             sums.habit_cards[stop] += 1
+        if chance < ways.habit_chance[rarest]:
+            rarest = row
         reached = _reach(stop, journeys.pax[journey] * chance, chance, sums, reached)
+    if journeys.target[journey] < journeys.until[journey]:
+        sums.probable_once[ways.habit_stop[rarest]] += journeys.once[journey]
     return reached
 
 
@@ -196,6 +232,7 @@ def _board(journey: int, journeys: Journeys, boarded: _Boarded, called: int) -> 
     if boarded.person[call] != person:
         boarded.person[call] = person
         boarded.cards[call] += 1
+    boarded.once[call] += journeys.once[journey]
     boarded.pax[call] += journeys.pax[journey]
     return called
 
@@ -204,11 +241,16 @@ def _board(journey: int, journeys: Journeys, boarded: _Boarded, called: int) -> 
 def _add_by_shares(boarded: _Boarded, called: int, ways: Ways, sums: _Sums, reached: int) -> int:
     """Journeys from the same origin with the same last boarding are spread together."""
     for call in boarded.calls[:called]:
+        rarest, least = -1, 2.0
         for ahead in range(1, ways.last[call] - call + 1):
             stop, share = ways.stop[call + ahead], ways.shares[ways.first_pair[call] + ahead - 1]
             reached = _reach(stop, boarded.pax[call] * share, share, sums, reached)
             sums.shared_cards[stop] = max(sums.shared_cards[stop], boarded.cards[call])
-        boarded.pax[call], boarded.cards[call], boarded.person[call] = 0.0, 0, -1
+            if share < least and sums.sure_cards[stop] == 0:
+                rarest, least = stop, share
+        if rarest >= 0:
+            sums.probable_once[rarest] += boarded.once[call]
+        boarded.pax[call], boarded.cards[call], boarded.person[call], boarded.once[call] = 0.0, 0, -1, 0
     return reached
 
 
@@ -221,9 +263,11 @@ def _write(cell: int, sums: _Sums, reached: int, cells: Cells, written: int) -> 
         cells.pax[written], cells.trust[written] = sums.pax[stop], sums.trust[stop]
         cells.sure_cards[written] = sums.sure_cards[stop]
         cells.probable_cards[written] = max(sums.habit_cards[stop], sums.shared_cards[stop])
+        cells.cards_once[written] = sums.sure_once[stop] if sums.sure_cards[stop] else sums.probable_once[stop]
         written += 1
         sums.reached[stop] = False
         sums.pax[stop], sums.trust[stop] = 0.0, 0.0
         sums.sure_cards[stop], sums.habit_cards[stop], sums.shared_cards[stop] = 0, 0, 0
         sums.sure_person[stop], sums.habit_person[stop] = -1, -1
+        sums.sure_once[stop], sums.probable_once[stop] = 0, 0
     return written

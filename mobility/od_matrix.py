@@ -2,7 +2,8 @@
 
 A journey whose last leg is chained ends at the stop named; where only habits or shares tell, its passengers are spread
 over the stops ahead as these say. A cell with few sure riders stays small however many probable ones are spread over
-it: `cards` counts the sure ones where there are any.
+it: `cards` counts the sure ones where there are any. `cards_once` counts each of these in one cell of its hour, so
+it never adds up to more than the different cards in the cells added.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from mobility.alightings import CHAINED_LAST, HABIT, PROBABLE, Alightings, Infer
 from mobility.batches import frozen, in_batches
 from mobility.counting_sort import stable_order
 from mobility.line_stops import Ints
-from mobility.od_cells import BY_HABIT, BY_SHARES, NOWHERE, SURE, Cells, Journeys, Ways, fill_cells
+from mobility.od_cells import BY_HABIT, BY_SHARES, NOWHERE, SURE, Cells, Journeys, Ways, fill_cells, once_an_hour
 from mobility.schemas import OdFlow
 
 DIGITS = 6
@@ -34,7 +35,7 @@ def od_flows(ended: Alightings, legs: pl.DataFrame, midnight: datetime) -> pl.Da
     found, stops = ended.inferred, len(ended.inferred.lines.stop_ids)
     hour = (legs["boarded_at"].dt.epoch("ms").to_numpy() - round(midnight.timestamp() * 1000)) // 3_600_000
     least = int(hour.min())
-    made = _journeys(found, legs, (hour - least) * stops)
+    made = _journeys(found, legs, hour - least, stops)
     # all journeys from one origin in one hour are of one batch
     from_origin = np.r_[0, np.bincount(made.cell).cumsum()]
     ways = Ways(
@@ -76,12 +77,13 @@ def _of_origins(begin: int, end: int, from_origin: Ints, made: Journeys, ways: W
         pl.col("stop").cat.to(names.stops).alias("destination_stop_id"),
         pl.col("pax").round(DIGITS),
         pl.when(sure).then("sure_cards").otherwise("probable_cards").alias("cards"),
+        "cards_once",
         (sure + 2 * probable.cast(pl.UInt32)).cat.to(METHODS).alias("method"),
         (pl.col("trust") / pl.col("pax")).fill_nan(0.0).clip(0.0, 1.0).round(DIGITS).alias("confidence"),
     ).select(OdFlow.column_names())
 
 
-def _journeys(found: Inferred, legs: pl.DataFrame, hour_cell: Ints) -> Journeys:
+def _journeys(found: Inferred, legs: pl.DataFrame, hour: Ints, stops: int) -> Journeys:
     """Journeys in the order of their first legs; the trust in each is that in its weakest leg."""
     count = len(found.number)
     first = np.flatnonzero(found.number == 1)
@@ -92,7 +94,7 @@ def _journeys(found: Inferred, legs: pl.DataFrame, hour_cell: Ints) -> Journeys:
     np.minimum.at(trust, found.journey, (legs["confidence"] * legs["boarding_confidence"]).to_numpy())
     pax = np.bincount(found.journey, weights=legs["pax"].to_numpy(), minlength=count)
     legs_of = np.bincount(found.journey, minlength=count)
-    cell = hour_cell[first] + found.lines.stop[found.boarding[first]]
+    cell = hour[first] * stops + found.lines.stop[found.boarding[first]]
     known = _KNOWN[found.method[last]]
     target = np.where(known == SURE, found.lines.stop[found.end[last]], found.boarding[last])
     until = np.zeros(len(last), np.int64)
@@ -100,13 +102,15 @@ def _journeys(found: Inferred, legs: pl.DataFrame, hour_cell: Ints) -> Journeys:
         habitual = known == BY_HABIT
         target[habitual] = np.searchsorted(found.habit_ride, last[habitual])
         until[habitual] = np.searchsorted(found.habit_ride, last[habitual], side="right")
+    person = np.where(found.card >= 0, found.card, count + np.arange(count))[first]
     return Journeys(
         stable_order(cell, int(cell.max()) + 1),
         cell,
         known,
         target,
         until,
-        np.where(found.card >= 0, found.card, count + np.arange(count))[first],
+        person,
+        once_an_hour(hour[first], person, known, int(person.max()) + 1),
         pax[first] / legs_of[first],
         trust[first],
     )

@@ -158,7 +158,8 @@ class Journey(dy.Schema):
 class OdFlow(dy.Schema):
     """Passengers between two stops by the local hour of the service date they set out in.
 
-    `cards` = different cards the cell rests on (a tap without a card counts as one); below k nothing is published."""
+    `cards` = different cards the cell rests on (a tap without a card counts as one); below k nothing is published.
+    `cards_once` counts each of them in one cell of its hour at most: sums of it count nobody twice."""
 
     service_date = dy.Date(primary_key=True)
     hour = dy.Int64(primary_key=True)
@@ -166,12 +167,15 @@ class OdFlow(dy.Schema):
     destination_stop_id = dy.String(primary_key=True)
     pax = dy.Float64(min=0)
     cards = dy.Int64(min=0)
+    cards_once = dy.Int64(min=0)
     method = dy.String()
     confidence = dy.Float64(min=0, max=1)
 
 
 class Boarding(dy.Schema):
-    """Passengers who board at a stop, by line and quarter-hour (`quarter_start`, UTC)."""
+    """Passengers who board at a stop, by line and quarter-hour (`quarter_start`, UTC).
+
+    `cards` as in OdFlow; `cards_once` counts each card in one cell of its service date alone."""
 
     service_date = dy.Date(primary_key=True)
     quarter_start = dy.Datetime(time_zone=UTC, time_unit="ms", primary_key=True)
@@ -180,6 +184,7 @@ class Boarding(dy.Schema):
     taps = dy.Int64(min=0)
     boardings_pax = dy.Float64(min=0)
     cards = dy.Int64(min=0)
+    cards_once = dy.Int64(min=0)
     confidence = dy.Float64(min=0, max=1)
 
 

@@ -3,7 +3,8 @@
 k-anonymity (Sweeney 2002) on the number of different cards behind a cell, with complementary suppression (Cox 1980): a
 cell is left out where fewer than k cards are behind it, and others with it until, for every total of a margin,
 
-1. what is left out of it is nothing, or two cells or more that rest on k cards or more together, or all of it; and
+1. what is left out of it is nothing, or two cells or more that rest on k different cards or more together, or all of
+   it; and
 2. where there are two margins, no cell that is left out follows from their totals together.
 
 By 1 a total less what is shown of it is never a cell or a group under k. By 1 and 2 nobody finds a cell by subtracting
@@ -11,6 +12,9 @@ again and again, or by adding totals up first. 2 is decided in a graph: totals a
 an edge between its two totals. A cell follows from the totals exactly where its edge is a bridge (Gusfield 1988). A
 total of which nothing is shown is taken as unknown: who publishes it beside the table publishes what was left out. All
 such totals are one vertex.
+
+A card may be in many cells, so the `cards` of cells do not add up to different cards. `cards_once` does: it counts each
+card in one cell alone of all that have a total in common, and its sum over some cells is at most their different cards.
 """
 
 from __future__ import annotations
@@ -32,20 +36,22 @@ LABEL_SEED = 20
 
 
 def publish(table: pl.DataFrame, *, k: int = DEFAULT_K, margins: Sequence[tuple[str, ...]] = ()) -> pl.DataFrame:
-    """The rows of a table that may be published, without their number of cards.
+    """The rows of a table that may be published, without their numbers of cards.
 
     `margins`: none, one or two sets of columns; totals over rows that agree in such a set may be known from elsewhere.
-    `table` has a column `cards` (od_flows, boardings). Raises MobilityError where it has none or k < 1."""
+    `table` has a column `cards`, and with margins `cards_once` (od_flows, boardings). Raises MobilityError where it has
+    none or k < 1."""
     if k < 1:
         raise MobilityError(f"k = {k}: suppression needs k of at least 1")
-    if "cards" not in table.columns:
-        raise MobilityError("a table is published by its column 'cards' (od_flows, boardings), and this one has none")
+    for column in ("cards", "cards_once")[: 1 + bool(margins)]:
+        if column not in table.columns:
+            raise MobilityError(f"a table is published by its column '{column}', and this one has none")
     if len(margins) > 2:
         raise MobilityError(f"suppression protects two margins at most, not {len(margins)}")
     shown = (table["cards"] >= k).to_numpy()
     if margins and not shown.all():
-        shown = _protected(table["cards"].to_numpy(), _totals(table, margins), k)
-    return table.filter(pl.Series(shown)).drop("cards")
+        shown = _protected(table["cards"].to_numpy(), table["cards_once"].to_numpy(), _totals(table, margins), k)
+    return table.filter(pl.Series(shown)).drop("cards", "cards_once", strict=False)
 
 
 def _totals(table: pl.DataFrame, margins: Sequence[tuple[str, ...]]) -> list[Ints]:
@@ -59,13 +65,13 @@ def _totals(table: pl.DataFrame, margins: Sequence[tuple[str, ...]]) -> list[Int
     return numbered
 
 
-def _protected(cards: Ints, totals: list[Ints], k: int) -> Flags:
+def _protected(cards: Ints, once: Ints, totals: list[Ints], k: int) -> Flags:
     """Which cells are shown. Each round leaves out one more cell of every total that gives something away."""
     shown = cards >= k
     unknown = ~shown & (cards > 0)
     count = int(totals[-1].max()) + 1
     while True:
-        cells, people, left = (_per_total(totals, weight, count) for weight in (unknown, unknown * cards, shown))
+        cells, people, left = (_per_total(totals, weight, count) for weight in (unknown, unknown * once, shown))
         short = (cells > 0) & ((cells == 1) | (people < k)) & (left > 0)
         if not short.any() and len(totals) == 2:
             told = _following(totals, np.flatnonzero(unknown), left > 0)

@@ -50,6 +50,7 @@ OD = pl.DataFrame(
         "destination_stop_id": ["s2", "s3", "s4"],
         "pax": [12.0, 3.0, 6.0],
         "cards": [12, 3, 6],
+        "cards_once": [12, 3, 6],
         "method": ["chained"] * 3,
         "confidence": [0.9] * 3,
     }

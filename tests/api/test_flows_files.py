@@ -30,7 +30,7 @@ def od_rows(day: date) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {"service_date": day, "origin_stop_id": origin, "destination_stop_id": destination, "hour": hour}
-            | {"pax": pax, "cards": cards, "method": "chained", "confidence": 0.9}
+            | {"pax": pax, "cards": cards, "cards_once": cards, "method": "chained", "confidence": 0.9}
             for origin, destination, hour, pax, cards in cells
         ]
     )

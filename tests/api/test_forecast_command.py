@@ -29,6 +29,7 @@ def flows_of(folder: Path, day: date, zone: str = "Asia/Almaty") -> Path:
             "taps": [8],
             "boardings_pax": [8.0],
             "cards": [8],
+            "cards_once": [8],
             "confidence": [1.0],
         }
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby, pairwise
+
 import numpy as np
 import polars as pl
 from hypothesis import given, settings
@@ -69,12 +71,23 @@ def test_journeys_hand_on_their_first_ride(rows: list[tuple[int, int, bool]]) ->
         other = next((n for n in later if any(trip[k] != trip[ride] for k in range(ride, n + 1))), -1)
         assert following[ride] == other
         assert first_of_day[ride] == (card.tolist().index(card[ride]) if card[ride] >= 0 else ride)
-        assert (number[ride] == 1) == (first[ride] == ride)
-        assert number[first[ride]] == 1
-        if number[ride] > 1:
-            ahead = [n for n in range(ride) if first[n] == first[ride] and number[n] == number[ride] - 1]
-            assert len(ahead) == 1
-            assert changes[ahead[0]]
+    expected = hand_on(card.tolist(), trip.tolist(), changes.tolist())
+    assert list(zip(first.tolist(), number.tolist(), strict=True)) == expected
+
+
+def hand_on(card: list[int], trip: list[int], changes: list[bool]) -> list[tuple[int, int]]:
+    """First ride of its journey and place in it, of each ride. Companions are rides of a card that follow each other in
+    one trip, and the second of them goes on with the second of those in the card's next trip, if there is one."""
+    told = [(ride, 1) for ride in range(len(card))]
+    for name in sorted(set(card) - {-1}):
+        own = [ride for ride in range(len(card)) if card[ride] == name]
+        parties = [list(rides) for _, rides in groupby(own, key=lambda ride: trip[ride])]
+        for party, onward in pairwise(parties):
+            for ride, later in zip(party, onward, strict=False):
+                if changes[ride]:
+                    first, number = told[ride]
+                    told[later] = (first, number + 1)
+    return told
 
 
 def test_calls_are_in_order_by_vehicle_then_arrival() -> None:

@@ -62,6 +62,23 @@ def test_every_journey_that_ends_somewhere_is_in_the_matrix(riders: list[tuple[i
     assert Boarding.validate(flows.boardings_by_stop(legs))["taps"].sum() == legs.height
 
 
+@settings(max_examples=25, deadline=None)
+@given(riders=riders)
+def test_cards_counted_once_never_add_up_to_more_than_there_are(riders: list[tuple[int, str, float]]) -> None:
+    """Whatever cells are added: a card counts in one boarding cell of the day, and in one OD cell of an hour."""
+    rows = [(f"t{n}", f"c{card}", bus, STARTS[bus] + minute) for n, (card, bus, minute) in enumerate(riders)]
+    legs, ended = legs_of(rows)
+    boarded = flows.boardings_by_stop(legs)
+    assert boarded["cards_once"].sum() == legs["card_id"].n_unique()
+    assert (boarded["cards_once"] <= boarded["cards"]).all()
+    matrix = od_flows(ended, legs, MIDNIGHT)
+    whole = journeys(legs).with_columns(((pl.col("started_at") - MIDNIGHT).dt.total_seconds() // 3600).alias("hour"))
+    people = whole.drop_nulls("destination_stop_id").group_by("hour").agg(pl.col("card_id").n_unique())
+    once = matrix.group_by("hour").agg(pl.col("cards_once").sum())
+    together = once.join(people, on="hour", how="full")
+    assert (together["cards_once"] <= together["card_id"]).all()
+
+
 def test_a_cell_counts_the_cards_it_rests_on_not_its_taps() -> None:
     legs, _ = legs_of([(f"t{n}", "one card", "a", 2.0 + n / 100) for n in range(5)])
     assert flows.boardings_by_stop(legs)["cards"].to_list() == [1]

@@ -22,6 +22,7 @@ ROWS = pl.DataFrame(
         "destination_stop_id": ["b"],
         "pax": [2.5],
         "cards": [3],
+        "cards_once": [3],
         "method": ["chained"],
         "confidence": [0.9],
     }
