@@ -7,15 +7,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
 import typer
 
 from api.errors import UnprocessableError
+from api.formats import Format, encoded
 from api.terminal import console
 from mobility import privacy
-from mobility.geo import drawn, write_geojson, write_geoparquet
-from mobility.occupancy import Capacity, loads_before, occupancy_feed
-from mobility.omx import write_omx
+from mobility.geo import drawn
+from mobility.occupancy import Capacity, loads_around, occupancy_feed
 from mobility.publication import PUBLISHABLE, published
 
 
@@ -28,6 +27,16 @@ class ExportFormat(StrEnum):
     GTFS_RT = "gtfs-rt"
     CSV = "csv"
     PARQUET = "parquet"
+
+
+# rows drawn on the map become GeoParquet
+WRITTEN = {
+    ExportFormat.OMX: Format.OMX,
+    ExportFormat.GEOPARQUET: Format.PARQUET,
+    ExportFormat.GEOJSON: Format.GEOJSON,
+    ExportFormat.CSV: Format.CSV,
+    ExportFormat.PARQUET: Format.PARQUET,
+}
 
 
 def export(
@@ -63,26 +72,14 @@ def export(
     on_the_map = form in (ExportFormat.GEOPARQUET, ExportFormat.GEOJSON)
     name = table or ("line_loads" if on_the_map else "od_flows")
     rows = published(flows, name, k=k, service_date=day)
-    if form is ExportFormat.OMX:
-        _omx(rows, name, out)
-    elif on_the_map:
-        write = write_geoparquet if form is ExportFormat.GEOPARQUET else write_geojson
-        write(drawn(flows, name, rows, day), out)
-    elif form is ExportFormat.CSV:
-        rows.write_csv(out, datetime_format="%Y-%m-%dT%H:%M:%S%.3f%:z")
-    else:
-        rows.write_parquet(out)
-    console.print(f"{rows.height} rows of {name} in {out}, each on at least {k} cards", soft_wrap=True)
-
-
-def _omx(rows: pl.DataFrame, name: str, out: Path) -> None:
-    if name != "od_flows":
+    if form is ExportFormat.OMX and name != "od_flows":
         raise UnprocessableError(f"OMX holds matrices, and table {name} is none; leave out --table or give od_flows.")
-    write_omx(rows, out)
+    out.write_bytes(encoded(drawn(flows, name, rows, day) if on_the_map else rows, WRITTEN[form]))
+    console.print(f"{rows.height} rows of {name} in {out}, each on at least {k} cards", soft_wrap=True)
 
 
 def _occupancy(flows: Path, out: Path, at: datetime | None, k: int, capacity: Capacity) -> None:
     if at is None:
         raise UnprocessableError("GTFS-Realtime is of one moment: give --at, as 2025-03-03T08:00:00+0500.")
-    out.write_bytes(occupancy_feed(loads_before(flows, at), at, k=k, capacity=capacity))
+    out.write_bytes(occupancy_feed(loads_around(flows, at), at, k=k, capacity=capacity))
     console.print(f"occupancy of the buses under way at {at.isoformat()} in {out}", soft_wrap=True)

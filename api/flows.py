@@ -20,7 +20,7 @@ from api.store import FlowsRow
 from mobility import lake
 from mobility.errors import LakeError
 from mobility.geo import ON_THE_MAP, drawn
-from mobility.occupancy import Capacity, loads_before, occupancy_feed
+from mobility.occupancy import Capacity, loads_around, occupancy_feed
 from mobility.publication import published
 from mobility.schemas import JourneyLeg
 
@@ -136,7 +136,7 @@ def occupancy(folder: Path, at: datetime, line: str | None, capacity: Capacity, 
     MobilityError for a moment that GTFS-Realtime cannot say."""
     _require_folder(folder)
     try:
-        loads = _chosen(loads_before(folder, at), Filters(line=line))
+        loads = _chosen(loads_around(folder, at), Filters(line=line))
     except LakeError as error:
         raise ConflictError(f"Table link_loads of these flows cannot be read: {error}") from error
     return occupancy_feed(loads, at, k=min_cards, capacity=capacity)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +10,10 @@ import typer
 
 from api.app import utc_now
 from api.errors import UnprocessableError
+from api.person import person_at_console
 from api.terminal import console
 from mobility import lake as lakes
+from mobility.day_order import dates_that_use
 from mobility.intake import read_description
 from mobility.ledger import TABLES, Leaving, doubtful, file_reports
 from mobility.ledger import forget as forget_file
@@ -28,10 +30,12 @@ def forget(
     read_description(lake)
     if not reason.strip():
         raise UnprocessableError("Give a --reason: it is all that tells later why the rows are gone.")
-    gone = forget_file(lake, _digest(lake, file, digest), Leaving(utc_now(), by or getpass.getuser(), reason))
+    gone = forget_file(lake, _digest(lake, file, digest), Leaving(utc_now(), by or person_at_console(), reason))
     console.print(f"{gone.file} left {lake}: {gone.accepted} rows of {gone.table}", soft_wrap=True)
-    left = {day.isoformat() for name in TABLES for day in lakes.service_dates(lake, name)}
-    again, empty = ([day for day in gone.service_dates if (day in left) is still] for still in (True, False))
+    changed = [date.fromisoformat(day) for day in gone.service_dates]
+    left = {day for name in TABLES for day in lakes.service_dates(lake, name)}
+    again = [day.isoformat() for day in dates_that_use(lake, changed)]
+    empty = [day.isoformat() for day in changed if day not in left]
     if again:
         console.print(f"make the flows of these service dates again: {', '.join(again)}", soft_wrap=True)
     if empty:

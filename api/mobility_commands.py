@@ -19,10 +19,11 @@ from api.forecast_commands import forecast
 from api.forget_command import forget
 from api.terminal import console, step_bars
 from mobility.alighting_posterior import probable_alightings
+from mobility.day_order import DayOrder, lake_dates
 from mobility.intake import LakeDescription, open_lake, read_description, take_in
 from mobility.lake import write_parquet
 from mobility.ledger import FileReport
-from mobility.month import SUMMARIES, DayOrder, flows_of_days, lake_dates
+from mobility.month import SUMMARIES, flows_of_days
 from mobility.quarantine import reasons
 from mobility.sources.feed import Form, form_named
 from mobility.sources.line_files import read_line_shapes, read_modes
@@ -136,7 +137,8 @@ def flows(
         typer.Option(help="TIDES vehicles: vehicle_id, facility_name (depot).", exists=True, dir_okay=False),
     ] = None,
     habits: Annotated[
-        bool, typer.Option(help="Let the days of its month before it tell each day what cards do; a third more work.")
+        bool,
+        typer.Option(help="Let the days of its month before it tell each day what cards do; it reads them."),
     ] = True,
 ) -> None:
     """Flows of many service days of a lake; each day writes its own partitions alone."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from api.actors import Actor, Role
 from api.app import serve as serve_http
 from api.app import utc_now
 from api.imports import import_run
+from api.person import person_at_console
 from api.scenarios import read_scenario
 from api.security import create_api_key, list_api_keys, revoke_api_key
 from api.settings import Settings
@@ -102,4 +102,4 @@ def _store(folder: Path | None) -> Store:
 
 
 def _administrator() -> Actor:
-    return Actor(name=f"{getpass.getuser()} at the console", role=Role.ADMIN)
+    return Actor(name=f"{person_at_console()} at the console", role=Role.ADMIN)

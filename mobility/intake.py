@@ -108,7 +108,7 @@ def take_in(
             ingested.accepted.height,
             ingested.quarantined.height,
             reasons(ingested.quarantined),
-            tuple(day.isoformat() for day in ingested.accepted["service_date"].unique().sort()),
+            tuple(day.isoformat() for day in _dates(ingested)),
         )
         _commit(lake, name, ingested, report, entry)
     return report
@@ -119,6 +119,12 @@ def _earlier(lake: Path, name: str, table: RawTable, days: ServiceDay | ServiceD
     dates = row_dates(table, days).drop_nulls().unique().sort().to_list()
     schema = TABLES[name]
     return pl.concat([schema.create_empty().lazy(), *(lakes.scan(lake, name, schema, day) for day in dates)]).collect()
+
+
+def _dates(ingested: Ingested) -> list[date]:
+    """The service dates whose flows a file has a say in: those of its rows, and of cards it tells to be odd."""
+    told = [] if ingested.odd_cards is None else [ingested.odd_cards["service_date"]]
+    return sorted({*pl.concat([ingested.accepted["service_date"], *told])})
 
 
 def _commit(lake: Path, name: str, ingested: Ingested, report: FileReport, entry: Path) -> None:

@@ -9,9 +9,11 @@ its entry stands there, so a file whose rows fall on many service dates enters a
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import date
 from pathlib import Path
+from threading import get_ident
 from typing import TypeVar
 
 import dataframely as dy
@@ -58,7 +60,8 @@ def service_dates(lake: Path, table: str) -> list[date]:
 def write_parquet(rows: pl.DataFrame, path: Path) -> None:
     """Write one Parquet file through a neighbour and a rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    # two workers may write the same file: each into a neighbour of its own
+    partial = path.with_name(f"{path.stem}.{os.getpid()}-{get_ident()}.partial")
     # one chunk and fixed row groups: how many threads read the input must not show in the bytes
     rows.rechunk().write_parquet(partial, compression="lz4", statistics=True, row_group_size=ROW_GROUP)
     partial.replace(path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ TABLES: Final[dict[str, type[FareTransaction] | type[VehicleLocation]]] = {
 ODD_CARDS: Final = "odd_cards/fare_transactions"
 FORGOTTEN: Final = "forgotten"
 PENDING: Final = ".pending"
+LEAST_DIGITS: Final = 6
 BROUGHT_BY_ANOTHER: Final = "from another file"
 """How the reasons end for which a row is refused that the lake has already."""
 
@@ -73,10 +75,14 @@ def report_in(entry: Path) -> FileReport:
 def forget(lake: Path, digest: str, leaving: Leaving) -> FileReport:
     """Take the file whose digest begins so out of the lake, rows and quarantine, and write down that it left.
 
-    Raises LakeError where no file is called so or several are, or another process writes into the lake."""
+    Raises LakeError where no file is called so or several are, fewer than LEAST_DIGITS hex digits are given, or another
+    process writes into the lake."""
+    if not re.fullmatch(rf"[0-9a-f]{{{LEAST_DIGITS},}}", digest):
+        raise LakeError(f"'{digest}' is no digest of a file: give {LEAST_DIGITS} or more of its hex digits")
     with locked(lake):
         remove_leftovers(lake)
-        found = [entry for name in TABLES for entry in lakes.ledger(lake, name).glob(f"{digest}*.json")]
+        entries = [entry for name in TABLES for entry in lakes.ledger(lake, name).glob("*.json")]
+        found = [entry for entry in entries if entry.stem.startswith(digest)]
         if len(found) != 1:
             said = "no file whose" if not found else f"{len(found)} files whose"
             raise LakeError(f"{lake} has {said} digest begins with {digest}")

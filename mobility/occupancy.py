@@ -30,7 +30,7 @@ class Capacity:
             raise MobilityError(f"a bus with {self.seats} seats and {self.places} places in all cannot be")
 
 
-def loads_before(flows: Path, at: datetime) -> pl.DataFrame:
+def loads_around(flows: Path, at: datetime) -> pl.DataFrame:
     """The rows of LinkLoad in a flows folder that may tell of the moment `at`: those of the service dates around it."""
     days = [day for day in lake.service_dates(flows, "link_loads") if abs((day - at.date()).days) <= DAYS_AROUND]
     return pl.concat([LinkLoad.create_empty(), *(lake.read(flows, "link_loads", LinkLoad, day) for day in days)])

@@ -169,11 +169,12 @@ class PathPosition(dy.Schema):
 
 
 class StopLine(dy.Schema):
-    """Where the path of a pattern crosses the stop line of a signalised approach."""
+    """Where the path of a pattern, `path_end_m` long, crosses the stop line of a signalised approach."""
 
     pattern_id = dy.String(primary_key=True)
     approach_id = dy.String(primary_key=True)
     stop_line_m = dy.Float64(primary_key=True, min=0)
+    path_end_m = dy.Float64(min=0)
 
 
 class SignalPassage(dy.Schema):

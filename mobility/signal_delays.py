@@ -2,8 +2,9 @@
 
 A bus arrives where it comes within `zone_m` of the stop line (less where another stop line lies within), and has left
 the signal `clear_m` behind the line: a bus that waits at the line is seen beyond it now and then, as GPS errs, but not
-so far. Both times are read between the positions around them. Delay is the time between the two, less dwell at stops
-within, less the free-flow time: that of a low quantile of the day's passages, as signals are green to some.
+so far. Where the next stop line is nearer than twice that, the signal is left halfway to it. Both times are read between
+the positions around them. Delay is the time between the two, less dwell at stops within, less the free-flow time: that
+of a low quantile of the day's passages, as signals are green to some.
 """
 
 from __future__ import annotations
@@ -88,16 +89,17 @@ def signal_delays(passages: pl.DataFrame, midnight_s: float, rules: SignalRules 
 
 def _zones(stop_lines: pl.DataFrame, rules: SignalRules) -> pl.DataFrame:
     """StopLine rows with zone_start_m: `zone_m` before the line, or where a bus has left the stop line before if that
-    is nearer; and clear_at_m: where it has left this one."""
-    before = (pl.col("stop_line_m").shift(1).over("pattern_id") + rules.clear_m).fill_null(0.0)
+    is nearer; and clear_at_m: where it has left this one, at the latest at the end of the path."""
+    line_m, next_m = pl.col("stop_line_m"), pl.col("stop_line_m").shift(-1).over("pattern_id")
+    clear_at_m = pl.min_horizontal(line_m + rules.clear_m, (line_m + next_m) / 2, "path_end_m")
+    before_m = pl.col("clear_at_m").shift(1).over("pattern_id").fill_null(0.0)
     return (
         stop_lines.select(StopLine.column_names())
         .sort("pattern_id", "stop_line_m", "approach_id")
-        .with_columns(
-            pl.max_horizontal(pl.col("stop_line_m") - rules.zone_m, before).alias("zone_start_m"),
-            (pl.col("stop_line_m") + rules.clear_m).alias("clear_at_m"),
-        )
-        .filter(pl.col("zone_start_m") < pl.col("stop_line_m"))
+        .unique(["pattern_id", "stop_line_m"], keep="first", maintain_order=True)
+        .with_columns(clear_at_m.alias("clear_at_m"))
+        .with_columns(pl.max_horizontal(line_m - rules.zone_m, before_m).alias("zone_start_m"))
+        .filter(pl.col("zone_start_m") < line_m)
     )
 
 
@@ -153,7 +155,7 @@ def _described(passages: pl.DataFrame, visits: pl.DataFrame, rules: SignalRules)
     zone_m = pl.col("clear_at_m") - pl.col("zone_start_m")
     # zones of one approach can differ between patterns, so free flow is learned as a pace
     pace = (pl.col("cleared") - pl.col("arrival") - pl.col("dwell_s")) / zone_m
-    over_the_line_s = rules.clear_m / rules.free_speed_m_s
+    over_the_line_s = (pl.col("clear_at_m") - pl.col("stop_line_m")) / rules.free_speed_m_s
     learned = pl.col("pace").quantile(rules.free_quantile, "linear").over("approach_id")
     free_pace = pl.when(pl.len().over("approach_id") >= rules.least_passages).then(learned)
     fade = (pl.col("gap_s") - rules.seen_gap_s) / (rules.longest_gap_s - rules.seen_gap_s)

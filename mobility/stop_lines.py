@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mobility.errors import FeedError
+from mobility.service_schemas import StopLine
 from mobility.sources.gtfs import Timetable
 from mobility.sources.tides import read_strings
 
@@ -50,14 +51,13 @@ def place_stop_lines(places: pl.DataFrame, timetable: Timetable) -> pl.DataFrame
     """Columns of StopLine, sorted by pattern and place: where the path of a pattern passes within REACH_M of a stop
     line in the direction of its traffic (HEADING_DEG to either side). `places`: columns of PLACE."""
     at = timetable.projection.project(places, "longitude", "latitude")
-    found: list[tuple[str, str, float]] = []
+    found: list[tuple[str, str, float, float]] = []
     for key, points in timetable.paths.sort("pattern_id", "path_m").group_by("pattern_id", maintain_order=True):
         along, x, y = (points[name].to_numpy() for name in ("path_m", "x_m", "y_m"))
         kept = np.append(np.diff(along) > 0, True)
         crossings = _crossings(at, along[kept], x[kept], y[kept])
-        found += [(str(key[0]), approach, place) for approach, place in crossings]
-    schema = {"pattern_id": pl.String, "approach_id": pl.String, "stop_line_m": pl.Float64}
-    rows = pl.DataFrame(found, schema=schema, orient="row")
+        found += [(str(key[0]), approach, place, float(along[-1])) for approach, place in crossings]
+    rows = pl.DataFrame(found, schema=StopLine.create_empty().schema, orient="row")
     return rows.sort("pattern_id", "stop_line_m", "approach_id")
 
 

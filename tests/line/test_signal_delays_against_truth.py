@@ -49,12 +49,10 @@ def test_crossings_and_delays_are_those_of_the_run(tmp_path: Path) -> None:
     told = read_service_table(tmp_path / "flows", SignalPassage).join(truth, on=["vehicle_id", "approach_id"])
     assert told.height >= 0.9 * truth.height > 100
     late_s = told["crossing"].dt.epoch("ms") / 1000 - midnight_s - told["true_crossed_s"]
-    print(told.height, truth.height, late_s.mean(), late_s.abs().quantile(0.9))
     assert late_s.abs().quantile(0.9) < 4.0
     assert abs(late_s.median()) < 2.0
     approaches = told.group_by("approach_id").agg(pl.len(), pl.col("true_delay_s", "delay_s").mean())
     often = approaches.filter(pl.col("len") >= 4)
-    print(often.select(pl.corr("true_delay_s", "delay_s")).item(), told["delay_s"].mean(), told["true_delay_s"].mean())
     assert often.height >= 15
     assert often.select(pl.corr("true_delay_s", "delay_s")).item() > 0.9
     assert 0.55 * told["true_delay_s"].mean() < told["delay_s"].mean() < 1.05 * told["true_delay_s"].mean()

@@ -17,7 +17,7 @@ from mobility import lake
 from mobility.errors import MobilityError
 from mobility.geo import drawn as place_on_map
 from mobility.geo import with_geometry, write_geojson, write_geoparquet
-from mobility.occupancy import Capacity, loads_before, occupancy_feed
+from mobility.occupancy import Capacity, loads_around, occupancy_feed
 from mobility.omx import write_omx
 from mobility.schemas import LinkLoad
 
@@ -190,5 +190,5 @@ def test_only_days_around_a_moment_are_read(tmp_path: Path) -> None:
             **{"boardings_pax": 9.0, "alightings_pax": 0.0, "confidence": 0.9},
         }
         lake.write(tmp_path, "link_loads", LinkLoad, pl.DataFrame([row]), day)
-    assert loads_before(tmp_path, START)["vehicle_id"].to_list() == ["bus-1", "bus0"]
-    assert loads_before(tmp_path / "none", START).is_empty()
+    assert loads_around(tmp_path, START)["vehicle_id"].to_list() == ["bus-1", "bus0"]
+    assert loads_around(tmp_path / "none", START).is_empty()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import sys
@@ -129,12 +130,45 @@ def test_who_was_refused_for_a_file_that_is_gone_is_named(tmp_path: Path) -> Non
 
 def test_a_digest_of_no_file_or_of_several_is_told(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
-    enter(lake, "one.csv", *ALL_DAYS[:4])
-    enter(lake, "two.csv", *ALL_DAYS[4:])
-    with pytest.raises(LakeError, match="no file whose digest begins with xyz"):
-        forget(lake, "xyz", WHY)
+    one = enter(lake, "one.csv", *ALL_DAYS)
+    with pytest.raises(LakeError, match="no file whose digest begins with 000000"):
+        forget(lake, "000000", WHY)
+    for unclear in ("", "*", "??????", one.digest[:5]):
+        with pytest.raises(LakeError, match="no digest of a file: give 6 or more of its hex digits"):
+            forget(lake, unclear, WHY)
+    entry = lakes.ledger(lake, one.table) / f"{one.digest}.json"
+    entry.with_stem(one.digest[:7] + "0" * 9).write_bytes(entry.read_bytes())
     with pytest.raises(LakeError, match="2 files whose digest begins with"):
-        forget(lake, "", WHY)
+        forget(lake, one.digest[:7], WHY)
+    assert taps_of(lake).height == 12
+
+
+def test_the_command_names_all_flows_that_the_file_had_a_say_in(tmp_path: Path) -> None:
+    """Those of its own dates, of the next day (validators that moved), of the rest of the month (habits)."""
+    lake = tmp_path / "lake"
+    enter(lake, "one.csv", "a,2025-03-04T09:00:00,bus,5")
+    enter(lake, "two.csv", *(f"b{day},2025-{day}T09:00:00,bus,6" for day in ("03-03", "03-04", "03-09", "04-01")))
+    asked = ["mobility", "forget", "--lake", str(lake), "--reason", "x", "--by", "a", "--file", "one.csv"]
+    result = CliRunner().invoke(cli.app, asked)
+    assert "make the flows of these service dates again: 2025-03-04, 2025-03-09\n" in result.output
+
+
+def test_a_computer_that_knows_no_user_asks_for_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    lake = tmp_path / "lake"
+    enter(lake, "one.csv", *ALL_DAYS)
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    asked = ["mobility", "forget", "--lake", str(lake), "--reason", "x", "--file", "one.csv"]
+    monkeypatch.setattr(sys, "argv", ["jasyl", *asked])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert "does not know who you are" in capsys.readouterr().err
+    assert taps_of(lake).height == 12
 
 
 def test_the_command_says_what_left_and_what_to_do(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from mobility.intake import LakeDescription, open_lake, take_in
 from mobility.ledger import FileReport, file_reports
 from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
 from mobility.sources.feed import form_named
-from mobility.sources.mapped_csv import Mapping, read_mapped
+from mobility.sources.mapped_csv import Mapping, SetApart, read_mapped
 
 KEY = b"a key for tests only"
 ALMATY = LakeDescription("almaty", "Asia/Almaty", "03:00")
@@ -71,6 +71,17 @@ def test_a_file_of_several_service_dates_is_split_over_their_partitions(tmp_path
     assert report.service_dates == ("2025-03-03", "2025-03-04", "2025-03-05")
     assert lakes.service_dates(tmp_path / "lake", "fare_transactions") == [date(2025, 3, day) for day in (3, 4, 5)]
     assert [taps_of(tmp_path / "lake", date(2025, 3, day)).height for day in (3, 4, 5)] == [20, 20, 20]
+
+
+def test_a_file_that_only_tells_which_cards_are_odd_has_a_say_in_that_service_date(tmp_path: Path) -> None:
+    path = tmp_path / "staff.csv"
+    path.write_text("transaction_id,event_timestamp,vehicle_id,fare_media_id,kind\ns,2025-03-04T08:00:00,bus,7,staff\n")
+    columns = ("transaction_id", "event_timestamp", "vehicle_id", "fare_media_id", "kind")
+    staff = SetApart(reason="staff card", column="kind", words=("staff",), whole_card=True)
+    mapping = Mapping(table="fare_transactions", columns={name: name for name in columns}, set_apart=(staff,))
+    open_lake(tmp_path / "lake", ALMATY)
+    report = enter_mapped(tmp_path / "lake", path, mapping)
+    assert (report.accepted, report.service_dates) == (0, ("2025-03-04",))
 
 
 def test_a_tap_after_midnight_is_of_the_day_before_until_the_agencys_day_ends(tmp_path: Path) -> None:

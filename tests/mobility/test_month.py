@@ -16,10 +16,12 @@ from synthetic_city import BEGIN_S, END_S, KEY, City, as_csv, build_city
 from typer.testing import CliRunner
 
 from api import cli
-from mobility import flows, lake
-from mobility.errors import FeedError, LakeError
+from mobility import card_rides, flows, lake
+from mobility.card_rides import FAILED, habits_before, rides_of_day
+from mobility.day_order import DayOrder, dates_that_use, days_before, lake_dates
+from mobility.errors import LakeError, MobilityError
 from mobility.intake import LakeDescription, open_lake, take_in
-from mobility.month import DayOrder, days_before, flows_of_day, flows_of_days, lake_dates, rides_of_day
+from mobility.month import flows_of_day, flows_of_days
 from mobility.pipeline import build_flows
 from mobility.privacy import month_key, pseudonym
 from mobility.schemas import CardRide, Irregularity
@@ -213,8 +215,57 @@ def test_a_worker_that_fails_says_why(month: Path, tmp_path: Path) -> None:
     broken = tmp_path / "gtfs.zip"
     broken.write_bytes(b"PK broken")
     order = DayOrder(month / "lake", broken, tmp_path / "out", FIRST)
-    with pytest.raises(FeedError, match=r"gtfs\.zip cannot be opened"):
-        flows_of_days([order], 2)
+    for processes in (1, 2):
+        with pytest.raises(MobilityError, match=r"1 of 1 service dates .* 2025-03-30: .*gtfs\.zip cannot be opened"):
+            flows_of_days([order], processes)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_day_that_cannot_be_made_keeps_no_other_from_being_made(month: Path, tmp_path: Path, processes: int) -> None:
+    """All taps of its first day are nine hours off. The second goes on without what the first would have told it."""
+    broken = shutil.copytree(month / "lake", tmp_path / "lake")
+    (taps,) = lake.parts(broken, "fare_transactions", DAYS[0])
+    shifted = pl.read_parquet(taps).with_columns(pl.col("event_timestamp") - timedelta(hours=9))
+    lake.write_parquet(shifted, taps)
+    ordered = [replace(order, lake=broken) for order in orders(month, tmp_path / "out")]
+    with pytest.raises(
+        MobilityError, match=r"1 of 4 service dates have no flows, the others have: 2025-03-30: "
+    ) as told:
+        flows_of_days(ordered, processes)
+    assert lake.service_dates(tmp_path / "out", "journey_legs") == DAYS[1:]
+    (failed,) = (tmp_path / "out" / "card_rides").rglob(f"*{FAILED}")
+    assert failed.read_text() in str(told.value)
+    second = json.loads((tmp_path / "out" / "summaries" / f"{DAYS[1]}.json").read_text())
+    assert any(
+        warning.startswith("2025-03-30 tells nothing of what cards usually do: ") for warning in second["warnings"]
+    )
+
+
+def test_a_workers_file_that_another_has_replaced_is_looked_for_again(
+    month: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, order, *_ = orders(month, tmp_path / "out")
+    expected, _ = habits_before(order)
+    real, asked = card_rides.rides_of_day, []
+
+    def gone_at_first(asked_for: DayOrder) -> Path:
+        file = real(asked_for)
+        asked.append(asked_for)
+        if len(asked) == 1:
+            file.unlink()
+        return file
+
+    monkeypatch.setattr(card_rides, "rides_of_day", gone_at_first)
+    found, silent = habits_before(order)
+    assert asked == [before, before]
+    assert found.equals(expected) and not silent and found.height > 0
+
+
+def test_what_rests_on_a_changed_day_is_the_next_and_the_later_ones_of_its_month(month: Path) -> None:
+    assert dates_that_use(month / "lake", [DAYS[0]]) == DAYS[:2]
+    assert dates_that_use(month / "lake", [DAYS[1]]) == DAYS[1:3]
+    assert dates_that_use(month / "lake", [DAYS[2]]) == DAYS[2:]
+    assert dates_that_use(month / "lake", [DAYS[2] - timedelta(days=90)]) == []
 
 
 def test_dates_the_lake_lacks_and_folders_that_are_none_are_told(month: Path, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_the_riders_above_are_told_of_in_every_way() -> None:
 
 
 def test_everybody_is_counted_once_where_nobody_is_sure_beside_them() -> None:
-    """Card 1 goes there and back in one hour and counts once; of three without a card, each counts at one stop ahead."""
+    """Card 1 goes there and back in one hour and counts once; of three without a card each counts at one stop ahead."""
     ended = ended_of([(1, "a", 0.1), (1, "b", 0.1), (0, "a", 4.1), (0, "a", 4.1), (0, "a", 4.1)], [])
     legs = ended.legs.with_columns(pl.lit(DAY).alias("service_date"), pl.lit(1.0).alias("pax"))
     matrix = od_flows(ended, legs, MIDNIGHT)

@@ -17,7 +17,9 @@ from mobility.sources.gtfs import empty_timetable
 from mobility.stop_lines import place_stop_lines, read_stop_lines
 
 MIDNIGHT_S = START.timestamp() - 8 * 3600
-LINES = pl.DataFrame({"pattern_id": ["east"], "approach_id": ["j1:west"], "stop_line_m": [600.0]})
+LINES = pl.DataFrame({"pattern_id": ["east"], "approach_id": ["j1:west"], "stop_line_m": [600.0]}).with_columns(
+    pl.lit(2000.0).alias("path_end_m")
+)
 SPEED_M_S = 10.0
 
 
@@ -109,6 +111,28 @@ def test_a_zone_ends_at_the_stop_line_before() -> None:
     assert dict(found.select("approach_id", "zone_m").iter_rows()) == {"j0:west": 165.0, "j1:west": 80.0}
 
 
+def other_line(place_m: float) -> pl.DataFrame:
+    return LINES.with_columns(pl.lit("j0:west").alias("approach_id"), pl.lit(place_m).alias("stop_line_m"))
+
+
+@pytest.mark.parametrize("apart_m", [6.0, 14.0, 25.0])
+def test_stop_lines_close_behind_each_other_share_the_way_between_them(apart_m: float) -> None:
+    """The bus waits at the second; none of the wait is told of the first, and no line is left out."""
+    lines = pl.concat([LINES, other_line(600.0 - apart_m)])
+    found = signal_passages(drive("a", 0, 40, 1.0), lines, visits("a"))
+    delays = dict(found.select("approach_id", "delay_s").iter_rows())
+    assert delays == {"j0:west": pytest.approx(0.0, abs=3.0), "j1:west": pytest.approx(40.0, abs=3.0)}
+    first, second = found.sort("crossing")["crossing"]
+    assert (second - first).total_seconds() == pytest.approx(40.0 + apart_m / SPEED_M_S, abs=1.5)
+
+
+def test_a_line_at_the_end_of_the_path_is_crossed_where_the_path_ends() -> None:
+    lines = LINES.with_columns(pl.lit(605.0).alias("path_end_m"))
+    positions = drive("a", 0, 40, 1.0).with_columns(pl.col("path_m").clip(upper_bound=605.0))
+    (delay_s,) = signal_passages(positions, lines, visits("a"))["delay_s"]
+    assert delay_s == pytest.approx(40.0, abs=4.0)
+
+
 def test_stop_lines_are_placed_on_each_pass_of_their_own_direction(tmp_path: Path) -> None:
     projection = Projection(76.9, 43.2)
     timetable = empty_timetable(projection)
@@ -129,6 +153,7 @@ def test_stop_lines_are_placed_on_each_pass_of_their_own_direction(tmp_path: Pat
     file.write_text(f"approach_id,latitude,longitude,heading\nj1:west,{place['y'][0]:.7f},{place['x'][0]:.7f},90\n")
     found = StopLine.validate(place_stop_lines(read_stop_lines(file), timetable), cast=True)
     assert found["stop_line_m"].to_list() == pytest.approx([600.0, 2610.0], abs=2.0)
+    assert found["path_end_m"].unique().to_list() == [timetable.paths["path_m"].max()]
 
 
 @pytest.mark.parametrize(
