@@ -2,9 +2,9 @@
 
 A bus arrives where it comes within `zone_m` of the stop line (less where another stop line lies within), and has left
 the signal `clear_m` behind the line: a bus that waits at the line is seen beyond it now and then, as GPS errs, but not
-so far. Where the next stop line is nearer than twice that, the signal is left halfway to it. Both times are read between
-the positions around them. Delay is the time between the two, less dwell at stops within, less the free-flow time: that
-of a low quantile of the day's passages, as signals are green to some.
+so far. Where the next stop line is nearer than twice that, the signal is left halfway to it. Both times are read
+between the positions around them. Delay is the time between the two, less dwell at stops within, less the free-flow
+time: that of a low quantile of the day's passages, as signals are green to some.
 """
 
 from __future__ import annotations
