@@ -8,6 +8,15 @@ import polars as pl
 from mobility.counting_sort import Rows, stable_order
 
 
+def clustered(rows: pl.DataFrame, identity: str | None = None) -> pl.DataFrame:
+    """Rows by vehicle_id, event_timestamp and, where these are the same, `identity` (text); all without nulls."""
+    order = by_vehicle_and_time(rows["vehicle_id"], rows["event_timestamp"])
+    if identity is not None and rows.height:
+        order = _ties_broken(rows, order, identity)
+    # one column after the other: all at once would be all rows twice
+    return pl.DataFrame([column.gather(order) for column in rows.iter_columns()])
+
+
 def by_vehicle_and_time(vehicle_id: pl.Series, event_timestamp: pl.Series) -> Rows:
     """Order of rows by vehicle, then time; equal ones stay in order. Both columns without nulls, vehicles as text or
     categories.
@@ -21,4 +30,16 @@ def by_vehicle_and_time(vehicle_id: pl.Series, event_timestamp: pl.Series) -> Ro
         return dealt
     in_time = np.argsort(at, kind="stable").astype(np.uint32)
     order: Rows = in_time[stable_order(vehicle[in_time], len(names))]
+    return order
+
+
+def _ties_broken(rows: pl.DataFrame, order: Rows, identity: str) -> Rows:
+    """The order, with rows of one vehicle and time by their `identity`."""
+    ordered = rows.select("vehicle_id", "event_timestamp")[order]
+    same = ordered.select(pl.all_horizontal(pl.all() == pl.all().shift(1)).fill_null(False)).to_series().to_numpy()
+    tied = np.flatnonzero(same | np.r_[same[1:], False])
+    if len(tied):
+        number = (~same).cumsum()
+        among = pl.DataFrame({"tie": number[tied], "name": rows[identity].gather(order[tied]), "row": order[tied]})
+        order[tied] = among.sort("tie", "name", maintain_order=True)["row"].to_numpy()
     return order

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from mobility.clustering import clustered
 from mobility.ledger import BROUGHT_BY_ANOTHER
 from mobility.odd_taps import odd_cards, ridden
 from mobility.privacy import monthly_pseudonyms
-from mobility.quarantine import Rule, quarantined, screen
+from mobility.quarantine import Repetition, Rule, quarantined, screen
 from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
 from mobility.service_days import LONGEST_SERVICE_DAY, Bounds, ServiceDay, ServiceDays, own_dates
 from mobility.sources.mapped_csv import SetApart
@@ -67,17 +68,16 @@ def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: pl
         ),
         Rule("position is outside the city's bounds", _outside(day.bounds)),
     ]
-    dated_id = pl.struct("service_date", "location_ping_id")
-    once = [
-        Rule("location_ping_id came before in this file", ~dated_id.is_first_distinct()),
-        Rule("second position of the vehicle at the same time", ~pl.struct("vehicle_id", "at").is_first_distinct()),
+    once: list[Rule | Repetition] = [
+        Repetition("location_ping_id came before in this file", ("service_date", "location_ping_id")),
+        Repetition("second position of the vehicle at the same time", ("vehicle_id", "at")),
         Rule(f"location_ping_id is in the lake already, {BROUGHT_BY_ANOTHER}", pl.col("known_id")),
         Rule(f"the lake has a position of the vehicle at this time, {BROUGHT_BY_ANOTHER}", pl.col("known_event")),
     ]
     seen = VehicleLocation.create_empty() if earlier is None else earlier
     typed = _known(typed, seen, "location_ping_id", ["vehicle_id"])
     accepted, refused = screen(typed, rules, once)
-    rows = _with_keys(accepted, day).select(VehicleLocation.column_names()).sort("vehicle_id", "event_timestamp")
+    rows = clustered(_with_keys(accepted, day).select(VehicleLocation.column_names()))
     return Ingested(rows, quarantined(refused, table, None), table.read, table.digest)
 
 
@@ -122,14 +122,14 @@ def ingest_fares(
         rules.append(Rule("unknown vehicle: no positions of it and not in the timetable", unknown))
     seen = FareTransaction.create_empty() if earlier is None else earlier
     typed = _known(typed, seen, "transaction_id", ["vehicle_id", "card_id", "fare_action"])
-    tap = pl.struct("card_id", "vehicle_id", "fare_action", "at")
     has_card = pl.col("card_id").is_not_null()
-    once = [
-        Rule(
-            "transaction_id came before in this file",
-            ~pl.struct("service_date", "transaction_id").is_first_distinct(),
+    once: list[Rule | Repetition] = [
+        Repetition("transaction_id came before in this file", ("service_date", "transaction_id")),
+        Repetition(
+            "duplicated tap: same card, vehicle and time as a row before",
+            ("card_id", "vehicle_id", "fare_action", "at"),
+            has_card,
         ),
-        Rule("duplicated tap: same card, vehicle and time as a row before", has_card & ~tap.is_first_distinct()),
         Rule(f"transaction_id is in the lake already, {BROUGHT_BY_ANOTHER}", pl.col("known_id")),
         Rule(f"duplicated tap: the lake has it already, {BROUGHT_BY_ANOTHER}", has_card & pl.col("known_event")),
     ]
@@ -139,10 +139,9 @@ def ingest_fares(
         _with_keys(rides, day)
         .with_columns(pl.col("group_size").cast(pl.Int64), pl.lit(table.precision_s).alias("event_precision_s"))
         .select(FareTransaction.column_names())
-        .sort("vehicle_id", "event_timestamp", "transaction_id")
     )
     kept = quarantined(pl.concat([refused, odd]), table, key)
-    return Ingested(rows, kept, table.read, table.digest, odd_cards(odd, set_apart))
+    return Ingested(clustered(rows, "transaction_id"), kept, table.read, table.digest, odd_cards(odd, set_apart))
 
 
 def nothing_ingested(schema: type[FareTransaction] | type[VehicleLocation]) -> Ingested:

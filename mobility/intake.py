@@ -124,7 +124,7 @@ def _earlier(lake: Path, name: str, table: RawTable, days: ServiceDay | ServiceD
 def _dates(ingested: Ingested) -> list[date]:
     """The service dates whose flows a file has a say in: those of its rows, and of cards it tells to be odd."""
     told = [] if ingested.odd_cards is None else [ingested.odd_cards["service_date"]]
-    return sorted({*pl.concat([ingested.accepted["service_date"], *told])})
+    return pl.concat([ingested.accepted["service_date"], *told]).unique().sort().to_list()
 
 
 def _commit(lake: Path, name: str, ingested: Ingested, report: FileReport, entry: Path) -> None:

@@ -20,7 +20,7 @@ MIN_KEY_BYTES = 16
 
 def pseudonym(card_number: str, key: bytes) -> str:
     """Keyed pseudonym of one card number, 32 hexadecimal digits; the same for the same key, nothing without it."""
-    return hashlib.blake2b(card_number.encode(), key=_digest_key(key), digest_size=16).hexdigest()
+    return _pseudonyms_of([card_number], key)[0]
 
 
 def month_key(key: bytes, service_date: date | None) -> bytes:
@@ -31,21 +31,34 @@ def month_key(key: bytes, service_date: date | None) -> bytes:
 
 def pseudonyms(card_numbers: pl.Series, key: bytes) -> pl.Series:
     """Pseudonyms of a column of card numbers under one key (nulls stay null); hashes each different card once."""
-    distinct = card_numbers.drop_nulls().unique()
-    hashed = pl.Series([pseudonym(number, key) for number in distinct.to_list()], dtype=pl.String)
-    return card_numbers.replace_strict(distinct, hashed, default=None, return_dtype=pl.String)
+    distinct = card_numbers.drop_nulls().unique().alias("card")
+    named = pl.DataFrame([distinct, pl.Series("pseudonym", _pseudonyms_of(distinct.to_list(), key), pl.String)])
+    return card_numbers.to_frame("card").join(named, on="card", how="left", maintain_order="left")["pseudonym"]
 
 
 def monthly_pseudonyms(card_numbers: pl.Series, service_dates: pl.Series, key: bytes) -> pl.Series:
-    """Pseudonyms of card numbers, each under the key of its service date's month (nulls stay null)."""
+    """Pseudonyms of card numbers, each under the key of its service date's month (nulls stay null); hashes each
+    different card of a month once."""
     cards = pl.DataFrame({"card": card_numbers.cast(pl.String), "month": service_dates.dt.truncate("1mo")})
-    distinct = cards.drop_nulls("card").unique().sort("month", "card")
-    named = [
-        pseudonyms(month["card"], month_key(key, month["month"][0]))
-        for month in distinct.partition_by("month", maintain_order=True)
+    told = [cards.clear().with_columns(pl.lit(None, pl.String).alias("pseudonym"))]
+    for month in cards.drop_nulls("card").unique().partition_by("month"):
+        named = _pseudonyms_of(month["card"].to_list(), month_key(key, month["month"][0]))
+        told.append(month.with_columns(pl.Series("pseudonym", named, pl.String)))
+    named_cards = pl.concat(told)
+    return cards.join(named_cards, on=["card", "month"], how="left", nulls_equal=True, maintain_order="left")[
+        "pseudonym"
     ]
-    distinct = distinct.with_columns(pl.concat([pl.Series(dtype=pl.String), *named]).alias("pseudonym"))
-    return cards.join(distinct, on=["card", "month"], how="left", nulls_equal=True, maintain_order="left")["pseudonym"]
+
+
+def _pseudonyms_of(card_numbers: list[str], key: bytes) -> list[str]:
+    keyed = hashlib.blake2b(key=_digest_key(key), digest_size=16)
+    found = []
+    for number in card_numbers:
+        # a copy of the keyed state spares hashing the key for every card
+        hashed = keyed.copy()
+        hashed.update(number.encode())
+        found.append(hashed.hexdigest())
+    return found
 
 
 def _digest_key(key: bytes) -> bytes:

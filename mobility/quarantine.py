@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from mobility.privacy import month_key, monthly_pseudonyms, pseudonym
@@ -24,17 +25,42 @@ class Rule:
     broken: pl.Expr
 
 
-def screen(rows: pl.DataFrame, *stages: Sequence[Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
+@dataclass(frozen=True)
+class Repetition:
+    """A reason to keep a row out that says the same in `columns` as a row before it, if it is `among` these."""
+
+    reason: str
+    columns: tuple[str, ...]
+    among: pl.Expr | None = None
+
+    def in_rows(self, rows: pl.DataFrame) -> Rule:
+        """The rule for these rows."""
+        if not _may_repeat(rows.select(self.columns)):
+            return Rule(self.reason, pl.lit(False))
+        again = ~pl.struct(self.columns).is_first_distinct()
+        return Rule(self.reason, again if self.among is None else again & self.among)
+
+
+def screen(rows: pl.DataFrame, *stages: Sequence[Rule | Repetition]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows that break no rule, and those that do with the first `reason` of the first stage they fail."""
     refused = [rows.clear().with_columns(pl.lit(None, dtype=pl.String).alias("reason"))]
     for rules in stages:
-        if not rules:
+        found = [rule.in_rows(rows) if isinstance(rule, Repetition) else rule for rule in rules]
+        broken = rows.select(pl.any_horizontal(pl.lit(False), *(rule.broken.fill_null(False) for rule in found)))
+        if not broken.to_series().any():
             continue
-        reason = pl.coalesce(pl.when(rule.broken.fill_null(False)).then(pl.lit(rule.reason)) for rule in rules)
+        reason = pl.coalesce(pl.when(rule.broken.fill_null(False)).then(pl.lit(rule.reason)) for rule in found)
         judged = rows.with_columns(reason.alias("reason"))
         refused.append(judged.filter(pl.col("reason").is_not_null()))
         rows = judged.filter(pl.col("reason").is_null()).drop("reason")
     return rows, pl.concat(refused)
+
+
+def _may_repeat(rows: pl.DataFrame) -> bool:
+    """Whether two rows can be the same: no where all hashes differ, as in most files; sorting these is far cheaper than
+    looking for each row among those before it."""
+    hashes = np.sort(rows.hash_rows().to_numpy())
+    return bool((hashes[1:] == hashes[:-1]).any())
 
 
 def quarantined(refused: pl.DataFrame, table: RawTable, key: bytes | None) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import dataframely as dy
 import polars as pl
 
 from mobility.errors import FeedError, MappingError
-from mobility.quarantine import Rule, quarantined, screen
+from mobility.quarantine import Repetition, Rule, quarantined, screen
 from mobility.schemas import TapOn
 from mobility.sources.line_files import line_name
 from mobility.sources.mapped_csv import Mapping, read_mapped
@@ -79,7 +79,7 @@ def _typed(raw: RawTable) -> pl.DataFrame:
     )
 
 
-def _rules() -> tuple[list[Rule], list[Rule]]:
+def _rules() -> tuple[list[Rule], list[Repetition]]:
     transfers = pl.col("transfer_number")
     each = [
         Rule("transaction_id is missing", pl.col("transaction_id").is_null()),
@@ -98,7 +98,7 @@ def _rules() -> tuple[list[Rule], list[Rule]]:
             & ~((transfers >= 0) & (transfers == transfers.floor())).fill_null(False),
         ),
     ]
-    return each, [Rule("transaction_id came before in this file", ~pl.col("transaction_id").is_first_distinct())]
+    return each, [Repetition("transaction_id came before in this file", ("transaction_id",))]
 
 
 def _no_degrees(name: str, most: float) -> pl.Expr:
