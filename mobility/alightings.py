@@ -73,7 +73,7 @@ class Inferred:
 
 @dataclass(frozen=True)
 class Alightings:
-    """`legs`: boardings with the alighting and journey columns of JourneyLeg. `options`: leg_id,
+    """`legs`: boardings with the alighting and journey columns of JourneyLeg. `options`: leg (its row), leg_id,
     alighting_stop_sequence, alighting_stop_id, probability: where legs that the card's taps or habits tell of may end,
     summing to 1 for each. `shares`: where the others may: pattern_id, boarding_stop_sequence,
     alighting_stop_sequence, stop_id, share. `inferred`: the same as numbers."""
@@ -201,6 +201,7 @@ def _options_frame(
     ride, call, chance = (np.concatenate(column) for column in zip(*parts, strict=True))
     return pl.DataFrame(
         {
+            "leg": ride,
             "leg_id": leg_id.gather(ride),
             "alighting_stop_sequence": lines.sequence(call),
             "alighting_stop_id": lines.stop_ids.gather(lines.stop[call]),

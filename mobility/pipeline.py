@@ -23,6 +23,7 @@ from mobility.irregularities import DayRecord, counts, irregularities
 from mobility.journeys import journeys
 from mobility.lake_feeds import accepted_before, lake_table, passengers_taps, taps_of_the_day_before
 from mobility.leg_weights import Weighed, weighed
+from mobility.link_loads import link_loads
 from mobility.od_matrix import od_flows
 from mobility.performed import PERFORMED, Performed, assign_trips
 from mobility.positions import PlacedPositions, off_paths, place_positions, reasons
@@ -285,7 +286,7 @@ def _weighed(feeds: Path, legs: pl.DataFrame, day: _Day, manifest: Manifest) -> 
 def _tables(legs: pl.DataFrame, ended: Alightings, visits: pl.DataFrame, day: _Day, manifest: Manifest) -> _Tables:
     midnight = manifest.midnight()
     whole = journeys(legs)
-    loads = flows.link_loads(legs, visits, ended.options, ended.shares)
+    loads = link_loads(legs, visits, ended.options, ended.shares)
     return _Tables(
         legs,
         whole,

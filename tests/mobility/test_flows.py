@@ -14,6 +14,7 @@ from mobility import flows
 from mobility.alightings import Alightings, alightings
 from mobility.boardings import boardings
 from mobility.journeys import journeys
+from mobility.link_loads import link_loads
 from mobility.od_matrix import od_flows
 from mobility.schemas import Boarding, LineLoad, LinkLoad, OdFlow
 
@@ -37,7 +38,7 @@ STARTS = {"a": 0, "b": 60, "c": 15, "d": 75}
 def test_loads_add_up(riders: list[tuple[int, str, float]], weight: float) -> None:
     rows = [(f"t{n}", f"c{card}", bus, STARTS[bus] + minute) for n, (card, bus, minute) in enumerate(riders)]
     legs, ended = legs_of(rows, weight)
-    loads = LinkLoad.validate(flows.link_loads(legs, VISITS, ended.options, ended.shares), cast=True)
+    loads = LinkLoad.validate(link_loads(legs, VISITS, ended.options, ended.shares), cast=True)
     assert loads.height == VISITS.height
     assert loads["boardings_pax"].sum() == pytest.approx(legs["pax"].sum(), abs=1e-4)
     trips = loads.sort("trip_id", "stop_sequence").group_by("trip_id", maintain_order=True)
@@ -88,7 +89,7 @@ def test_a_cell_counts_the_cards_it_rests_on_not_its_taps() -> None:
 
 def test_a_line_has_the_headway_and_the_mean_load_of_its_buses() -> None:
     legs, ended = legs_of([(f"t{n}", "", "a", 0.1) for n in range(10)])
-    loads = flows.link_loads(legs, VISITS, ended.options, ended.shares)
+    loads = link_loads(legs, VISITS, ended.options, ended.shares)
     lines = LineLoad.validate(flows.line_loads(loads, MIDNIGHT, 8 * 3600.0, 8.5 * 3600.0), cast=True)
     first = lines.filter(pl.col("from_stop") == "east1")
     assert first["hour"].to_list() == [8]
@@ -98,8 +99,22 @@ def test_a_line_has_the_headway_and_the_mean_load_of_its_buses() -> None:
     assert first["load_pax"].to_list() == pytest.approx([5.0])
 
 
+def test_who_leaves_where_the_vehicle_was_not_seen_is_off_by_the_next_stop() -> None:
+    rides = [("a", 0.1), ("b", 4.1)]
+    legs, ended = legs_of([(f"{bus}{n}", f"c{n}", bus, STARTS[bus] + at) for n in range(6) for bus, at in rides])
+    (place,) = legs.filter(pl.col("vehicle_id") == "a")["alighting_stop_sequence"].unique()
+    unseen = (pl.col("vehicle_id") == "a") & (pl.col("trip_stop_sequence") == place)
+    whole, partly = (
+        link_loads(legs, visits, ended.options, ended.shares).filter(pl.col("vehicle_id") == "a")
+        for visits in (VISITS, VISITS.filter(~unseen))
+    )
+    assert partly["alightings_pax"].sum() == pytest.approx(whole["alightings_pax"].sum())
+    after = pl.col("stop_sequence") > place
+    assert partly.filter(after)["load_pax"].to_list() == pytest.approx(whole.filter(after)["load_pax"].to_list())
+
+
 def test_hours_of_a_service_day_run_past_midnight() -> None:
     legs, ended = legs_of([("t", "", "a", 0.1)])
-    loads = flows.link_loads(legs, VISITS, ended.options, ended.shares)
+    loads = link_loads(legs, VISITS, ended.options, ended.shares)
     late = flows.line_loads(loads, START - timedelta(hours=25), 24 * 3600.0, 30 * 3600.0)
     assert late["hour"].min() == 25

@@ -1,0 +1,179 @@
+"""The load of every bus after every stop it visited, from the legs of its riders.
+
+A leg counts as what is expected: its passengers leave at each stop it may have ended at, by the probabilities of
+`Alightings.options` where the card's taps tell of it, by `Alightings.shares` where nothing does. Sums are rounded to
+1e-6 passengers, so their order never shows.
+
+A city has millions of legs, so visits are numbered once, by vehicle, trip and stop, and all sums are taken by number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from numba import njit
+
+from mobility.categories import category
+from mobility.schemas import LinkLoad
+from mobility.tally import tally
+
+TRIP = ["vehicle_id", "trip_id_performed"]
+SURE = ("chained", "chained_last")
+METHODS = ("empty", "probable", "mixed", "chained")
+DIGITS = 6
+SEQUENCE_BITS = 20
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, options: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
+    """Columns of LinkLoad, sorted by line, trip, vehicle and stop.
+
+    `legs`: JourneyLeg, in the order of alightings(); `visits`: StopVisit; `options`, `shares`: Alightings."""
+    if visits.is_empty():
+        return LinkLoad.create_empty()
+    found = _Visits.of(visits)
+    on = found.boarded(legs)
+    pax, confidence = legs["pax"].to_numpy(), legs["confidence"].to_numpy()
+    chained = legs["method"].is_in(SURE).to_numpy()
+    boardings = found.summed(on, pax)
+    alightings = expected_alightings(found, legs, on, options, shares)
+    running = found.running(
+        boardings, boardings - alightings, found.summed(on, pax * confidence), found.summed(on, pax * chained)
+    )
+    return _described(found, boardings, alightings, running, found.running(_cards_boarding(found, legs, on))[0])
+
+
+@dataclass(frozen=True)
+class _Visits:
+    """`rows` of StopVisit by vehicle, trip and stop, and of each the number of its `trip` and the `key` made of that
+    and the stop; `pairs`: of each trip vehicle and trip as one number, `vehicles`, `trips` their names in order."""
+
+    rows: pl.DataFrame
+    trip: Ints
+    key: Ints
+    pairs: Ints
+    vehicles: pl.Enum
+    trips: pl.Enum
+
+    @classmethod
+    def of(cls, visits: pl.DataFrame) -> _Visits:
+        vehicles, trips = (pl.Enum(visits[name].unique().sort()) for name in TRIP)
+        pairs, trip = np.unique(_pairs(visits, vehicles, trips), return_inverse=True)
+        key = _key(trip.astype(np.int64), visits["trip_stop_sequence"])
+        order = np.argsort(key, kind="stable")
+        return cls(visits[order], trip[order].astype(np.int64), key[order], pairs, vehicles, trips)
+
+    def boarded(self, legs: pl.DataFrame) -> Ints:
+        """Number of the visit at which each leg boarded."""
+        trip = np.searchsorted(self.pairs, _pairs(legs, self.vehicles, self.trips))
+        return np.searchsorted(self.key, _key(trip, legs["boarding_stop_sequence"]))
+
+    def left(self, boarded: Ints, sequence: pl.Series) -> tuple[Ints, Bools]:
+        """Number of the visit at which riders who `boarded` at another are off: that of the stop `sequence` of its trip
+        or, where the vehicle was not at that stop, the next one; and whether there is one."""
+        trip = self.trip[boarded]
+        number = np.minimum(np.searchsorted(self.key, _key(trip, sequence)), len(self.key) - 1)
+        return number, (self.trip[number] == trip) & (number > boarded)
+
+    def summed(self, number: Ints, values: npt.NDArray[Any]) -> Floats:
+        return tally(number, values, len(self.key)).round(DIGITS)
+
+    def running(self, *values: Floats) -> list[Floats]:
+        """Each of the sums by visit, added up along its trip."""
+        return [_added_up(column, self.trip) for column in values]
+
+
+def expected_alightings(
+    found: _Visits, legs: pl.DataFrame, on: Ints, options: pl.DataFrame, shares: pl.DataFrame
+) -> Floats:
+    """Passengers who leave at each visit. `on`: the visit each leg boarded at."""
+    leg, pax = options["leg"].to_numpy(), legs["pax"].to_numpy()
+    off, is_off = found.left(on[leg], options["alighting_stop_sequence"])
+    told = tally(off, pax[leg] * options["probability"].to_numpy() * is_off, len(found.key))
+    untold = tally(on, pax * (legs["method"] == "probable").to_numpy(), len(found.key))
+    number = np.flatnonzero(untold > 0)
+    spread = (
+        found.rows.select("pattern_id", pl.col("trip_stop_sequence").alias("boarding_stop_sequence"))[number]
+        .with_columns(pl.Series("number", number))
+        .join(shares, on=["pattern_id", "boarding_stop_sequence"], maintain_order="left")
+    )
+    number = spread["number"].to_numpy()
+    off, is_off = found.left(number, spread["alighting_stop_sequence"])
+    told += tally(off, untold[number] * spread["share"].to_numpy() * is_off, len(found.key))
+    return told.round(DIGITS)
+
+
+def _cards_boarding(found: _Visits, legs: pl.DataFrame, on: Ints) -> Floats:
+    """Different cards that come aboard less those that leave, at every visit. A card counts with the first ride of the
+    day on a line and direction, so sums over the trips of a line count nobody twice. Riders leave where they most
+    probably did."""
+    ends = legs["alighting_stop_sequence"].is_not_null()
+    person = pl.coalesce("card_id", pl.concat_str(pl.lit("tap:"), "leg_id")).hash()
+    # the legs of a card come in order of time
+    first = legs.filter(ends).select(pl.struct(person, "line", "direction_id").is_first_distinct()).to_series()
+    row = np.flatnonzero(ends.to_numpy())[first.to_numpy()]
+    off, is_off = found.left(on[row], legs["alighting_stop_sequence"][row])
+    return tally(on[row], np.ones(len(row)), len(found.key)) - tally(off, is_off, len(found.key))
+
+
+def _described(
+    found: _Visits, boardings: Floats, alightings: Floats, running: list[Floats], cards: Floats
+) -> pl.DataFrame:
+    boarded, balance, trusted, chained = running
+    share = np.divide(trusted, boarded, out=np.ones_like(boarded), where=boarded > 0)
+    place = np.where(boarded <= 0, 0, np.where(chained <= 0, 1, np.where(chained >= boarded - 1e-3, 3, 2)))
+    rows = found.rows
+    same_trip = np.r_[found.trip[1:] == found.trip[:-1], False]
+    loads = rows.select(
+        "service_date",
+        "line",
+        "vehicle_id",
+        pl.col("trip_id_performed").alias("trip_id"),
+        "direction_id",
+        "pattern_id",
+        pl.col("trip_stop_sequence").alias("stop_sequence"),
+        pl.col("stop_id").alias("from_stop"),
+        pl.when(pl.Series(same_trip)).then(pl.col("stop_id").shift(-1)).alias("to_stop"),
+        pl.col("arrival").alias("arrived_at"),
+        pl.col("departure").alias("departed_at"),
+        pl.Series("boardings_pax", boardings),
+        pl.Series("alightings_pax", alightings),
+        pl.Series("load_pax", balance.clip(0.0).round(DIGITS)),
+        pl.Series("cards", cards.clip(0).astype(np.int64)),
+        category("method", place, METHODS),
+        (pl.col("confidence") * pl.Series(share)).clip(0.0, 1.0).round(DIGITS).alias("confidence"),
+    )
+    line = rows["line"].cast(pl.Enum(rows["line"].unique().sort())).to_physical().to_numpy()
+    vehicle, trip = np.divmod(found.pairs[found.trip], len(found.trips.categories))
+    return loads[np.lexsort((rows["trip_stop_sequence"].to_numpy(), vehicle, trip, line))]
+
+
+def _pairs(rows: pl.DataFrame, vehicles: pl.Enum, trips: pl.Enum) -> Ints:
+    vehicle, trip = (
+        rows[name].cast(names).to_physical().cast(pl.Int64).to_numpy()
+        for name, names in zip(TRIP, (vehicles, trips), strict=True)
+    )
+    pairs: Ints = vehicle * len(trips.categories) + trip
+    return pairs
+
+
+def _key(trip: Ints, sequence: pl.Series) -> Ints:
+    key: Ints = (trip << SEQUENCE_BITS) + sequence.to_numpy()
+    return key
+
+
+@njit(cache=True, nogil=True)
+def _added_up(values: Floats, trip: Ints) -> Floats:
+    added = np.empty(len(values))
+    for row in range(len(values)):
+        added[row] = values[row]
+        if row and trip[row] == trip[row - 1]:
+            added[row] += added[row - 1]
+    return added
