@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from mobility.geometry import Projection
 from mobility.map_matching import MAX_SPEED_M_S
 from mobility.roads import STEP_M, Roads
 from mobility.service_schemas import LineSegment, SegmentSpeed
 from mobility.sources.gtfs import Timetable
 from mobility.visits import DEFAULT as VISIT_RULES
+
+SEGMENT_HOUR = ["service_date", "segment_id", "hour"]
 
 
 def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame, midnight_s: float) -> pl.DataFrame:
@@ -21,33 +22,51 @@ def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame
     than a bus can go are errors of a position or of a stop's place, and are left out."""
     length_m = pl.col("end_m") - pl.col("start_m")
     driven_m = length_m - 2 * VISIT_RULES.zone_m
-    key = ["service_date", "segment_id", "hour"]
     speeds = (
         runs.filter((pl.col("run_s") > 0) & (driven_m > 0))
         .with_columns((driven_m / pl.col("run_s")).alias("speed_m_s"))
         .filter(pl.col("speed_m_s").is_between(0, MAX_SPEED_M_S, closed="right"))
         .with_columns(((pl.col("departure").dt.epoch("ms") / 1000 - midnight_s) // 3600).cast(pl.Int64).alias("hour"))
-        .select("service_date", "line", "pattern_id", "trip_stop_sequence", "hour", "speed_m_s", "confidence")
+        .select(
+            "service_date",
+            pl.col("line").cast(pl.Enum(runs["line"].unique().sort())),
+            "pattern_id",
+            "trip_stop_sequence",
+            "hour",
+            "speed_m_s",
+            "confidence",
+        )
     )
-    shares = _between_stops(roads.samples, pattern_stops)
-    lengths = roads.segments.select("segment_id", "length_m")
+    # a city has millions of runs over segments: names are numbers until all is summed up
+    segments = pl.Enum(roads.segments["segment_id"].unique().sort())
+    shares = _between_stops(roads.samples, pattern_stops).with_columns(pl.col("segment_id").cast(segments))
+    lengths = roads.segments.select(pl.col("segment_id").cast(segments), "length_m")
+    driven = speeds.join(shares, on=["pattern_id", "trip_stop_sequence"], maintain_order="left_right")
     return (
-        speeds.join(shares, on=["pattern_id", "trip_stop_sequence"])
-        .sort(*key, "line", "speed_m_s")
-        .group_by(key, maintain_order=True)
+        driven.group_by(SEGMENT_HOUR)
         .agg(
-            pl.col("line").unique().sort().str.join(",").alias("lines"),
             pl.col("metres").sum().alias("driven_m"),
             (pl.col("metres").sum() / (pl.col("metres") / pl.col("speed_m_s")).sum()).round(3).alias("mean"),
             pl.col("speed_m_s").quantile(0.15, "linear").round(3).alias("p15_speed_m_s"),
             pl.col("confidence").mean().round(6),
         )
-        .join(lengths, on="segment_id", maintain_order="left")
+        .join(lengths, on="segment_id")
+        .join(_lines(driven), on=SEGMENT_HOUR)
+        .sort(SEGMENT_HOUR)
         .with_columns(
+            pl.col("segment_id").cast(pl.String),
             (pl.col("driven_m") / pl.col("length_m")).round().clip(lower_bound=1).cast(pl.Int64).alias("passages"),
             pl.col("mean").alias("speed_m_s"),
         )
         .select(SegmentSpeed.column_names())
+    )
+
+
+def _lines(driven: pl.DataFrame) -> pl.DataFrame:
+    """The lines on each segment in each hour, in order: SEGMENT_HOUR, lines."""
+    named = driven.select(*SEGMENT_HOUR, "line").unique().sort(*SEGMENT_HOUR, "line")
+    return named.group_by(SEGMENT_HOUR, maintain_order=True).agg(
+        pl.col("line").cast(pl.String).str.join(",").alias("lines")
     )
 
 
@@ -67,17 +86,9 @@ def line_segments(timetable: Timetable) -> pl.DataFrame:
         .unique(["line", "stop_id", "to_stop"], keep="first", maintain_order=True)
         .rename({"stop_id": "from_stop", "path_m": "start_m"})
     )
-    points = {str(key[0]): rows for key, rows in timetable.paths.sort("pattern_id", "path_m").group_by("pattern_id")}
-    ways = [
-        _way(points[pattern], start_m, end_m, timetable.projection)
-        for pattern, start_m, end_m in stops.select("pattern_id", "start_m", "end_m").iter_rows()
-    ]
-    drawn = pl.DataFrame(
-        ways, schema={"longitudes": pl.List(pl.Float64), "latitudes": pl.List(pl.Float64)}, orient="row"
-    )
     return (
         stops.with_columns((pl.col("end_m") - pl.col("start_m")).round(1).alias("length_m"))
-        .hstack(drawn)
+        .hstack(_ways(stops, timetable))
         .select(name for name in LineSegment.column_names() if name != "service_date")
         .sort("line", "from_stop", "to_stop")
     )
@@ -100,11 +111,26 @@ def _between_stops(samples: pl.DataFrame, pattern_stops: pl.DataFrame) -> pl.Dat
     )
 
 
-def _way(points: pl.DataFrame, start_m: float, end_m: float, projection: Projection) -> tuple[list[float], list[float]]:
-    along, x, y = (points[name].to_numpy() for name in ("path_m", "x_m", "y_m"))
-    inside = (along > start_m) & (along < end_m)
-    places = np.concatenate([[start_m], along[inside], [end_m]])
-    line = pl.DataFrame({"x": np.interp(places, along, x), "y": np.interp(places, along, y)}).select(
-        projection.longitude(pl.col("x")).round(6), projection.latitude(pl.col("y")).round(6)
+def _ways(stops: pl.DataFrame, timetable: Timetable) -> pl.DataFrame:
+    """longitudes and latitudes of the way from `start_m` to `end_m` on the path of each row's pattern."""
+    points = {
+        str(key[0]): [rows[name].to_numpy() for name in ("path_m", "x_m", "y_m")]
+        for key, rows in timetable.paths.sort("pattern_id", "path_m").group_by("pattern_id")
+    }
+    parts: list[pl.DataFrame] = [pl.DataFrame(schema={"way": pl.UInt32, "x": pl.Float64, "y": pl.Float64})]
+    for way, (pattern, start_m, end_m) in enumerate(stops.select("pattern_id", "start_m", "end_m").iter_rows()):
+        along, x, y = points[pattern]
+        inside = (along > start_m) & (along < end_m)
+        places = np.concatenate([[start_m], along[inside], [end_m]])
+        number = np.full(len(places), way, np.uint32)
+        parts.append(pl.DataFrame({"way": number, "x": np.interp(places, along, x), "y": np.interp(places, along, y)}))
+    projection = timetable.projection
+    return (
+        pl.concat(parts)
+        .group_by("way", maintain_order=True)
+        .agg(
+            projection.longitude(pl.col("x")).round(6).alias("longitudes"),
+            projection.latitude(pl.col("y")).round(6).alias("latitudes"),
+        )
+        .select("longitudes", "latitudes")
     )
-    return line["x"].to_list(), line["y"].to_list()
