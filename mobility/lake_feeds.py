@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from mobility import lake as lakes
+from mobility.clustering import clustered
 from mobility.ingest import Ingested
 from mobility.ledger import ODD_CARDS, TABLES
 from mobility.odd_taps import of_passengers
@@ -22,8 +23,11 @@ def lake_table(lake: Path, name: str, manifest: Manifest) -> RawTable | None:
     rows = lakes.scan(lake, name, schema, manifest.service_date).collect()
     if rows.is_empty():
         return None
-    order = ["vehicle_id", "event_timestamp", *(name for name in schema.primary_key() if name != "service_date")]
-    return RawTable(name, "lake", rows.sort(order), manifest.zone, card_column=None)
+    if len(lakes.parts(lake, name, manifest.service_date)) > 1:
+        # each part is clustered, together they are not
+        (identity,) = (key for key in schema.primary_key() if key != "service_date")
+        rows = clustered(rows, identity)
+    return RawTable(name, "lake", rows, manifest.zone, card_column=None)
 
 
 def passengers_taps(table: RawTable, manifest: Manifest) -> Ingested:

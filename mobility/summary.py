@@ -10,7 +10,6 @@ import polars as pl
 
 from mobility.ingest import Ingested
 from mobility.sources.gtfs import Timetable
-from mobility.sources.tides import RawTable
 
 SUMMARY = "summary.json"
 
@@ -90,16 +89,14 @@ def legs_by(legs: pl.DataFrame, column: str) -> dict[str, int]:
     return dict(zip(counted[column].to_list(), counted["len"].to_list(), strict=True))
 
 
-def warnings(
-    summary: FlowsSummary, timetable: Timetable, locations: RawTable | None, taps: RawTable | None
-) -> tuple[str, ...]:
-    """Sentences an operator should read. `locations`, `taps`: the raw feeds, where there are any."""
+def warnings(summary: FlowsSummary, timetable: Timetable, has_locations: bool, has_taps: bool) -> tuple[str, ...]:
+    """Sentences an operator should read. `has_`: whether a feed has any row."""
     found: list[str] = []
     if timetable.trips.is_empty():
         found.append("There is no timetable for the service date: no stop can be named, so the flows are empty.")
-    if locations is None or locations.rows.is_empty():
+    if not has_locations:
         found.append("There are no vehicle positions: stops come from the timetable alone.")
-    if taps is None or taps.rows.is_empty():
+    if not has_taps:
         found.append("There are no taps: the flows are empty.")
     for file in summary.files:
         if file.quarantined:

@@ -1,0 +1,179 @@
+"""A day's feeds brought together, as far as the boarding of every tap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from mobility.boardings import boardings
+from mobility.clocks import assert_same_clock
+from mobility.geometry import Projection
+from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
+from mobility.lake_feeds import accepted_before, lake_table, passengers_taps
+from mobility.performed import PERFORMED, Performed, assign_trips
+from mobility.positions import PlacedPositions, place_positions
+from mobility.schemas import FareTransaction, StopVisit, VehicleLocation
+from mobility.service_days import ServiceDay
+from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
+from mobility.sources.manifest import Manifest
+from mobility.sources.mapped_csv import read_mapped, read_mapping
+from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_tides, timestamps
+from mobility.validator_clocks import clock_offsets, set_right
+from mobility.visits import stop_visits
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class DayClock:
+    """The service day's clock: epoch seconds of its midnight and of the end of the record."""
+
+    midnight_s: float
+    end_s: float
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> DayClock:
+        """The clock of the day a manifest describes."""
+        midnight_s = manifest.midnight().timestamp()
+        return cls(midnight_s, midnight_s + manifest.end_s)
+
+
+@dataclass(frozen=True)
+class DayFeeds:
+    """`locations`, `taps`: what became of their rows; `placed`: the positions on paths; `visits`: rows of StopVisit;
+    `boarded`: boardings(); `clocks_off`: validators whose clock was set right. `has_`: whether a feed has any row."""
+
+    timetable: Timetable
+    locations: Ingested
+    placed: PlacedPositions
+    visits: pl.DataFrame
+    taps: Ingested
+    clocks_off: int
+    boarded: pl.DataFrame
+    has_locations: bool
+    has_taps: bool
+
+
+def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> DayFeeds:
+    """The feeds of the folder `feeds`. `key` makes the pseudonyms of cards; `tell(stage, share_done)` is called before
+    each stage. Raises FeedError (a missing column, a broken file), WrongZoneError, MobilityError."""
+    tell("timetable", 0.0)
+    timetable = _timetable(feeds, manifest)
+    tell("vehicle positions", 0.1)
+    locations, locations_file = _locations(feeds, manifest, timetable)
+    raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest)
+    tell("stop visits", 0.25)
+    placed = _placed(locations.accepted, timetable)
+    visits = _visits(placed, timetable, raw_taps, DayClock.of(manifest), manifest)
+    tell("taps", 0.45)
+    taps = _taps(raw_taps, visits, locations.accepted, timetable, manifest, key)
+    tell("boardings and alightings", 0.55)
+    clocks = clock_offsets(taps.accepted, visits)
+    boarded = boardings(set_right(taps.accepted, clocks), visits)
+    return DayFeeds(
+        timetable,
+        locations,
+        placed,
+        visits,
+        taps,
+        clocks.height,
+        boarded,
+        has_locations=locations_file is not None and not locations_file.rows.is_empty(),
+        has_taps=raw_taps is not None and not raw_taps.rows.is_empty(),
+    )
+
+
+def _timetable(feeds: Path, manifest: Manifest) -> Timetable:
+    path = feeds / "gtfs.zip" if (feeds / "gtfs.zip").exists() else feeds / "gtfs"
+    if not path.exists():
+        west, south, east, north = manifest.bounds or (0.0, 0.0, 0.0, 0.0)
+        return empty_timetable(Projection((west + east) / 2, (south + north) / 2))
+    return read_timetable(path, manifest.service_date)
+
+
+def _raw(feeds: Path, table: str, required: tuple[str, ...], manifest: Manifest) -> RawTable | None:
+    """`table`.csv of the feeds folder: by the mapping `table`.toml beside it, else as TIDES; nothing if not there.
+
+    Where the feeds are a lake, its rows of the service date."""
+    if manifest.lake is not None:
+        return lake_table(manifest.lake, table, manifest)
+    zone = manifest.zone
+    path, mapping = feeds / f"{table}.csv", feeds / f"{table}.toml"
+    if not path.exists():
+        return None
+    return read_mapped(path, read_mapping(mapping), zone) if mapping.exists() else read_tides(path, required, zone)
+
+
+def _service_day(manifest: Manifest) -> ServiceDay:
+    return ServiceDay(manifest.agency_id, manifest.service_date, manifest.midnight(), manifest.bounds)
+
+
+def _locations(feeds: Path, manifest: Manifest, timetable: Timetable) -> tuple[Ingested, RawTable | None]:
+    raw = _raw(feeds, "vehicle_locations", VEHICLE_LOCATIONS, manifest)
+    if raw is None:
+        return nothing_ingested(VehicleLocation), None
+    if manifest.lake is not None:
+        return accepted_before(raw), raw
+    day = _service_day(manifest)
+    if day.bounds is None:
+        day = replace(day, bounds=timetable.bounds)
+    return ingest_locations(raw, day), raw
+
+
+def _placed(locations: pl.DataFrame, timetable: Timetable) -> PlacedPositions:
+    projected = timetable.projection.project(locations, "longitude", "latitude")
+    return place_positions(assign_trips(projected, timetable), timetable.paths)
+
+
+def _visits(
+    placed: PlacedPositions, timetable: Timetable, raw_taps: RawTable | None, day: DayClock, manifest: Manifest
+) -> pl.DataFrame:
+    """Stop visits, and a check that the taps tell the same time as the vehicles."""
+    tapped = (
+        raw_taps.rows["vehicle_id"].drop_nulls().unique().sort()
+        if raw_taps is not None
+        else pl.Series([], dtype=pl.String)
+    )
+    silent = _scheduled_only(tapped, placed.performed, timetable)
+    visits = stop_visits(placed, timetable, silent, day.midnight_s, day.end_s)
+    if raw_taps is not None:
+        times = raw_taps.rows.select("vehicle_id", timestamps(raw_taps).alias("at"))
+        assert_same_clock(times, visits, manifest.zone)
+    return visits.with_columns(pl.lit(manifest.service_date).alias("service_date")).select(StopVisit.column_names())
+
+
+def _scheduled_only(tapped: pl.Series, performed: Performed, timetable: Timetable) -> pl.DataFrame:
+    """Vehicles with taps but without positions, where their id is that of a trip or a block (PERFORMED)."""
+    silent = pl.DataFrame({"vehicle_id": tapped}).filter(
+        ~pl.col("vehicle_id").is_in(performed.trips["vehicle_id"].unique().to_list())
+    )
+    trips = timetable.trips.with_columns(pl.col("trip_id").alias("trip_id_performed"))
+    own = silent.join(trips, left_on="vehicle_id", right_on="trip_id", how="inner", coalesce=False)
+    block = silent.join(trips, left_on="vehicle_id", right_on="block_id", how="inner", coalesce=False)
+    return pl.concat([own.select(list(PERFORMED)), block.select(list(PERFORMED))])
+
+
+def _taps(
+    raw: RawTable | None,
+    visits: pl.DataFrame,
+    locations: pl.DataFrame,
+    timetable: Timetable,
+    manifest: Manifest,
+    key: bytes,
+) -> Ingested:
+    if raw is None:
+        return nothing_ingested(FareTransaction)
+    if manifest.lake is not None:
+        return passengers_taps(raw, manifest)
+    known = pl.concat(
+        [
+            locations["vehicle_id"],
+            visits["vehicle_id"],
+            timetable.trips["trip_id"],
+            timetable.trips["block_id"].drop_nulls(),
+        ]
+    ).unique()
+    return ingest_fares(raw, _service_day(manifest), known.sort().to_list() or None, key)
