@@ -249,8 +249,14 @@ def _kept_away(unseen: pl.DataFrame, day: DayRecord, rules: IrregularityRules) -
     if unseen.is_empty():
         return unseen
     vehicles = unseen.select("vehicle_id").unique(maintain_order=True).with_row_index("vehicle")
-    located = day.locations.join(vehicles, on="vehicle_id").with_columns(_key("event_timestamp").alias("key"))
-    positions = day.timetable.projection.project(located.sort("key"), "longitude", "latitude")
+    located = (
+        day.locations.select("vehicle_id", "event_timestamp", "longitude", "latitude")
+        .join(vehicles, on="vehicle_id", maintain_order="left")
+        .select(_key("event_timestamp").alias("key"), "longitude", "latitude")
+    )
+    # both tables have the vehicles in order, so this holds for a day's positions as they come
+    located = located if located["key"].is_sorted() else located.sort("key")
+    positions = day.timetable.projection.project(located, "longitude", "latitude")
     calls = unseen.join(vehicles, on="vehicle_id", maintain_order="left").with_row_index("call")
     keys = calls.select(_key("from").alias("from"), _key("until").alias("until"))
     calls = calls.with_columns(
