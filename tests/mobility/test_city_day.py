@@ -32,6 +32,9 @@ def test_a_small_city_day_runs_through_both_engines(tmp_path: Path) -> None:
     assert right["arrivals_within_15_s"] > 0.97
     assert right["boarding_stop"] > 0.99
     assert found["rows"]["jasyl"]["boardings"] > 0
+    line = found["whole_line"]
+    assert line["rows"]["boarded"] == line["rows"]["fare_transactions"] == found["rows"]["jasyl"]["boardings"]
+    assert {"od_flows", "link_loads", "segment_speeds", "headways"} < set(line["tables"])
 
 
 def test_the_same_arguments_write_the_same_day_and_most_cards_tap_twice(tmp_path: Path) -> None:
