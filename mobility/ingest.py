@@ -6,8 +6,9 @@ broken row never makes a good one a duplicate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
@@ -21,6 +22,7 @@ from mobility.service_days import LONGEST_SERVICE_DAY, Bounds, ServiceDay, Servi
 from mobility.sources.mapped_csv import SetApart
 from mobility.sources.tides import RawTable, clock_times, number, text, timestamps
 
+Earlier = Callable[[list[date]], pl.DataFrame]
 BOUNDS_MARGIN_DEG = 0.03
 FARE_ACTIONS = (
     *("Unknown action type", "Purchase", "Enter", "Enter vehicle", "Exit", "Transfer entrance", "Transfer exit", "Add"),
@@ -40,9 +42,9 @@ class Ingested:
     odd_cards: pl.DataFrame | None = None
 
 
-def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: pl.DataFrame | None = None) -> Ingested:
-    """Vehicle positions, sorted by vehicle and time. `earlier`: rows of VehicleLocation that are in the lake already,
-    of which no second is taken."""
+def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: Earlier | None = None) -> Ingested:
+    """Vehicle positions, sorted by vehicle and time. `earlier`: gives the rows of VehicleLocation that are in the lake
+    already of some service dates, of which no second is taken."""
     typed = _dated(table, day).with_columns(
         text(table, "location_ping_id"),
         text(table, "vehicle_id"),
@@ -74,7 +76,7 @@ def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: pl
         Rule(f"location_ping_id is in the lake already, {BROUGHT_BY_ANOTHER}", pl.col("known_id")),
         Rule(f"the lake has a position of the vehicle at this time, {BROUGHT_BY_ANOTHER}", pl.col("known_event")),
     ]
-    seen = VehicleLocation.create_empty() if earlier is None else earlier
+    seen = VehicleLocation.create_empty() if earlier is None else earlier(_dates(typed))
     typed = _known(typed, seen, "location_ping_id", ["vehicle_id"])
     accepted, refused = screen(typed, rules, once)
     rows = clustered(_with_keys(accepted, day).select(VehicleLocation.column_names()))
@@ -88,13 +90,13 @@ def ingest_fares(
     key: bytes,
     *,
     set_apart: Sequence[SetApart] = (),
-    earlier: pl.DataFrame | None = None,
+    earlier: Earlier | None = None,
 ) -> Ingested:
     """Taps, sorted by vehicle and time, card numbers replaced by pseudonyms under the month's key, made of `key`.
 
     `vehicles` are those with positions or in the timetable (nothing: not checked); a tap in another is quarantined.
-    `set_apart` are the mapping's rows to keep apart. `earlier`: rows of FareTransaction that are in the lake already,
-    of which no second is taken."""
+    `set_apart` are the mapping's rows to keep apart. `earlier`: gives the rows of FareTransaction that are in the lake
+    already of some service dates, of which no second is taken."""
     typed = _dated(table, day).with_columns(
         text(table, "transaction_id"),
         text(table, "vehicle_id"),
@@ -120,7 +122,7 @@ def ingest_fares(
     if vehicles is not None:
         unknown = ~pl.col("vehicle_id").is_in(list(vehicles))
         rules.append(Rule("unknown vehicle: no positions of it and not in the timetable", unknown))
-    seen = FareTransaction.create_empty() if earlier is None else earlier
+    seen = FareTransaction.create_empty() if earlier is None else earlier(_dates(typed))
     typed = _known(typed, seen, "transaction_id", ["vehicle_id", "card_id", "fare_action"])
     has_card = pl.col("card_id").is_not_null()
     once: list[Rule | Repetition] = [
@@ -160,6 +162,11 @@ def _dated(table: RawTable, day: ServiceDay | ServiceDays) -> pl.DataFrame:
     ).with_columns(day.dates().alias("service_date"))
 
 
+def _dates(rows: pl.DataFrame) -> list[date]:
+    """The service dates of the rows whose time can be read or that give one."""
+    return rows["service_date"].unique().drop_nulls().sort().to_list()
+
+
 def _time_rules(day: ServiceDay | ServiceDays) -> list[Rule]:
     start = day.midnights()
     return [
@@ -191,6 +198,8 @@ def _outside(bounds: Bounds | None) -> pl.Expr:
 
 def _known(rows: pl.DataFrame, earlier: pl.DataFrame, identity: str, event: list[str]) -> pl.DataFrame:
     """The rows with `known_id`, `known_event`: whether `earlier` has the id on that date, or the event at that time."""
+    if earlier.is_empty():
+        return rows.with_columns(pl.lit(False).alias("known_id"), pl.lit(False).alias("known_event"))
     ids = earlier.select("service_date", identity).unique().with_columns(pl.lit(True).alias("known_id"))
     events = earlier.select(*event, pl.col("event_timestamp").alias("at")).unique()
     events = events.with_columns(pl.lit(True).alias("known_event"))

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,7 @@ from mobility.ingest import Ingested, ingest_fares, ingest_locations
 from mobility.ledger import ODD_CARDS, TABLES, FileReport, arriving, locked, remove_leftovers, report_in, write_json
 from mobility.quarantine import reasons
 from mobility.schemas import OddCard, Quarantined
-from mobility.service_days import ServiceDay, ServiceDays, row_dates
+from mobility.service_days import ServiceDay, ServiceDays
 from mobility.sources.mapped_csv import SetApart
 from mobility.sources.tides import RawTable, clock_times, timestamps
 from mobility.sources.zones import is_iana_zone, midnight, offset_of
@@ -95,7 +96,7 @@ def take_in(
         entry = lakes.ledger(lake, name) / f"{table.digest}.json"
         if entry.exists():
             return replace(report_in(entry), file=table.file, already=True)
-        earlier = _earlier(lake, name, table, days)
+        earlier = partial(_rows_of, lake, name)
         if name == "fare_transactions":
             ingested = ingest_fares(table, days, None, key, set_apart=set_apart, earlier=earlier)
         else:
@@ -114,9 +115,8 @@ def take_in(
     return report
 
 
-def _earlier(lake: Path, name: str, table: RawTable, days: ServiceDay | ServiceDays) -> pl.DataFrame:
-    """What the lake has of the service dates the table's rows are of."""
-    dates = row_dates(table, days).drop_nulls().unique().sort().to_list()
+def _rows_of(lake: Path, name: str, dates: list[date]) -> pl.DataFrame:
+    """What the lake has of these service dates."""
     schema = TABLES[name]
     return pl.concat([schema.create_empty().lazy(), *(lakes.scan(lake, name, schema, day) for day in dates)]).collect()
 

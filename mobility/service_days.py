@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from mobility.sources.tides import RawTable, text, timestamps
+from mobility.sources.tides import RawTable, text
 from mobility.sources.zones import midnights
 
 LONGEST_SERVICE_DAY: Final = timedelta(hours=30)
@@ -59,9 +59,3 @@ def own_dates(table: RawTable) -> pl.Expr:
     """The `service_date` a row gives, 2025-03-03 or as in GTFS 20250303; null where there is none to be read."""
     given = text(table, "service_date")
     return pl.coalesce(given.str.to_date("%Y-%m-%d", strict=False), given.str.to_date("%Y%m%d", strict=False))
-
-
-def row_dates(table: RawTable, days: ServiceDay | ServiceDays) -> pl.Series:
-    """Service date of each row; null where its time cannot be read and it gives none."""
-    rows = table.rows.select(timestamps(table).alias("at"), own_dates(table).alias("own_date"))
-    return rows.select(service_date=days.dates())["service_date"]
