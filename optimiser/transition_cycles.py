@@ -13,6 +13,7 @@ longest stage. The first two change a cycle by no more than a share of it.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,13 @@ def stage_bounds(junction: Junction, timed: TimedStages, limits: TransitionLimit
     return StageBounds(least_s, most_s, held, held_s[held])
 
 
+def least_durations(junction: Junction, form: SequenceForm) -> Durations:
+    """Stage durations none of which may be shortened alone, from half a minute each down, s."""
+    longest_s = tuple(max(30.0, least_s) for least_s in form.min_s)
+    steps = math.ceil(sum(longest_s))
+    return _moved(longest_s, -1.0, steps, _may_shrink(junction, form), range(len(longest_s)))
+
+
 def transition_cycles(
     timed: TimedStages, bounds: StageBounds, shift_s: float, method: Method
 ) -> tuple[Durations, ...] | None:
@@ -113,7 +121,7 @@ def _cycles(timed: TimedStages, bound_s: Durations, change_s: float) -> tuple[Du
     sign = math.copysign(1.0, change_s)
     whole_s, rest_s = divmod(abs(change_s) + _TINY_S, 1.0)
     marks = [round(whole_s * i / count) for i in range(count + 1)]
-    changes = [float(after - before) for before, after in zip(marks, marks[1:], strict=False)]
+    changes = [float(after - before) for before, after in itertools.pairwise(marks)]
     if rest_s > 2 * _TINY_S:
         # Offsets between seconds leave a fraction; the least changed cycle has room for it.
         changes[changes.index(min(changes))] += rest_s - _TINY_S

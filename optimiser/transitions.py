@@ -125,7 +125,7 @@ def same_signals(one: ControllerPlan, other: ControllerPlan) -> bool:
 
 
 def signal_log_of(junction: Junction, plan: ControllerPlan) -> SignalLog:
-    """What the groups show in one cycle of a plan, from its second 0: greens, the ambers after and red-ambers before."""
+    """What the groups show in one cycle of a plan, from its second 0: greens with their ambers and red-ambers."""
     entries: list[AspectChange] = []
     for group in junction.groups:
         shown = sorted(_pieces(plan.greens.get(group.id, ()), plan.cycle_s))

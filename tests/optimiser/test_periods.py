@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -21,13 +21,13 @@ def partitions(n: int, limits: PeriodLimits) -> Iterator[tuple[int, ...]]:
     for count in range(1, limits.most_periods + 1):
         for inner in combinations(range(1, n), count - 1):
             bounds = (0, *inner, n)
-            if all(b - a >= limits.least_intervals for a, b in zip(bounds, bounds[1:], strict=False)):
+            if all(b - a >= limits.least_intervals for a, b in pairwise(bounds)):
                 yield bounds
 
 
 def cost_of(bounds: tuple[int, ...], losses: Matrix, changes: Matrix) -> float:
     """Losses of the periods and `changes[h, i, j]` of each change."""
-    lost = sum(losses[a, b] for a, b in zip(bounds, bounds[1:], strict=False))
+    lost = sum(losses[a, b] for a, b in pairwise(bounds))
     changed = sum(changes[h, i, j] for h, i, j in zip(bounds, bounds[1:], bounds[2:], strict=False))
     return float(lost + changed)
 

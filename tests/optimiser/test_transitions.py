@@ -1,4 +1,4 @@
-"""The change from one controller plan to the next: it ends in step, keeps every limit, and takes no longer than it may."""
+"""The change from one controller plan to the next: it ends in step, keeps every limit, takes no longer than it may."""
 
 from __future__ import annotations
 
