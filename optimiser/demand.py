@@ -64,7 +64,7 @@ class DemandProfile(Frozen):
         for before, after in pairwise(self.intervals):
             if before.end_s != after.begin_s:
                 raise ValueError(
-                    f"the profile of {self.day}: after {before.end_s:g} s comes {after.begin_s:g} s, not the next interval"
+                    f"{self.day}: an interval ends at {before.end_s:g} s and the next begins at {after.begin_s:g} s"
                 )
         return self
 

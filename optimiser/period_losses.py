@@ -40,7 +40,7 @@ Array = NDArray[np.float64]
 @dataclass(frozen=True)
 class PeriodCosts:
     """By period [i, j): `losses` in person * s, `cycles_s` the longest cycle of a junction, and `uniform` the uniform
-    delay in the first interval under the period's timing, person * s / h. Shape (n + 1, n + 1), of which j > i counts."""
+    delay in the first interval under the period's timing, person * s / h. Shape (n + 1, n + 1), j > i counts."""
 
     losses: Array
     cycles_s: Array

@@ -2,8 +2,8 @@
 
 The old plan is left at the start of a stage that both plans have: all groups show the same there and all intergreens
 into it are over, so the new plan's stages may follow as they would follow its own. Of those starts the one is taken
-after which the new plan is in step soonest and the whole record, from a cycle of the old plan to one of the new,
-breaks no rule of `optimiser.safety`.
+after which the new plan is in step soonest, of equal ones the last (least time out of step), and of which the whole
+record, from a cycle of the old plan to one of the new, breaks no rule of `optimiser.safety`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def transition(
     how = method or after.transition
     known = {(f.rule, f.groups) for plan in (before, after) for f in check_plan(plan)}
     candidates = _candidates(junction, before, after, at_s, how, limits or TransitionLimits())
-    for found in sorted(candidates, key=lambda t: (t.in_step_s, t.leaves_s)):
+    for found in sorted(candidates, key=lambda t: (t.in_step_s, -t.leaves_s)):
         log = signal_log_of(junction, bridge(junction, before, after, found))
         if all((f.rule, f.groups) in known for f in check_log(log, after)):
             return found
