@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from optimiser.formulation.case import Requirement
 from optimiser.formulation.limits import requirements
 from optimiser.signals import ControllerPlan, Junction, StageSequence
 from optimiser.stage_forms import SequenceForm, sequence_form
@@ -56,6 +57,17 @@ class StageBounds:
     held: int
     held_most_s: float
 
+    def from_stage(self, first: int) -> StageBounds:
+        """The same bounds for the stages from the `first` of these on."""
+        count = len(self.least_s)
+        order = [(first + i) % count for i in range(count)]
+        return StageBounds(
+            tuple(self.least_s[i] for i in order),
+            tuple(self.most_s[i] for i in order),
+            (self.held - first) % count,
+            self.held_most_s,
+        )
+
 
 def timed_stages(plan: ControllerPlan, first: int, zero_s: float) -> TimedStages:
     """The stages of `plan` from its `first` on; `zero_s` is where second 0 of its cycle falls after the epoch."""
@@ -76,7 +88,8 @@ def stage_bounds(junction: Junction, timed: TimedStages, limits: TransitionLimit
     planned_s = timed.durations_s
     longer_s = min(limits.longer_share * timed.cycle_s, max(0.0, junction.max_cycle_s - timed.cycle_s))
     shorter_s = min(limits.shorter_share * timed.cycle_s, max(0.0, timed.cycle_s - junction.min_cycle_s))
-    may_grow, may_shrink = _may_grow(junction, form), _may_shrink(junction, form)
+    limited = requirements(junction, form)
+    may_grow, may_shrink = _may_grow(form, limited), _may_shrink(form, limited)
     most_s = _moved(planned_s, 1.0, math.floor(longer_s + _TINY_S), may_grow, range(len(planned_s)))
     least_s = _moved(planned_s, -1.0, math.floor(shorter_s + _TINY_S), may_shrink, range(len(planned_s)))
     held = max(range(len(planned_s)), key=lambda i: (planned_s[i], -i))
@@ -89,7 +102,7 @@ def least_durations(junction: Junction, form: SequenceForm) -> Durations:
     """Stage durations none of which may be shortened alone, from half a minute each down, s."""
     longest_s = tuple(max(30.0, least_s) for least_s in form.min_s)
     steps = math.ceil(sum(longest_s))
-    return _moved(longest_s, -1.0, steps, _may_shrink(junction, form), range(len(longest_s)))
+    return _moved(longest_s, -1.0, steps, _may_shrink(form, requirements(junction, form)), range(len(longest_s)))
 
 
 def transition_cycles(
@@ -160,8 +173,8 @@ def _moved(
     return found
 
 
-def _may_grow(junction: Junction, form: SequenceForm) -> Callable[[Durations, int], bool]:
-    upper = [(r.expression, r) for r in requirements(junction, form) if r.most_s is not None]
+def _may_grow(form: SequenceForm, limited: Sequence[Requirement]) -> Callable[[Durations, int], bool]:
+    upper = [(r.expression, r) for r in limited if r.most_s is not None]
 
     def may(durations_s: Durations, i: int) -> bool:
         most_s = form.max_s[i]
@@ -171,8 +184,8 @@ def _may_grow(junction: Junction, form: SequenceForm) -> Callable[[Durations, in
     return may
 
 
-def _may_shrink(junction: Junction, form: SequenceForm) -> Callable[[Durations, int], bool]:
-    lower = [(r.expression, r) for r in requirements(junction, form) if r.least_s is not None]
+def _may_shrink(form: SequenceForm, limited: Sequence[Requirement]) -> Callable[[Durations, int], bool]:
+    lower = [(r.expression, r) for r in limited if r.least_s is not None]
 
     def may(durations_s: Durations, i: int) -> bool:
         within = durations_s[i] >= form.min_s[i] - _TINY_S

@@ -143,11 +143,14 @@ def _candidates(
 ) -> Iterator[Transition]:
     zero_s = sequence_start_s(before)
     old_stages = {window.stage for window in before.windows}
+    if not old_stages & {window.stage for window in after.windows}:
+        return
+    of_plan = stage_bounds(junction, timed_stages(after, 0, 0.0), limits)
     for j, window in enumerate(after.windows):
         if window.stage not in old_stages:
             continue
         new = timed_stages(after, j, sequence_start_s(after))
-        bounds = stage_bounds(junction, new, limits)
+        bounds = of_plan.from_stage(j)
         lost_s = new.cycle_s - sum(new.durations_s)
         for i, other in enumerate(before.windows):
             if other.stage != window.stage:

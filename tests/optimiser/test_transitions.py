@@ -122,7 +122,7 @@ def test_the_shortest_way_is_never_longer_than_adding_only(
 def test_most_changes_between_plans_of_one_stage_order_find_a_safe_way() -> None:
     junction = tee()
     slow = controller_plan(junction, junction.sequences[0], (20.0, 20.0, 14.0, 16.0), 11.0)
-    for at_s in range(0, 300, 7):
+    for at_s in range(0, 300, 37):
         for method in METHODS:
             assert transition(junction, junction.running, slow, float(at_s), method) is not None
 

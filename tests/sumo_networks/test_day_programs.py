@@ -66,11 +66,10 @@ def state_at(plan: ControllerPlan, town: CityModel, time_s: float) -> str:
     raise AssertionError("the second lies beyond the cycle")
 
 
-@pytest.mark.parametrize("method", ["shortest_way", "dwell", "add_only"])
 def test_a_day_with_switches_runs_with_traffic_and_no_state_breaks_a_rule(
-    town: CityModel, grid_scenario: Scenario, tmp_path: Path, method: Method
+    town: CityModel, grid_scenario: Scenario, tmp_path: Path
 ) -> None:
-    day = day_of(town, method)
+    day = day_of(town, "shortest_way")
     programs = tmp_path / "day.add.xml"
     write_day_programs(town.network, town.bindings, day, programs, 0.0)
     run = simulate(replace(grid_scenario, end_s=END_S), 1, tmp_path / "run", plan=programs)
