@@ -45,6 +45,9 @@ def day_plan(
     alike: Annotated[
         float, typer.Option(min=0, max=2, help="Days share a day plan whose demand differs by less than this share.")
     ] = 0.1,
+    least_saving: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the day's person delay that a change, or a plan, must save.")
+    ] = 0.002,
     transition: Annotated[
         Literal["shortest_way", "dwell", "add_only"], typer.Option(help="How controllers come into step.")
     ] = "shortest_way",
@@ -62,6 +65,7 @@ def day_plan(
             most_periods=most_periods,
             most_plans=most_plans,
             most_difference=alike,
+            least_saving=least_saving,
             method=transition,
         ),
     )

@@ -42,13 +42,15 @@ class DaySettings:
     """What an engineer may choose of day plans.
 
     `most_plans` is of the whole week, `most_periods` of a day; two days are alike whose demand differs by no more than
-    `most_difference` of itself. `coordination_share` is the part of the uniform delay that a network out of step loses,
-    for the periods alone: once there are plans, the model says what their offsets save."""
+    `most_difference` of itself. A change of plan, and a plan, must save at least the share `least_saving` of the day's
+    person delay beyond what the change costs. `coordination_share` is the part of the uniform delay that a network out
+    of step loses, for the periods alone: once there are plans, the model says what their offsets save."""
 
     least_period_s: float = 3600.0
     most_periods: int = 8
     most_plans: int = 6
     most_difference: float = 0.1
+    least_saving: float = 0.002
     method: Method = "shortest_way"
     limits: TransitionLimits = field(default_factory=TransitionLimits)
     coordination_share: float = 0.3
@@ -135,7 +137,8 @@ def day_plans(
     everything = np.array(
         [cost.by_plan * len(day.days) for day, costs in zip(types, weighed, strict=True) for cost in costs]
     )
-    kept = kept_plans(everything, options.most_plans)
+    least = float(everything.min(axis=1).sum())
+    kept = kept_plans(everything, options.most_plans, options.least_saving * least)
     days = []
     for number, (day, periods, costs) in enumerate(zip(types, drafts, weighed, strict=True)):
         days.append(_typed_day(week, day, periods, costs, kept))
@@ -164,14 +167,16 @@ def _drafts(week: _Week, day: DayType, done: float, share: float) -> list[_Draft
     )
     least_s = min(d.end_s - d.begin_s for d in intervals)
     limits = PeriodLimits(max(1, round(week.options.least_period_s / least_s)), week.options.most_periods)
-    found = best_partition(costs.losses, lambda i: _expected_changes(week.options, costs, i), limits)
+    coordinated = week.rules.coordinated and sum(not junction.locked for junction in week.network.junctions) > 1
+    found = best_partition(costs.losses, lambda i: _expected_changes(week.options, costs, i, coordinated), limits)
     return [_Draft(intervals[i].begin_s, intervals[j - 1].end_s, mean_demand(intervals[i:j])) for i, j in found.periods]
 
 
-def _expected_changes(options: DaySettings, costs: PeriodCosts, i: int) -> Array:
+def _expected_changes(options: DaySettings, costs: PeriodCosts, i: int, coordinated: bool) -> Array:
     """Cost of a change at bound i to each period [i, j): expected time out of step times the delay that this adds."""
     seconds = expected_cycles(options.method, options.limits) * costs.cycles_s[i]
-    changed = seconds / 3600 * options.coordination_share * costs.uniform[i]
+    share = options.coordination_share if coordinated else 0.0
+    changed = seconds / 3600 * share * costs.uniform[i] + options.least_saving * costs.own
     return np.tile(changed, (i, 1))
 
 
@@ -224,11 +229,13 @@ def _typed_day(
             known[p, q, r] = _change(week, drafts[p], week.plans[q], week.plans[r], weighed[p].gains[r])
         return known[p, q, r]
 
+    must_save = week.options.least_saving * float(costs[:, kept].min(axis=1).sum())
+
     def cost_of(p: int, q: int, r: int) -> float:
         found = change(p, q, r)
-        return float("inf") if found is None else found.person_s
+        return float("inf") if found is None else found.person_s + must_save
 
-    sequence, total = best_sequence(costs, kept, cost_of)
+    sequence, _ = best_sequence(costs, kept, cost_of)
     starts = [p for p in range(len(drafts)) if p == 0 or sequence[p] != sequence[p - 1]]
     periods = []
     for first, after in pairwise([*starts, len(drafts)]):
@@ -248,7 +255,7 @@ def _typed_day(
         day,
         tuple(draft.begin_s for draft in drafts),
         tuple(periods),
-        total,
+        sum(period.person_s + period.begins_with.person_s for period in periods),
         float(costs[:, kept].sum(axis=0).min()),
         sum(cost.running for cost in weighed),
     )

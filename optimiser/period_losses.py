@@ -39,12 +39,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PeriodCosts:
-    """By period [i, j): `losses` in person * s, `cycles_s` the longest cycle of a junction, and `uniform` the uniform
-    delay in the first interval under the period's timing, person * s / h. Shape (n + 1, n + 1), j > i counts."""
+    """By period [i, j), in arrays of shape (n + 1, n + 1) of which j > i counts: `losses` in person * s, `cycles_s` the
+    longest cycle of a junction, and `uniform` the uniform delay in the first interval under the period's timing,
+    person * s / h. `own` is the delay of all intervals, each under its own timing, person * s."""
 
     losses: Array
     cycles_s: Array
     uniform: Array
+    own: float
 
 
 @dataclass(frozen=True)
@@ -93,15 +95,14 @@ def period_costs(
     if rules.coordinated and parts:
         common = tuple(np.array([part[k] for part in parts]) for k in range(3))
         parts = [(common[0].max(axis=0), common[1].sum(axis=0), common[2].sum(axis=0))]
-    costs = PeriodCosts(*(np.zeros((n + 1, n + 1)) for _ in range(3)))
+    total, longest_s, uniform = (np.zeros((n + 1, n + 1)) for _ in range(3))
     for cycles_s, delays, even in parts:
         best = delays.argmin(axis=0)[None]
-        costs.losses[:] += np.take_along_axis(delays, best, axis=0)[0]
-        costs.cycles_s[:] = np.maximum(costs.cycles_s, cycles_s[best[0]])
-        costs.uniform[:] += np.take_along_axis(even, best, axis=0)[0]
-    own = np.concatenate([[0.0], np.cumsum(np.diagonal(costs.losses, 1))])
-    costs.losses[:] -= np.triu(own[None, :] - own[:, None])
-    return costs
+        total += np.take_along_axis(delays, best, axis=0)[0]
+        longest_s = np.maximum(longest_s, cycles_s[best[0]])
+        uniform += np.take_along_axis(even, best, axis=0)[0]
+    own = np.concatenate([[0.0], np.cumsum(np.diagonal(total, 1))])
+    return PeriodCosts(total - np.triu(own[None, :] - own[:, None]), longest_s, uniform, float(own[-1]))
 
 
 def _series(

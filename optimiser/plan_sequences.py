@@ -1,8 +1,8 @@
 """Which plan runs in which period: few plans for many periods, and no change that does not pay.
 
-From `costs[p, q]`, what period p costs under plan q, the plans kept are those by which the periods lose least (all
-sets of the size allowed are tried). Through them the day goes by the least sum of period costs and changes, the change
-from the last period to the first of the next day included:
+From `costs[p, q]`, what period p costs under plan q, those plans are kept by which the periods lose least, each plan
+beside the first at a price. Through them the day goes by the least sum of period costs and changes, the change from the
+last period to the first of the next day included:
 
     W(p, r) = costs[p, r] + min over q of W(p - 1, q) + change(p, q, r)
 
@@ -13,23 +13,37 @@ period that does not pay its changes takes the plan of a neighbour.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 Array = NDArray[np.float64]
 Change = Callable[[int, int, int], float]
 """Cost of a change at the begin of period p from plan q to plan r; infinite where there is no safe way."""
 
 
-def kept_plans(costs: Array, most_plans: int) -> tuple[int, ...]:
-    """Numbers of at most so many plans (columns) under which the periods (rows) cost least in all, ascending."""
-    count = costs.shape[1]
-    size = min(max(1, most_plans), count)
-    sets: list[tuple[int, ...]] = list(combinations(range(count), size))
-    totals = [float(costs[:, kept].min(axis=1).sum()) for kept in sets]
-    return sets[int(np.argmin(totals))]
+def kept_plans(costs: Array, most_plans: int, plan_cost: float = 0.0) -> tuple[int, ...]:
+    """Numbers of at most so many plans (columns), ascending, for which the least costs of all periods (rows) and
+    `plan_cost` for each plan kept sum to least: facility location as a MILP, to optimality."""
+    periods, plans = costs.shape
+    scale = max(float(costs.max()), plan_cost, 1e-9)
+    objective = np.concatenate([np.full(plans, plan_cost), costs.ravel()]) / scale
+    each = np.hstack([np.zeros((periods, plans)), np.kron(np.eye(periods), np.ones(plans))])
+    opened = np.hstack([-np.tile(np.eye(plans), (periods, 1)), np.eye(periods * plans)])
+    count = np.concatenate([np.ones(plans), np.zeros(periods * plans)])
+    found = milp(
+        objective,
+        integrality=np.concatenate([np.ones(plans), np.zeros(periods * plans)]),
+        bounds=Bounds(0, 1),
+        constraints=[
+            LinearConstraint(each, 1, 1),
+            LinearConstraint(opened, -np.inf, 0),
+            LinearConstraint(count, 1, max(1, most_plans)),
+        ],
+        options={"mip_rel_gap": 0.0},
+    )
+    return tuple(int(q) for q in np.flatnonzero(np.round(found.x[:plans])))
 
 
 def best_sequence(costs: Array, plans: Sequence[int], change: Change) -> tuple[tuple[int, ...], float]:

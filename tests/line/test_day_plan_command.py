@@ -16,7 +16,7 @@ from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.scenario import load_scenario
 
-QUIET, BUSY = 0.4, 1.4
+QUIET, BUSY = 0.3, 1.9
 SCALES = [QUIET] * 4 + [BUSY] * 4 + [QUIET] * 4
 
 
@@ -61,8 +61,9 @@ def test_a_peak_gets_a_plan_of_its_own_and_the_changes_are_shown_in_sumo(
     table = WeekTable.model_validate_json((out / "week.json").read_text())
     assert table.days["monday"] == "weekday" and table.days["sunday"] == "weekend"
     assert table.plan_at("monday", 25200 + 4.5 * 900) != table.plan_at("monday", 25200.0)
-    # What is as quiet as before the peak runs what ran before it, on the weekend too.
-    assert table.plan_at("monday", 25200.0) == table.plan_at("monday", 25200 + 11 * 900) == table.plan_at("sunday", 0)
+    # What is as quiet as before the peak runs what ran before it; before the first period the last one runs on.
+    assert table.plan_at("monday", 25200.0) == table.plan_at("monday", 25200 + 11 * 900) == table.plan_at("friday", 0)
+    assert set(table.names.values()) == {"plan 1", "plan 2"}
     for plan_id, name in table.names.items():
         plan = NetworkPlan.model_validate_json((out / "plans" / f"{name.replace(' ', '-')}.json").read_text())
         assert plan.id == plan_id and check_network_plan(plan) == ()

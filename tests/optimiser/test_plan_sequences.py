@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -43,8 +43,23 @@ def test_a_change_without_a_safe_way_is_never_made() -> None:
     assert found in ((0, 0), (1, 1))
 
 
-def test_plans_are_kept_that_serve_the_periods_best_together() -> None:
+@given(st.integers(1, 5), st.integers(1, 6), st.integers(1, 6), st.floats(0, 5), st.integers(0, 10_000))
+def test_no_set_of_plans_serves_the_periods_better_than_the_one_kept(
+    periods: int, plans: int, most: int, plan_cost: float, seed: int
+) -> None:
+    costs = np.random.default_rng(seed).uniform(0, 10, (periods, plans))
+
+    def cost_of(kept: tuple[int, ...]) -> float:
+        return float(costs[:, kept].min(axis=1).sum()) + plan_cost * len(kept)
+
+    found = kept_plans(costs, most, plan_cost)
+    assert 1 <= len(found) <= most
+    sets = (kept for size in range(1, min(most, plans) + 1) for kept in combinations(range(plans), size))
+    assert cost_of(found) == pytest.approx(min(map(cost_of, sets)), abs=1e-6)
+
+
+def test_a_plan_that_saves_less_than_its_price_is_not_kept() -> None:
     costs = np.array([[1.0, 5.0, 3.0], [5.0, 1.0, 3.0], [9.0, 9.0, 3.0]])
     assert kept_plans(costs, 1) == (2,)
-    assert kept_plans(costs, 3) == (0, 1, 2)
-    assert kept_plans(costs, 9) == (0, 1, 2)
+    assert kept_plans(costs, 3, 1.9) == (0, 1, 2)
+    assert kept_plans(costs, 3, 2.1) == (2,)
