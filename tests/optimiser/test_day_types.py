@@ -38,7 +38,7 @@ def test_days_with_one_profile_are_one_type_and_unknown_days_are_left_out() -> N
     assert found.days == ("monday", "sunday") and found.name == "monday and sunday"
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(st.lists(st.lists(st.sampled_from([100.0, 120.0, 150.0]), min_size=2, max_size=2), min_size=1, max_size=5))
 def test_no_two_days_of_a_type_differ_by_more_than_allowed_and_no_fewer_types_would_do(
     levels: list[list[float]],

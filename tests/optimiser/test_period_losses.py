@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from junctions import arterial, tee
+from junctions import Draft, arterial, build, tee
 
 from optimiser.demand import Demand, DemandProfile, TurningFlow
 from optimiser.period_losses import period_costs
 from optimiser.rules import Rules
-from optimiser.signals import Network
+from optimiser.signals import Network, Right, SignalGroup
 
 TEE_VEH_H = (600.0, 50.0, 600.0, 100.0, 150.0, 80.0)
 
@@ -54,12 +54,26 @@ def test_a_tidal_day_loses_by_one_split_even_at_one_cycle() -> None:
     assert period_costs(network, tidal, rules).losses[0, 4] > period_costs(network, tidal, rules).losses[0, 2] + 1.0
 
 
-def test_the_delay_of_one_interval_is_webster_s_and_akcelik_s_by_hand() -> None:
-    network = Network(network_hash="0" * 32, junctions=(tee(),), links=())
-    costs = period_costs(network, day(network, [1e-3]), Rules(cycle_s=75.0))
-    # Hardly anyone there: every group waits R^2 / 2 C, and overflow vanishes.
-    assert costs.cycles_s[0, 1] == 75.0
-    assert costs.own == pytest.approx(costs.uniform[0, 1] * 0.25, rel=0.02)
+def test_the_delay_of_an_interval_is_webster_s_and_akcelik_s_by_hand() -> None:
+    groups = (SignalGroup(id="main"), SignalGroup(id="side"))
+    stages = ({"main": Right.PROTECTED}, {"side": Right.PROTECTED})
+    turns = (("ahead", "west", "east", "main"), ("across", "south", "north", "side"))
+    junction = build(Draft("crossing", groups, stages, (25, 25), (("main", "side"),), turns=turns))
+    network = Network(network_hash="0" * 32, junctions=(junction,), links=())
+    flow, saturation = 600.0, junction.lanes[0].saturation_veh_h
+    flows = tuple(
+        TurningFlow(junction="crossing", movement=m.id, flow_veh_h=flow, served_veh_h=flow, occupancy_pax=1.0)
+        for m in junction.movements
+    )
+    profile = DemandProfile(day="monday", intervals=(Demand(begin_s=0, end_s=900, turning_flows=flows),))
+    costs = period_costs(network, profile, Rules(cycle_s=60.0))
+    # Twice 5 s of interstage, 25 s of green each, 1 s of it lost.
+    red_s, period_h = 60.0 - 24.0, 0.25
+    uniform = flow * red_s**2 / (2 * 60.0 * (1 - flow / saturation))
+    over = flow - saturation * 24.0 / 60.0
+    overflow = 3600 * period_h / 4 * (over + (over**2 + 8 * 0.5 * flow / period_h) ** 0.5)
+    assert costs.uniform[0, 1] == pytest.approx(2 * uniform)
+    assert costs.own == pytest.approx(2 * (uniform + overflow) * period_h)
 
 
 def test_coordinated_junctions_run_one_cycle_and_cannot_lose_less_than_apart() -> None:
