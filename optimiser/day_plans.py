@@ -133,7 +133,10 @@ def day_plans(
     types = day_types(profiles, options.most_difference)
     drafts = [_drafts(week, day, number / len(types), 1 / len(types)) for number, day in enumerate(types)]
     _make_plans(week, network, [draft for day in drafts for draft in day], profile)
-    weighed = [[_weigh(week, draft) for draft in day] for day in drafts]
+    weighed = []
+    for number, found in enumerate(drafts):
+        weighed.append([_weigh(week, draft) for draft in found])
+        week.tell("plans judged", (number + 1) / len(drafts))
     everything = np.array(
         [cost.by_plan * len(day.days) for day, costs in zip(types, weighed, strict=True) for cost in costs]
     )
@@ -148,11 +151,10 @@ def day_plans(
 
 @dataclass(frozen=True)
 class _Weighed:
-    """A period under each plan and as it runs, person * s; what each plan's offsets save, person * s an hour."""
+    """A period under each plan and as it runs, person * s."""
 
     by_plan: Array
     running: float
-    gains: tuple[float, ...]
 
 
 def _tell_nobody(_: str, __: float) -> None:
@@ -206,16 +208,14 @@ def _with_method(plan: NetworkPlan, method: Method) -> NetworkPlan:
 
 def _weigh(week: _Week, draft: _Draft) -> _Weighed:
     """The model's word on every plan in one period."""
-    apart = week.rules.model_copy(update={"coordinated": False})
-    by_plan, gains = [], []
-    for plan in week.plans:
-        with_offsets = evaluate(week.network, draft.demand, plan, week.rules, week.settings).objective
-        without = evaluate(week.network, draft.demand, plan, apart, week.settings).objective
-        by_plan.append(with_offsets * draft.hours)
-        gains.append(max(0.0, without - with_offsets))
     kept = NetworkPlan(network_hash=week.network.network_hash, profile="", controllers=())
-    running = evaluate(week.network, draft.demand, kept, week.rules, week.settings).objective * draft.hours
-    return _Weighed(np.array(by_plan), running, tuple(gains))
+    by_plan = [_delay_h(week, draft, plan, week.rules) * draft.hours for plan in week.plans]
+    return _Weighed(np.array(by_plan), _delay_h(week, draft, kept, week.rules) * draft.hours)
+
+
+def _delay_h(week: _Week, draft: _Draft, plan: NetworkPlan, rules: Rules) -> float:
+    """The model's objective, person * s an hour."""
+    return evaluate(week.network, draft.demand, plan, rules, week.settings).objective
 
 
 def _typed_day(
@@ -226,7 +226,7 @@ def _typed_day(
 
     def change(p: int, q: int, r: int) -> NetworkTransition | None:
         if (p, q, r) not in known:
-            known[p, q, r] = _change(week, drafts[p], week.plans[q], week.plans[r], weighed[p].gains[r])
+            known[p, q, r] = _change(week, drafts[p], week.plans[q], week.plans[r], costs[p, r])
         return known[p, q, r]
 
     must_save = week.options.least_saving * float(costs[:, kept].min(axis=1).sum())
@@ -262,19 +262,20 @@ def _typed_day(
 
 
 def _change(
-    week: _Week, draft: _Draft, before: NetworkPlan, after: NetworkPlan, gain: float
+    week: _Week, draft: _Draft, before: NetworkPlan, after: NetworkPlan, person_s: float
 ) -> NetworkTransition | None:
-    """The change at the begin of a period; None where some junction has no safe way."""
-    demands = demands_of(week.network, draft.demand, week.rules)
+    """The change at the begin of a period that costs `person_s` under the new plan; None where some junction has no
+    safe way. What the offsets save is the difference to the same plan without coordination."""
     options = week.options
+    apart = week.rules.model_copy(update={"coordinated": False})
     try:
         return network_transition(
             week.network,
             before,
             after,
             draft.begin_s,
-            demands,
-            gain,
+            demands_of(week.network, draft.demand, week.rules),
+            max(0.0, _delay_h(week, draft, after, apart) - person_s / draft.hours),
             options.method,
             options.limits,
             week.settings,
