@@ -78,6 +78,9 @@ def _junction_lines(binding: Binding, day: Sequence[ProgramSwitch], begin_s: flo
         if switch.plan.id not in ids:
             ids[switch.plan.id] = _free_id(binding, len(ids) + 1)
             lines += program_lines(switch.plan, binding, ids[switch.plan.id])
+    if len(day) == 1:
+        # The program loaded last is the one in use: nothing to switch.
+        return lines
     begun = [switch for switch in day if switch.time_s <= begin_s]
     waut = quoteattr(f"{WAUT_ID}_{binding.tls}")
     lines.append(f'    <WAUT id={waut} refTime="0" startProg="{ids[begun[-1].plan.id]}">')

@@ -123,3 +123,34 @@ def test_a_junction_that_keeps_its_program_all_day_is_not_written(town: CityMode
     kept = NetworkPlan(network_hash=town.network.network_hash, profile="", controllers=())
     write_day_programs(town.network, town.bindings, [DayPeriod(kept, NO_TRANSITION)], tmp_path / "day.add.xml", 0.0)
     assert "tlLogic" not in (tmp_path / "day.add.xml").read_text()
+
+
+def test_one_plan_all_day_is_one_program_without_a_switch(
+    town: CityModel, grid_scenario: Scenario, tmp_path: Path
+) -> None:
+    _, busy, _ = day_of(town, "shortest_way")
+    programs = tmp_path / "day.add.xml"
+    write_day_programs(town.network, town.bindings, [replace(busy, begins_with=NO_TRANSITION)], programs, 0.0)
+    assert "WAUT" not in programs.read_text()
+    run = simulate(replace(grid_scenario, routes=(), end_s=240.0), 1, tmp_path / "run", plan=programs)
+    assert run.tls_states is not None
+    plans = plans_of(town.network, busy.plan)
+    for junction, record in recorded_states(run.tls_states).items():
+        for time_s, state in zip(record.times_s, record.states, strict=True):
+            assert state == state_at(plans[junction], town, time_s)
+
+
+def test_a_day_joined_midway_begins_with_the_program_of_that_moment(
+    town: CityModel, grid_scenario: Scenario, tmp_path: Path
+) -> None:
+    day = day_of(town, "shortest_way")
+    begin_s = max(change.in_step_s for change in day[1].begins_with.changes) + 120.0
+    programs = tmp_path / "day.add.xml"
+    write_day_programs(town.network, town.bindings, day, programs, begin_s)
+    empty = replace(grid_scenario, routes=(), begin_s=begin_s, end_s=begin_s + 60)
+    run = simulate(empty, 1, tmp_path / "run", plan=programs)
+    assert run.tls_states is not None
+    plans = plans_of(town.network, day[1].plan)
+    for junction, record in recorded_states(run.tls_states).items():
+        for time_s, state in zip(record.times_s, record.states, strict=True):
+            assert state == state_at(plans[junction], town, time_s)
