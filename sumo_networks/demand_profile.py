@@ -35,6 +35,7 @@ from sumo_networks.net_file import read_net
 from sumo_networks.turning_flows import estimate_turning_flows
 
 QUARTER_HOUR_S: Final = 900.0
+DAY_S: Final = 86_400.0
 DAYS_OF: Final = {"every_day": WEEK, "weekday": WEEKDAYS, "weekend": WEEK[5:], **{day: (day,) for day in WEEK}}
 # A group is laid down before the days within it, so that these go before it.
 _WIDEST_FIRST: Final = sorted(DAYS_OF, key=lambda name: -len(DAYS_OF[name]))
@@ -67,7 +68,7 @@ def read_demand_profile(path: Path, base: Demand, model: CityModel, net: Path) -
     for name in _WIDEST_FIRST:
         if name in names:
             rows = table.filter(pl.col("day") == name)
-            profile = DemandProfile(day=name, intervals=_intervals(rows, base, flows_of))
+            profile = DemandProfile(day=name, intervals=_intervals(path, rows, flows_of))
             found.update(dict.fromkeys(DAYS_OF[name], profile))
     return {day: found[day] for day in WEEK if day in found}
 
@@ -152,11 +153,15 @@ def _counted(
 
 
 def _intervals(
-    rows: pl.DataFrame, base: Demand, demand_of: Callable[[pl.DataFrame, float, float], Demand]
+    path: Path, rows: pl.DataFrame, demand_of: Callable[[pl.DataFrame, float, float], Demand]
 ) -> tuple[Demand, ...]:
     begins = rows["begin_s"].unique().sort().to_list()
     last_s = begins[-1] - begins[-2] if len(begins) > 1 else QUARTER_HOUR_S
     ends = [*begins[1:], begins[-1] + last_s]
+    if ends[-1] - begins[0] > DAY_S:
+        raise DemandProfileError(
+            f"{path}: {rows['day'][0]} lasts from {begins[0]:g} to {ends[-1]:g} s, over 24 hours; give one day"
+        )
     return tuple(
         demand_of(rows.filter(pl.col("begin_s") == begin_s), begin_s, end_s)
         for begin_s, end_s in zip(begins, ends, strict=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from junctions import JUNCTIONS, random_junctions, shifted, tee
 
 from optimiser.safety import check_log
-from optimiser.signals import ControllerPlan, GroupLimits, Junction
-from optimiser.timeline import controller_plan, sequence_start_s
+from optimiser.signals import ControllerPlan, GroupLimits, Junction, StageSequence
+from optimiser.timeline import controller_plan, expand, sequence_start_s
 from optimiser.transition_cycles import Method, TransitionLimits, stage_bounds, timed_stages, transition_cycles
 from optimiser.transitions import Transition, TransitionError, bridge, signal_log_of, transition
 
@@ -101,6 +103,26 @@ def test_every_cycle_of_a_transition_lies_within_its_bounds(
         if method != "shortest_way":
             assert length_s >= plan.cycle_s - 1e-6
         assert min(junction.min_cycle_s, plan.cycle_s) - 1e-6 <= length_s <= junction.max_cycle_s + 1e-6
+
+
+@settings(max_examples=25)
+@given(changes(), st.integers(0, 10_000))
+def test_any_cycles_between_the_bounds_keep_every_limit_one_after_the_other(
+    change: tuple[Junction, ControllerPlan, ControllerPlan], seed: int
+) -> None:
+    """What the bounds promise, and no gate looks after: also greens that begin in one cycle and end in the next."""
+    junction, _, plan = change
+    timed = timed_stages(plan, 0, 0.0)
+    bounds = stage_bounds(junction, timed, TransitionLimits())
+    random = Random(seed)
+    cycles = [
+        tuple(float(random.choice((low, high))) for low, high in zip(bounds.least_s, bounds.most_s, strict=True))
+        for _ in range(4)
+    ]
+    joined = StageSequence(id="joined", stages=timed.sequence.stages * 4, interstages=timed.sequence.interstages * 4)
+    timeline = expand(junction, joined, tuple(d for cycle in cycles for d in cycle))
+    shown = plan.model_copy(update={"cycle_s": timeline.cycle_s, "greens": timeline.greens})
+    assert check_log(signal_log_of(junction, shown), plan) == ()
 
 
 @settings(max_examples=25)
