@@ -111,14 +111,8 @@ def _proved(
     tell = clock.step("changes in SUMO")
     found = {}
     for number, day in enumerate(week.days):
-        found[day.type.name] = prove_changes(
-            scenario,
-            model,
-            day_periods(week, day),
-            work / f"day_{number}",
-            lambda done, of, n=number: tell((n + done / of) / len(week.days)),  # type: ignore[misc]
-        )
-    tell(1.0)
+        found[day.type.name] = prove_changes(scenario, model, day_periods(week, day), work / f"day_{number}")
+        tell((number + 1) / len(week.days))
     for name, proofs in found.items():
         for proof in proofs:
             if proof.findings:

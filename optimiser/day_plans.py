@@ -167,10 +167,12 @@ def _drafts(week: _Week, day: DayType, done: float, share: float) -> list[_Draft
     costs = period_costs(
         week.network, day.profile, week.rules, week.settings, lambda part: week.tell("periods", done + share * part)
     )
-    least_s = min(d.end_s - d.begin_s for d in intervals)
-    limits = PeriodLimits(max(1, round(week.options.least_period_s / least_s)), week.options.most_periods)
+    bounds_s = np.array([intervals[0].begin_s, *(d.end_s for d in intervals)])
+    too_short = bounds_s[None, :] - bounds_s[:, None] < week.options.least_period_s - 1e-6
+    losses = np.where(too_short, np.inf, costs.losses)
     coordinated = week.rules.coordinated and sum(not junction.locked for junction in week.network.junctions) > 1
-    found = best_partition(costs.losses, lambda i: _expected_changes(week.options, costs, i, coordinated), limits)
+    limits = PeriodLimits(1, week.options.most_periods)
+    found = best_partition(losses, lambda i: _expected_changes(week.options, costs, i, coordinated), limits)
     return [_Draft(intervals[i].begin_s, intervals[j - 1].end_s, mean_demand(intervals[i:j])) for i, j in found.periods]
 
 
@@ -192,13 +194,18 @@ def _make_plans(week: _Week, network: Network, drafts: list[_Draft], profile: st
             week.rules,
             settings=week.settings,
             profile=profile,
-            progress=lambda done, of, _, n=number: week.tell("plans", (n + done / max(1, of)) / len(drafts)),  # type: ignore[misc]
+            progress=_part(week, number, len(drafts)),
         )
         plan = _with_method(result.plan, week.options.method)
         if plan.id not in known:
             known.add(plan.id)
             week.plans.append(plan)
     week.tell("plans", 1.0)
+
+
+def _part(week: _Week, number: int, of: int) -> Callable[[int, int, str], None]:
+    """Progress of one of many plans."""
+    return lambda done, steps, _: week.tell("plans", (number + done / max(1, steps)) / of)
 
 
 def _with_method(plan: NetworkPlan, method: Method) -> NetworkPlan:

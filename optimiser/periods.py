@@ -58,8 +58,8 @@ class Partition:
 def best_partition(losses: Matrix, change: ChangeCosts, limits: PeriodLimits | None = None) -> Partition:
     """The partition of least cost; of equal ones that with fewest periods.
 
-    `losses` has shape (n + 1, n + 1), with `losses[i, j]` that of the period [i, j), i < j. Raises PeriodsError where
-    the profile is shorter than the least period."""
+    `losses` has shape (n + 1, n + 1), with `losses[i, j]` that of the period [i, j), i < j; infinite where no such period
+    may be. Raises PeriodsError where no partition keeps the limits."""
     limits = limits or PeriodLimits()
     n, least = losses.shape[0] - 1, max(1, limits.least_intervals)
     if n < least:
@@ -86,6 +86,10 @@ def best_partition(losses: Matrix, change: ChangeCosts, limits: PeriodLimits | N
 def _read_back(costs: list[Matrix], before: list[NDArray[np.int64]], n: int) -> Partition:
     ends = [float(cost[:, n].min()) for cost in costs]
     least = min(ends)
+    if not np.isfinite(least):
+        raise PeriodsError(
+            f"no periods of the profile's {n} intervals keep their limits; give a longer profile or shorter periods"
+        )
     count = next(k for k, end in enumerate(ends) if end <= least + _TIE * max(1.0, abs(least)))
     i, j = int(costs[count][:, n].argmin()), n
     bounds = [n]

@@ -4,7 +4,7 @@ Fixed-time signals show the same whatever drives, so the runs are without traffi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,20 +32,14 @@ class ChangeProof:
 
 
 def prove_changes(
-    scenario: Scenario,
-    model: CityModel,
-    periods: Sequence[DayPeriod],
-    folder: Path,
-    progress: Callable[[int, int], None] | None = None,
+    scenario: Scenario, model: CityModel, periods: Sequence[DayPeriod], folder: Path
 ) -> tuple[ChangeProof, ...]:
     """Every change of a day in SUMO, each in a run of its own under `folder`. Raises SimulationError."""
-    changed = [i for i, period in enumerate(periods) if period.begins_with.changes]
-    found = []
-    for number, i in enumerate(changed):
-        found.append(_prove(scenario, model, periods, i, folder / f"change_{i}"))
-        if progress is not None:
-            progress(number + 1, len(changed))
-    return tuple(found)
+    return tuple(
+        _prove(scenario, model, periods, i, folder / f"change_{i}")
+        for i, period in enumerate(periods)
+        if period.begins_with.changes
+    )
 
 
 def _prove(scenario: Scenario, model: CityModel, periods: Sequence[DayPeriod], i: int, folder: Path) -> ChangeProof:

@@ -82,7 +82,7 @@ def test_a_peak_gets_a_plan_of_its_own_and_the_changes_are_shown_in_sumo(
     [
         (None, (), "no such file"),
         ("begin_s\n0\n", (), "'scale'"),
-        ("begin_s,scale\n0,1\n900,1\n", (), "2 intervals"),
+        ("begin_s,scale\n0,1\n900,1\n", (), "shorter periods"),
         ("begin_s,scale\n0,1\n", ("--feeds", "feeds"), "--feeds"),
     ],
 )

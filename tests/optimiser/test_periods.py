@@ -86,3 +86,12 @@ def test_a_short_peak_gets_the_least_period_around_it() -> None:
 def test_a_profile_shorter_than_the_least_period_is_refused() -> None:
     with pytest.raises(PeriodsError, match="2 intervals"):
         best_partition(np.zeros((3, 3)), lambda i: np.zeros((i, 3)), PeriodLimits(4, 8))
+
+
+def test_periods_that_must_not_be_are_not_and_a_day_without_any_is_refused() -> None:
+    losses = blocks([1.0, 9.0, 9.0, 1.0])
+    losses[1, 3] = np.inf
+    found = best_partition(losses, lambda i: np.zeros((i, 5)), PeriodLimits(1, 8))
+    assert (1, 3) not in found.periods
+    with pytest.raises(PeriodsError, match="shorter periods"):
+        best_partition(np.full((5, 5), np.inf), lambda i: np.zeros((i, 5)), PeriodLimits(1, 8))
