@@ -58,7 +58,7 @@ class Partition:
 def best_partition(losses: Matrix, change: ChangeCosts, limits: PeriodLimits | None = None) -> Partition:
     """The partition of least cost; of equal ones that with fewest periods.
 
-    `losses` has shape (n + 1, n + 1), with `losses[i, j]` that of the period [i, j), i < j; infinite where none such may
+    `losses` has shape (n + 1, n + 1), with `losses[i, j]` that of the period [i, j), i < j; infinite where it must not
     be. Raises PeriodsError where no partition keeps the limits."""
     limits = limits or PeriodLimits()
     n, least = losses.shape[0] - 1, max(1, limits.least_intervals)
