@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from api.card_key import card_key
+from api.day_plan_command import day_plan
 from api.errors import ApiError
 from api.explanation import lines, read_demand
 from api.mobility_commands import mobility
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 app.add_typer(service)
 app.add_typer(mobility, name="mobility")
+app.command("day-plan", epilog="Example: jasyl day-plan city/run.sumocfg --profile week.csv --out week")(day_plan)
 
 ScenarioPath = Annotated[Path, typer.Argument(help="Folder with scenario.toml, or any .sumocfg.", show_default=False)]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results; made where it is not there.")]

@@ -235,9 +235,37 @@ class NetworkPlan(Frozen):
 
 
 class DayPlan(Frozen):
-    """Which network plan runs when: (start of period in seconds of the service day, plan id)."""
+    """Which network plan runs when: (start of period in seconds of the service day, plan id), ascending. Before the
+    first start the plan of the last period runs on from the day before."""
 
     periods: tuple[tuple[float, str], ...]
+
+    def plan_at(self, time_s: float) -> str:
+        """Id of the plan that runs at a second of the service day."""
+        started = [plan for start_s, plan in self.periods if start_s <= time_s]
+        return started[-1] if started else self.periods[-1][1]
+
+
+class WeekTable(Frozen):
+    """Which network plan runs when in a week: a day plan for each type of day, the type of each day of the week, and
+    a short name for each plan id. Days of the week that no demand is known of are not in `days`."""
+
+    schema_version: str = SCHEMA_VERSION
+    network_hash: str
+    zone: str = "UTC"
+    day_plans: dict[str, DayPlan]
+    days: dict[str, str]
+    names: dict[str, str]
+
+    @property
+    def id(self) -> str:
+        """Hash of the content."""
+        return content_hash(self)
+
+    def plan_at(self, day: str, time_s: float) -> str:
+        """Id of the plan that runs at a second of a day of the week (monday, …). Raises KeyError for a day that the
+        table does not know."""
+        return self.day_plans[self.days[day]].plan_at(time_s)
 
 
 class Lane(Frozen):

@@ -39,12 +39,13 @@ def write_programs(plan: NetworkPlan, bindings: Mapping[str, Binding], path: Pat
             raise PlanMismatchError(
                 f"the plan names junction {controller.junction} and the network has no such one; make the plan anew"
             )
-        lines += _program_lines(controller, binding, program_id)
+        lines += program_lines(controller, binding, program_id)
     lines.append("</additional>")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _program_lines(plan: ControllerPlan, binding: Binding, program_id: str) -> list[str]:
+def program_lines(plan: ControllerPlan, binding: Binding, program_id: str) -> list[str]:
+    """A plan as the lines of one tlLogic. Raises PlanMismatchError for a group that the binding does not know."""
     offset_s = sequence_start_s(plan)
     return [
         f'    <tlLogic id={quoteattr(binding.tls)} type="static" programID="{program_id}" '
