@@ -6,6 +6,7 @@ cycle_s = 90                          # or cycle_range_s = [60, 120], or candida
 coordinated = true                    # false: every junction its own cycle
 formulation = "lane-flow person delay"  # or "cyclic offsets", "MAXBAND", "MULTIBAND"
 derived_stages = false                # true: also stages that the conflicts allow and the program never had
+priority = false                      # true: active bus priority, or a table of its limits as below
 
 [weights]                             # of a second of delay of one person
 vehicle = 1.0
@@ -14,6 +15,7 @@ pedestrian = 1.0
 
 [junctions.210]
 locked = false                        # true: the running plan stays
+priority = true                       # false: no bus priority here
 locked_stages = ["stage2"]            # these keep their running length
 forbidden_sequences = [["stage1", "stage3"]]
 cycle_range_s = [60, 90]
@@ -42,6 +44,19 @@ regression_limit_s = 5                # where no junction or line says otherwise
 runs = 300                            # SUMO runs in all
 seeds = 5
 ```
+
+In place of `priority = true`, the limits of bus priority:
+
+```toml
+[priority]
+max_extension_s = 10
+max_early_green_s = 15
+recovery_cycles = 2                   # within which a controller is back in its offset
+max_degree_of_saturation = 0.95       # that priority may leave to others
+min_lateness_s = 0                    # buses less late at their last stop are not served
+min_load_pax = 0
+lines = []                            # only these; none named: all
+```
 """
 
 from __future__ import annotations
@@ -53,7 +68,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from optimiser.derived_stages import with_derived_stages
@@ -100,6 +115,7 @@ class JunctionRules(_Table):
     """Rules of one junction."""
 
     locked: bool = False
+    priority: bool = True
     locked_stages: tuple[str, ...] = ()
     forbidden_sequences: tuple[tuple[str, str], ...] = ()
     cycle_range_s: tuple[CycleSeconds, CycleSeconds] | None = None
@@ -135,6 +151,18 @@ class VerdictRules(_Table):
     regression_limit_s: Seconds = 5.0
 
 
+class PriorityRules(_Table):
+    """What active bus priority may do at most, and for whom; `lines` empty: any line."""
+
+    max_extension_s: Annotated[int, Field(ge=0, le=60)] = 10
+    max_early_green_s: Annotated[int, Field(ge=0, le=60)] = 15
+    recovery_cycles: Annotated[int, Field(ge=1, le=10)] = 2
+    max_degree_of_saturation: Saturation = 0.95
+    min_lateness_s: Seconds = 0.0
+    min_load_pax: Weight = 0.0
+    lines: tuple[str, ...] = ()
+
+
 class PolishRules(_Table):
     """Budget of the search in the simulator: SUMO runs in all, and seeds each surviving candidate is judged on."""
 
@@ -152,11 +180,18 @@ class Rules(_Table):
     coordinated: bool = True
     formulation: Formulation = LANE_FLOW_PERSON_DELAY
     derived_stages: bool = False
+    priority: PriorityRules | None = None
     weights: Weights = Weights()
     junctions: dict[str, JunctionRules] = Field(default_factory=dict)
     lines: dict[str, LineRules] = Field(default_factory=dict)
     verdict: VerdictRules = VerdictRules()
     polish: PolishRules = PolishRules()
+
+    @field_validator("priority", mode="before")
+    @classmethod
+    def _yes_or_no(cls, stated: object) -> object:
+        """`priority = true` is all limits as they stand, `false` none."""
+        return {True: {}, False: None}[stated] if isinstance(stated, bool) else stated
 
     @model_validator(mode="after")
     def _one_word_on_the_cycle(self) -> Rules:
@@ -181,7 +216,7 @@ class Rules(_Table):
             _check_junction(known[name], rules)
         if lines is not None:
             served = sorted(set(lines))
-            for name in self.lines:
+            for name in (*self.lines, *(self.priority.lines if self.priority else ())):
                 if name not in served:
                     raise RulesError(f"rules: {_unknown('bus line', name, served)}")
 
@@ -221,6 +256,10 @@ class Rules(_Table):
         """Allowed rise of mean delay by bus line, for those with a limit of their own."""
         limits = {name: rules.regression_limit_s for name, rules in sorted(self.lines.items())}
         return {name: limit_s for name, limit_s in limits.items() if limit_s is not None}
+
+    def priority_at(self, junction: str) -> PriorityRules | None:
+        """Limits of bus priority at a junction; None where it is to have none."""
+        return self.priority if self._of(junction).priority else None
 
     def _of(self, junction: str) -> JunctionRules:
         return self.junctions.get(junction, JunctionRules())
@@ -285,6 +324,7 @@ def _sentence(error: ErrorDetails) -> str:
 def _known_keys(place: tuple[int | str, ...]) -> list[str]:
     """Keys of the table that a misspelt key stands in."""
     tables: dict[str, type[_Table]] = {"weights": Weights, "verdict": VerdictRules, "polish": PolishRules}
+    tables["priority"] = PriorityRules
     if len(place) == 1:
         return sorted(Rules.model_fields)
     if place[0] == "junctions":
