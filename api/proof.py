@@ -67,11 +67,7 @@ def prove(
         seeds=effort.seeds,
         folder=work,
         check=check,
-        limits=RegressionLimits(
-            default_s=rules.verdict.regression_limit_s,
-            junctions=rules.junction_regression_limits_s(),
-            lines=rules.line_regression_limits_s(),
-        ),
+        limits=regression_limits(rules),
         workers=effort.workers,
         progress=lambda done, total: tell(done / max(1, total)),
         robustness=effort.robustness,
@@ -79,6 +75,15 @@ def prove(
         priority=write_priority(plan, model, scenario, work / "priority.json"),
         cleared=effort.cleared,
         journal=journal,
+    )
+
+
+def regression_limits(rules: Rules) -> RegressionLimits:
+    """How much worse a place may surely get, as the engineer has it."""
+    return RegressionLimits(
+        default_s=rules.verdict.regression_limit_s,
+        junctions=rules.junction_regression_limits_s(),
+        lines=rules.line_regression_limits_s(),
     )
 
 

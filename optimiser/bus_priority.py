@@ -40,10 +40,13 @@ def with_priority(
     network: Network, demand: Demand, plan: NetworkPlan, rules: Rules, settings: ModelSettings | None = None
 ) -> PrioritisedPlan:
     """The plan with active bus priority where that saves bus passengers more than it costs others; the plan as it is
-    where the rules ask for none. Controllers of locked junctions are left alone."""
+    where the rules ask for none. Controllers of locked junctions are left alone.
+
+    Raises RulesError where the rules want priority for a line that crosses no junction."""
     settings = settings or ModelSettings()
     if rules.priority is None:
         return PrioritisedPlan(plan, ())
+    rules.check_priority(flow.line for flow in demand.bus_flows)
     figures: dict[str, list[MovementFigures]] = defaultdict(list)
     for figure in evaluate(network, demand, plan, rules, settings).movements:
         figures[figure.junction].append(figure)

@@ -176,7 +176,9 @@ def elastic_cycle(plan: ControllerPlan) -> ElasticCycle:
         length_s = round((window.end_s - window.start_s) % plan.cycle_s or plan.cycle_s)
         least_s, most_s = (1.0, None) if stage is None else (stage.min_s, stage.max_s)
         first, last = part
-        groups = frozenset(g for g, greens in plan.greens.items() if any(_holds(i, first, cycle_s) for i in _goes(greens)))
+        groups = frozenset(
+            g for g, greens in plan.greens.items() if any(_holds(i, first, cycle_s) for i in _goes(greens))
+        )
         stages.append(
             ElasticStage(
                 stage=window.stage,
@@ -238,7 +240,10 @@ def _busy(plan: ControllerPlan) -> tuple[frozenset[int], frozenset[int]]:
             start_s = _whole(plan, interval.start_s, f"group {name} switches at")
             end_s = _whole(plan, interval.end_s, f"group {name} switches at")
             switches |= {start_s % cycle_s, end_s % cycle_s}
-            starts, ends = {round(i.start_s) % cycle_s for i in intervals}, {round(i.end_s) % cycle_s for i in intervals}
+            starts, ends = (
+                {round(i.start_s) % cycle_s for i in intervals},
+                {round(i.end_s) % cycle_s for i in intervals},
+            )
             amber_s = groups[name].amber_s if interval.amber_s is None else interval.amber_s
             if end_s % cycle_s not in starts:
                 busy |= {(end_s + k) % cycle_s for k in range(_whole(plan, amber_s, f"the amber of group {name} is"))}
@@ -339,9 +344,7 @@ def _bounded_times(plan: ControllerPlan) -> Iterator[tuple[float, float, float, 
     yield from _clearances(plan, runs)
 
 
-def _clearances(
-    plan: ControllerPlan, runs: dict[str, list[_Green]]
-) -> Iterator[tuple[float, float, float, float]]:
+def _clearances(plan: ControllerPlan, runs: dict[str, list[_Green]]) -> Iterator[tuple[float, float, float, float]]:
     """Times from the end of a green to the next start of another that must not be shorter: intergreens, and clearance
     of pedestrians. A green that becomes protected starts anew."""
     needed = [(rule.clearing, rule.entering, rule.seconds) for rule in plan.intergreens]

@@ -216,9 +216,16 @@ class Rules(_Table):
             _check_junction(known[name], rules)
         if lines is not None:
             served = sorted(set(lines))
-            for name in (*self.lines, *(self.priority.lines if self.priority else ())):
+            for name in self.lines:
                 if name not in served:
                     raise RulesError(f"rules: {_unknown('bus line', name, served)}")
+
+    def check_priority(self, lines: Iterable[str]) -> None:
+        """Raise RulesError where priority is for a bus line that is not among `lines`, with the nearest that is."""
+        served = sorted(set(lines))
+        for name in self.priority.lines if self.priority is not None else ():
+            if name not in served:
+                raise RulesError(f"rules: priority.lines: {_unknown('bus line', name, served)}")
 
     def apply(self, network: Network) -> Network:
         """The network with the rules put into its junctions: locks, limits, stage lengths, cycles, sequences. Raised

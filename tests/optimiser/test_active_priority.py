@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from junctions import JUNCTIONS, valid_plans
+from junctions import valid_plans
 from signal_logs import log_of_seconds
 
-from optimiser.active_priority import Arrival, Decision, PriorityState, decide, step
+from optimiser.active_priority import Arrival, PriorityState, decide, step
 from optimiser.elastic_cycle import ElasticCycle, elastic_cycle, next_position, planned_position
-from optimiser.errors import PriorityError
 from optimiser.safety import check_log
 from optimiser.signals import ControllerPlan, GroupLimits, Priority
 
