@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from junctions import valid_plans
+from junctions import four_arm, valid_plans
 from signal_logs import log_of_seconds
 
 from optimiser.active_priority import Arrival, PriorityState, decide, step
 from optimiser.elastic_cycle import ElasticCycle, elastic_cycle, next_position, planned_position
+from optimiser.errors import PriorityError
 from optimiser.safety import check_log
 from optimiser.signals import ControllerPlan, GroupLimits, Priority
 
@@ -62,8 +66,17 @@ def test_whatever_buses_come_the_checker_finds_nothing(plan: ControllerPlan, dat
     extension_s, early_s = data.draw(st.integers(0, 30)), data.draw(st.integers(0, 30))
     priority = Priority(max_extension_s=extension_s, max_early_green_s=early_s, lines=("7",))
     states = run(cycle, priority, known, length_s)
-    assert check_log(log_of_seconds(plan, [state.at.second for state in states]), plan) == ()
+    seconds = [state.at.second for state in states]
+    assert check_log(log_of_seconds(plan, seconds), plan) == ()
+    assert all(_follows(cycle, *pair) for pair in pairwise(seconds)), "only elastic parts are repeated or left out"
     assert all(-early_s <= state.at.late_s <= extension_s for state in states)
+
+
+def _follows(cycle: ElasticCycle, second: int, after: int) -> bool:
+    number = cycle.stage_at(second)
+    if after == (second + 1) % cycle.cycle_s:
+        return True
+    return number is not None and after in (second, cycle.stages[number].end_s % cycle.cycle_s)
 
 
 @given(tight_plans(), st.data())
@@ -91,3 +104,94 @@ def test_without_a_bus_the_plan_runs_in_its_offset(plan: ControllerPlan, from_s:
     for time_s in range(from_s, from_s + 2 * cycle.cycle_s):
         assert at == planned_position(cycle, time_s)
         at = next_position(cycle, at)
+
+
+@pytest.fixture(scope="module")
+def cycle() -> ElasticCycle:
+    """Four stages: north and south until 24 s, their left turns 32 to 42, east and west 48 to 68, theirs 76 to 86; the
+    cycle is 92 s."""
+    return elastic_cycle(four_arm().running)
+
+
+def bus(group: str, due_s: float, spread_s: float = 0.0, load_pax: float = 20.0) -> Arrival:
+    return Arrival(group, max(0.0, due_s - spread_s), max(0.0, due_s), max(0.0, due_s + spread_s), load_pax)
+
+
+def coming(*buses: tuple[str, int], until_s: int, load_pax: float = 20.0) -> dict[int, list[Arrival]]:
+    """Buses (group, second of arrival), known second by second until all are through."""
+    known = {s: [bus(group, at_s - s, load_pax=load_pax) for group, at_s in buses] for s in range(until_s)}
+    return {**known, until_s: []}
+
+
+def starts_of_green(cycle: ElasticCycle, states: list[PriorityState], group: str) -> list[int]:
+    green = [state.at.second in cycle.green[group] for state in states]
+    return [s for s in range(1, len(green)) if green[s] and not green[s - 1]]
+
+
+def ends_of_green(cycle: ElasticCycle, states: list[PriorityState], group: str) -> list[int]:
+    green = [state.at.second in cycle.green[group] for state in states]
+    return [s for s in range(1, len(green)) if green[s - 1] and not green[s]]
+
+
+def test_a_green_is_extended_until_the_bus_is_through_and_no_longer(cycle: ElasticCycle) -> None:
+    states = run(cycle, PRIORITY, coming(("north_through", 28), until_s=29), 4 * 92)
+    assert ends_of_green(cycle, states, "north_through")[0] == 28
+    assert max(state.at.late_s for state in states) == 4
+
+
+def test_a_bus_too_late_for_the_extension_gets_none_but_an_early_green(cycle: ElasticCycle) -> None:
+    states = run(cycle, PRIORITY, coming(("north_through", 35), until_s=100), 4 * 92)
+    assert ends_of_green(cycle, states, "north_through")[0] == 24
+    planned = starts_of_green(cycle, run(cycle, PRIORITY, {}, 2 * 92), "north_through")[0]
+    assert starts_of_green(cycle, states, "north_through")[0] == planned - 10
+
+
+def test_an_early_green_is_made_of_all_stages_before_it(cycle: ElasticCycle) -> None:
+    known = coming(("west_left", 40), until_s=70)
+    states = run(cycle, PRIORITY, known, 4 * 92)
+    assert starts_of_green(cycle, states, "west_left")[0] == 76 - 10
+    shorter = states[66].at.changes_s
+    assert sum(shorter) == -10
+    assert all(-spare_s <= change_s < 0 for change_s, spare_s in zip(shorter[1:], cycle.spare_s[:3], strict=True))
+
+
+def test_a_bus_that_is_due_after_its_green_starts_brings_it_forward_by_nothing(cycle: ElasticCycle) -> None:
+    states = run(cycle, PRIORITY, coming(("west_left", 77), until_s=78), 2 * 92)
+    assert [state.at.late_s for state in states] == [0] * len(states)
+
+
+@pytest.mark.parametrize("comes", [("north_through", 30), ("west_left", 45), ("west_through", 20)])
+def test_a_controller_is_back_in_its_offset_within_the_recovery_cycles(
+    cycle: ElasticCycle, comes: tuple[str, int]
+) -> None:
+    states = run(cycle, PRIORITY, coming(comes, until_s=80), 6 * 92)
+    away = [s for s, state in enumerate(states) if state.at.late_s]
+    assert away, "the bus changed something"
+    assert away[-1] - away[0] <= (PRIORITY.recovery_cycles + 1) * 92
+    assert states[-1].at.second == planned_position(cycle, len(states) - 1).second
+
+
+def test_the_fuller_bus_counts_first(cycle: ElasticCycle) -> None:
+    def ends(north_pax: float, west_pax: float) -> int:
+        known = {
+            s: [bus("north_through", 23 - s, load_pax=north_pax), bus("west_left", 10 - s, load_pax=west_pax)]
+            for s in range(24)
+        }
+        return ends_of_green(cycle, run(cycle, PRIORITY, known, 92), "north_through")[0]
+
+    assert ends(north_pax=40, west_pax=20) == 23
+    assert ends(north_pax=20, west_pax=40) < 23
+
+
+def test_nothing_is_done_for_a_group_that_is_never_green_or_with_no_allowance(cycle: ElasticCycle) -> None:
+    known = coming(("north_through", 28), ("unknown", 3), until_s=60)
+    states = run(cycle, Priority(lines=("7",)), known, 2 * 92)
+    assert all(state.at.late_s == 0 for state in states)
+
+
+def test_a_plan_without_stages_or_with_parts_of_seconds_cannot_run_priority() -> None:
+    plan = four_arm().running
+    with pytest.raises(PriorityError, match="names no stages"):
+        elastic_cycle(plan.model_copy(update={"windows": ()}))
+    with pytest.raises(PriorityError, match="counts whole seconds"):
+        elastic_cycle(plan.model_copy(update={"cycle_s": 92.5}))
