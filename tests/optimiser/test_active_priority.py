@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from junctions import four_arm, valid_plans
+from prioritised_runs import bus, coming, ends_of_green, run, starts_of_green
 from signal_logs import log_of_seconds
 
-from optimiser.active_priority import Arrival, PriorityState, decide, step
+from optimiser.active_priority import Arrival
 from optimiser.elastic_cycle import ElasticCycle, elastic_cycle, next_position, planned_position
 from optimiser.errors import PriorityError
 from optimiser.safety import check_log
@@ -32,18 +33,6 @@ def tight_plans(draw: st.DrawFn) -> ControllerPlan:
             red_s = plan.cycle_s - green_s
             limits[group.id] = GroupLimits(max_green_s=green_s + more_s, max_red_s=red_s + draw(st.integers(0, 8)))
     return plan.model_copy(update={"limits": limits if draw(st.booleans()) else {}})
-
-
-def run(
-    cycle: ElasticCycle, priority: Priority, arrivals_at: dict[int, list[Arrival]], length_s: int
-) -> list[PriorityState]:
-    """States second by second; arrivals are known from their second on until the next are."""
-    states = [PriorityState(planned_position(cycle, 0))]
-    known: list[Arrival] = []
-    for time_s in range(length_s - 1):
-        known = arrivals_at.get(time_s, known)
-        states.append(step(cycle, priority, states[-1], decide(cycle, priority, states[-1], known)))
-    return states
 
 
 @st.composite
@@ -111,26 +100,6 @@ def cycle() -> ElasticCycle:
     """Four stages: north and south until 24 s, their left turns 32 to 42, east and west 48 to 68, theirs 76 to 86; the
     cycle is 92 s."""
     return elastic_cycle(four_arm().running)
-
-
-def bus(group: str, due_s: float, spread_s: float = 0.0, load_pax: float = 20.0) -> Arrival:
-    return Arrival(group, max(0.0, due_s - spread_s), max(0.0, due_s), max(0.0, due_s + spread_s), load_pax)
-
-
-def coming(*buses: tuple[str, int], until_s: int, load_pax: float = 20.0) -> dict[int, list[Arrival]]:
-    """Buses (group, second of arrival), known second by second until all are through."""
-    known = {s: [bus(group, at_s - s, load_pax=load_pax) for group, at_s in buses] for s in range(until_s)}
-    return {**known, until_s: []}
-
-
-def starts_of_green(cycle: ElasticCycle, states: list[PriorityState], group: str) -> list[int]:
-    green = [state.at.second in cycle.green[group] for state in states]
-    return [s for s in range(1, len(green)) if green[s] and not green[s - 1]]
-
-
-def ends_of_green(cycle: ElasticCycle, states: list[PriorityState], group: str) -> list[int]:
-    green = [state.at.second in cycle.green[group] for state in states]
-    return [s for s in range(1, len(green)) if green[s - 1] and not green[s]]
 
 
 def test_a_green_is_extended_until_the_bus_is_through_and_no_longer(cycle: ElasticCycle) -> None:
