@@ -14,7 +14,8 @@ from optimiser.formulation.objective import MOST_FLOW_RATIO
 from optimiser.formulation.priority import NONE, BusLine, Choice, MovementLoad, PriorityCase, choose
 from optimiser.lane_flows import JunctionDemand, junction_demand
 from optimiser.result import MovementFigures
-from optimiser.rules import PriorityRules, Rules
+from optimiser.rule_tables import PriorityRules
+from optimiser.rules import Rules
 from optimiser.settings import ModelSettings
 from optimiser.signals import ControllerPlan, Network, NetworkPlan, Priority
 

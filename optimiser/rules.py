@@ -66,111 +66,30 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from optimiser.derived_stages import with_derived_stages
 from optimiser.errors import RulesError
 from optimiser.formulation.names import LANE_FLOW_PERSON_DELAY, Formulation
+from optimiser.rule_tables import (
+    ApproachRules,
+    CycleSeconds,
+    GroupRules,
+    JunctionRules,
+    LineRules,
+    PolishRules,
+    PriorityRules,
+    Table,
+    VerdictRules,
+    Weights,
+    check_range,
+)
 from optimiser.signals import GroupLimits, Junction, Network, SignalGroup, Stage, StageSequence
 
-Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
-CycleSeconds = Annotated[float, Field(ge=20, le=300, allow_inf_nan=False)]
-Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-Saturation = Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)]
 
-
-class _Table(BaseModel):
-    """One table of the file; unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class GroupRules(_Table):
-    """Limits and weight of one signal group. A minimum green may be raised over the junction's, never lowered."""
-
-    min_green_s: Seconds | None = None
-    max_green_s: Seconds | None = None
-    max_red_s: Seconds | None = None
-    max_degree_of_saturation: Saturation | None = None
-    weight: Weight | None = None
-
-    @model_validator(mode="after")
-    def _in_order(self) -> GroupRules:
-        if self.min_green_s is not None and self.max_green_s is not None and self.min_green_s > self.max_green_s:
-            raise ValueError(f"min_green_s {self.min_green_s:g} is over max_green_s {self.max_green_s:g}")
-        return self
-
-
-class ApproachRules(_Table):
-    """Limit and weight of all groups of one approach."""
-
-    max_degree_of_saturation: Saturation | None = None
-    weight: Weight | None = None
-
-
-class JunctionRules(_Table):
-    """Rules of one junction."""
-
-    locked: bool = False
-    priority: bool = True
-    locked_stages: tuple[str, ...] = ()
-    forbidden_sequences: tuple[tuple[str, str], ...] = ()
-    cycle_range_s: tuple[CycleSeconds, CycleSeconds] | None = None
-    max_degree_of_saturation: Saturation | None = None
-    regression_limit_s: Seconds | None = None
-    groups: dict[str, GroupRules] = Field(default_factory=dict)
-    approaches: dict[str, ApproachRules] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _in_order(self) -> JunctionRules:
-        _check_range(self.cycle_range_s)
-        return self
-
-
-class LineRules(_Table):
-    """Weight and limit of one bus line."""
-
-    weight: Weight | None = None
-    regression_limit_s: Seconds | None = None
-
-
-class Weights(_Table):
-    """What a second of delay of one person counts, by who is delayed."""
-
-    vehicle: Weight = 1.0
-    bus: Weight = 1.0
-    pedestrian: Weight = 1.0
-
-
-class VerdictRules(_Table):
-    """How much worse a junction or a line may surely get before the verdict refuses; s of mean delay."""
-
-    regression_limit_s: Seconds = 5.0
-
-
-class PriorityRules(_Table):
-    """What active bus priority may do at most, and for whom; `lines` empty: any line."""
-
-    max_extension_s: Annotated[int, Field(ge=0, le=60)] = 10
-    max_early_green_s: Annotated[int, Field(ge=0, le=60)] = 15
-    recovery_cycles: Annotated[int, Field(ge=1, le=10)] = 2
-    max_degree_of_saturation: Saturation = 0.95
-    min_lateness_s: Seconds = 0.0
-    min_load_pax: Weight = 0.0
-    lines: tuple[str, ...] = ()
-
-
-class PolishRules(_Table):
-    """Budget of the search in the simulator: SUMO runs in all, and seeds each surviving candidate is judged on."""
-
-    runs: Annotated[int, Field(ge=0, le=100_000)] = 300
-    seeds: Annotated[int, Field(ge=1, le=100)] = 5
-
-
-class Rules(_Table):
+class Rules(Table):
     """All of `rules.toml`; without a file, no rule."""
 
     profile: str | None = None
@@ -195,7 +114,7 @@ class Rules(_Table):
 
     @model_validator(mode="after")
     def _one_word_on_the_cycle(self) -> Rules:
-        _check_range(self.cycle_range_s)
+        check_range(self.cycle_range_s)
         named = [self.cycle_s is not None, self.cycle_range_s is not None, bool(self.candidate_cycles_s)]
         if sum(named) > 1:
             raise ValueError("give one of cycle_s, cycle_range_s and candidate_cycles_s")
@@ -330,20 +249,15 @@ def _sentence(error: ErrorDetails) -> str:
 
 def _known_keys(place: tuple[int | str, ...]) -> list[str]:
     """Keys of the table that a misspelt key stands in."""
-    tables: dict[str, type[_Table]] = {"weights": Weights, "verdict": VerdictRules, "polish": PolishRules}
+    tables: dict[str, type[Table]] = {"weights": Weights, "verdict": VerdictRules, "polish": PolishRules}
     tables["priority"] = PriorityRules
     if len(place) == 1:
         return sorted(Rules.model_fields)
     if place[0] == "junctions":
-        inner: dict[str, type[_Table]] = {"groups": GroupRules, "approaches": ApproachRules}
+        inner: dict[str, type[Table]] = {"groups": GroupRules, "approaches": ApproachRules}
         table = inner.get(str(place[2]), JunctionRules) if len(place) > 3 else JunctionRules
         return sorted(table.model_fields)
     return sorted(tables.get(str(place[0]), LineRules).model_fields)
-
-
-def _check_range(stated: tuple[float, float] | None) -> None:
-    if stated is not None and stated[0] > stated[1]:
-        raise ValueError(f"cycle_range_s starts at {stated[0]:g} and ends at {stated[1]:g}")
 
 
 def _check_junction(junction: Junction, rules: JunctionRules) -> None:

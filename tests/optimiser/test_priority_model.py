@@ -15,7 +15,8 @@ from optimiser.demand import BusFlow, Demand, TurningFlow
 from optimiser.elastic_cycle import ElasticCycle, elastic_cycle
 from optimiser.errors import RulesError
 from optimiser.formulation.priority import NONE, BusLine, Detection, MovementLoad, PriorityCase, choose, events
-from optimiser.rules import JunctionRules, PriorityRules, Rules, load_rules
+from optimiser.rule_tables import JunctionRules, PriorityRules
+from optimiser.rules import Rules, load_rules
 from optimiser.signals import Junction, Network, NetworkPlan, Priority
 
 MAIN, CROSS = "north_through", "west_through"
