@@ -1,19 +1,19 @@
 """When a bus will be at a stop line, from its last report: free driving, and its usual dwell at each stop before it.
 
-    due = measured + distance / free speed + sum of what is left of the dwells,
-    spread = sqrt((noise / speed)^2 + (0.15 * driving)^2 + (0.35 * dwell)^2)                                   (s)
+    due = measured + distance / v + sum over stops before the line of (what is left of the dwell + v/2a + v/2b)
+    spread = sqrt((noise / v)^2 + (0.15 * driving)^2 + (0.35 * dwell)^2 + slip^2)                              (s)
 
-A queue at a red is not forecast: a bus that is due waits at the line until its group has been green for a while. Usual
-dwells are learnt from the reports of buses that left each stop. Spreads are those that reports of 10 s interval leave
-(Hounsell, Shrestha & Wong 2012, Data management and applications in a world-leading bus fleet, Transportation Research
-C 22, find 5 to 10 s).
+with v the free speed, a and b the acceleration and braking of a bus in service. A queue is not forecast: a bus that is
+due waits at the line until its group has been green for a while, and one that its last reports show to be slower than
+forecast has its slip, by how much the forecast moved from one to the next, in the spread. Usual dwells are learnt from
+the reports of buses that left each stop.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from optimiser.active_priority import Arrival
@@ -27,6 +27,8 @@ PLANNED_COUNTS_AS: Final = 2
 PASSES_WITHIN_S: Final = 5
 """Seconds of green after which a bus that was due is taken to be through."""
 LEAST_SPEED_M_S: Final = 3.0
+ACCELERATION_M_S2: Final = 1.2
+BRAKING_M_S2: Final = 2.0
 HORIZON_S: Final = 120.0
 
 
@@ -72,6 +74,8 @@ def due_at(report: Report, line: LineAhead, group: str, dwells: UsualDwells, noi
         if stop.distance_m < line.distance_m:
             stood_s = 0.0 if stop.since_s is None else report.measured_s - stop.since_s
             dwell_s += max(0.0, dwells.of(stop.stop, stop.planned_dwell_s) - stood_s)
+            driving_s += speed_m_s / (2 * ACCELERATION_M_S2)
+            driving_s += speed_m_s / (2 * BRAKING_M_S2) if stop.since_s is None else 0.0
     spread_s = math.hypot(noise_m / speed_m_s, DRIVING_SPREAD * driving_s, DWELL_SPREAD * dwell_s)
     return Due(report.bus, group, report.measured_s + driving_s + dwell_s, spread_s, report.load_pax, report.measured_s)
 
@@ -100,7 +104,12 @@ class Approaching:
         if ahead is None or group is None or not served(report, self.priority):
             self._due.pop(report.bus, None)
             return
-        self._due[report.bus] = due_at(report, ahead, group, dwells, self.noise_m)
+        due = due_at(report, ahead, group, dwells, self.noise_m)
+        known = self._due.get(report.bus)
+        standing = any(stop.since_s is not None for stop in report.stops_ahead)
+        if known is not None and not standing:
+            due = replace(due, spread_s=math.hypot(due.spread_s, max(0.0, due.due_s - known.due_s)))
+        self._due[report.bus] = due
         self._green_s[report.bus] = 0
 
     def arrivals(self, time_s: int, green: Mapping[str, bool]) -> list[Arrival]:

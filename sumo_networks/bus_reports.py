@@ -157,4 +157,6 @@ def _stops_ahead(bus: str, error_m: float) -> Iterator[StopAhead]:
             if not 0 <= distance_m <= LOOK_AHEAD_M:
                 continue
         since_s = stop.arrival if number == 0 and standing else None
-        yield StopAhead(stop.stoppingPlaceID, distance_m - error_m, max(0.0, stop.duration), since_s)
+        # SUMO counts the duration down while the bus stands.
+        stood_s = 0.0 if since_s is None else libsumo.simulation.getTime() - since_s
+        yield StopAhead(stop.stoppingPlaceID, distance_m - error_m, max(0.0, stop.duration) + stood_s, since_s)

@@ -15,7 +15,8 @@ over the recovery cycles. With the reds r of every group and what the changes ma
 
 persons * s an event: Webster's first term (1958; HCM 2010, eq. 18-20) where arrivals come evenly at h persons an hour,
 and the overflow of Akcelik (1980; HCM 2010, eq. 18-45) made linear, N' = T/4 (1 + z / sqrt(z^2 + 8 k q / T)), z = flow
-less capacity (veh/h), T in h, s the saturation flow (veh/h), pi persons a vehicle. Groups that gain count as gains.
+less capacity (veh/h), T in h, s the saturation flow (veh/h), pi persons a vehicle. Shorter reds count as gains, more green
+for a queue that the plan itself leaves does not: the straight line would promise too much of it.
 
     max over e, a, lines   sum over lines  b (w S(e, a) - L(e, a))          persons * s / h
 
@@ -291,7 +292,8 @@ def _effect(case: PriorityCase, given_s: int, changes: Sequence[int]) -> Effect:
                 squares += (red_s + moved_s) ** 2 - red_s**2
         loss_s += case.persons_h.get(group, 0.0) / 7200 * squares
         lost[group] = -sum(c for i, c in enumerate(at) if group in cycle.stages[i % count].groups)
-    loss_s += sum(m.price_s * lost.get(m.group, 0) for m in case.movements)
+    # More green for a queue that the plan leaves is the plan's business: only green lost counts.
+    loss_s += sum(m.price_s * max(0, lost.get(m.group, 0)) for m in case.movements)
     return Effect(given_s, loss_s, lost)
 
 

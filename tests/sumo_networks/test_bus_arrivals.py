@@ -30,10 +30,10 @@ def test_a_bus_is_due_after_free_driving_and_its_usual_dwell() -> None:
     assert due_at(REPORT, LINE, "main", dwells, 5.0).due_s == 120
     ahead = replace(REPORT, stops_ahead=(StopAhead("stop", 50.0, 15.0, None), StopAhead("behind", 250.0, 15.0, None)))
     due = due_at(ahead, LINE, "main", dwells, 5.0)
-    assert due.due_s == 135
+    assert due.due_s == pytest.approx(120 + 15 + 10 / 2.4 + 10 / 4), "it brakes, stands and accelerates"
     assert due.spread_s > due_at(REPORT, LINE, "main", dwells, 5.0).spread_s
     standing = replace(REPORT, stops_ahead=(StopAhead("stop", 0.0, 15.0, 90.0),))
-    assert due_at(standing, LINE, "main", dwells, 5.0).due_s == 125
+    assert due_at(standing, LINE, "main", dwells, 5.0).due_s == pytest.approx(125 + 10 / 2.4)
 
 
 def test_usual_dwells_are_learnt_from_buses_that_left() -> None:
@@ -63,6 +63,16 @@ def test_a_bus_waits_at_the_line_until_its_group_has_been_green() -> None:
     assert [a.expected_s for a in here.arrivals(130, {"main": False})] == [0.0]
     later = [bool(here.arrivals(time_s, {"main": True})) for time_s in range(131, 145)]
     assert later[0] and not later[-1]
+
+
+def test_a_bus_that_slips_behind_its_forecast_is_less_sure_to_come() -> None:
+    here = approaching()
+    here.hear(REPORT, "A", UsualDwells())
+    first = here.arrivals(110, {"main": False})[0]
+    here.hear(replace(REPORT, measured_s=110, lines_ahead=(replace(LINE, distance_m=190.0),)), "A", UsualDwells())
+    second = here.arrivals(110, {"main": False})[0]
+    assert second.expected_s == first.expected_s + 9
+    assert second.latest_s - second.expected_s > 9 > first.latest_s - first.expected_s
 
 
 def test_a_report_from_behind_the_line_ends_it() -> None:
