@@ -1,4 +1,4 @@
-"""With `priority = true` the main job gives a plan with bus priority, and proves it with the controller in the loop."""
+"""With `priority = true` the main job gives a plan with bus priority, and a verdict has the controller in the loop."""
 
 from __future__ import annotations
 
@@ -8,21 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from api.run import RunOptions, RunResult, run_line, verify_plan
+from api.proof import ProofEffort, prove
+from api.run import RunOptions, optimise_scenario, read_city
 from optimiser.active_priority import active
 from optimiser.rule_tables import PriorityRules
-from optimiser.signals import NetworkPlan
+from optimiser.rules import Rules
+from optimiser.signals import NetworkPlan, Priority
+from sumo_networks.programs import write_programs
+from sumo_networks.scenario import load_scenario
+from sumo_networks.verdict import Verdict
 
 
 @pytest.fixture(scope="module")
-def prioritised(town: Path, small: RunOptions, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+def prioritised(town: Path, small: RunOptions, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with plan.json and run.json."""
+    out = tmp_path_factory.mktemp("prioritised")
     rules = small.rules.model_copy(update={"priority": PriorityRules()})
-    return run_line(town, tmp_path_factory.mktemp("prioritised"), replace(small, rules=rules))
+    optimise_scenario(town, out, replace(small, rules=rules), None, None)
+    return out
 
 
-def test_the_plan_says_what_its_controllers_may_do_and_run_json_why(prioritised: RunResult) -> None:
-    plan = NetworkPlan.model_validate_json((prioritised.folder / "plan.json").read_text())
-    told = json.loads((prioritised.folder / "run.json").read_text())["priority"]
+def test_the_plan_says_what_its_controllers_may_do_and_run_json_why(prioritised: Path) -> None:
+    plan = NetworkPlan.model_validate_json((prioritised / "plan.json").read_text())
+    told = json.loads((prioritised / "run.json").read_text())["priority"]
     assert [one["junction"] for one in told["junctions"]] == ["C"]
     chosen = told["junctions"][0]["choice"]
     assert chosen["lines"] == ["7"]
@@ -34,29 +42,24 @@ def test_the_plan_says_what_its_controllers_may_do_and_run_json_why(prioritised:
     assert min(told["seeds"]) >= 1000
 
 
-def test_the_verdict_is_one_with_priority_running(
-    town: Path, prioritised: RunResult, small: RunOptions, tmp_path: Path
-) -> None:
-    plan = prioritised.plan.controllers[0]
-    allowed = plan.priority.model_copy(update={"max_extension_s": 15, "max_early_green_s": 20, "lines": ("7",)})
-    with_it = prioritised.plan.model_copy(update={"controllers": (plan.model_copy(update={"priority": allowed}),)})
-    bare = plan.model_copy(update={"priority": allowed.model_copy(update={"lines": ()})})
-    without = prioritised.plan.model_copy(update={"controllers": (bare,)})
-    bus_delays_s = []
-    for name, tried in (("with", with_it), ("without", without)):
-        (tmp_path / f"{name}.json").write_text(tried.model_dump_json())
-        verdict = verify_plan(town, tmp_path / f"{name}.json", tmp_path / name, replace(small, seeds=(1, 2)))
-        assert not [finding for finding in verdict.findings if finding.new]
-        assert verdict.plan_id == tried.id
-        bus_delays_s.append(verdict.candidate.bus_delay_s)
-    assert bus_delays_s[0] is not None and bus_delays_s[1] is not None
-    assert bus_delays_s[0] < bus_delays_s[1]
+def test_a_verdict_has_priority_running_in_the_plans_runs_alone(town: Path, tmp_path: Path) -> None:
+    scenario = load_scenario(town)
+    model = read_city(scenario, Rules())
+    running = model.network.junctions[0].running
+    effort = ProofEffort(seeds=(1, 2), robustness=(), workers=2)
 
+    def verdict(name: str, priority: Priority) -> Verdict:
+        controllers = (running.model_copy(update={"priority": priority}),)
+        plan = NetworkPlan(network_hash=running.network_hash, profile="", controllers=controllers)
+        write_programs(plan, model.bindings, tmp_path / f"{name}.add.xml")
+        folder = tmp_path / name
+        return prove(scenario, model, plan, tmp_path / f"{name}.add.xml", Rules(), effort, folder, lambda _: None)
 
-def test_the_same_command_gives_the_same_plan_and_verdict_with_priority_too(
-    town: Path, prioritised: RunResult, small: RunOptions, tmp_path: Path
-) -> None:
-    rules = small.rules.model_copy(update={"priority": PriorityRules()})
-    again = run_line(town, tmp_path / "again", replace(small, rules=rules, workers=1))
-    for name in ("plan.json", "plan.add.xml", "verdict.json"):
-        assert (again.folder / name).read_bytes() == (prioritised.folder / name).read_bytes(), name
+    with_it = verdict("with", Priority(max_extension_s=10, max_early_green_s=20, lines=("7",)))
+    without = verdict("without", Priority())
+    assert with_it.baseline == without.baseline == without.candidate
+    assert with_it.candidate != without.candidate
+    assert with_it.plan_id != without.plan_id
+    assert not [finding for finding in with_it.findings if finding.new]
+    assert with_it.cleared is not None and without.cleared is not None
+    assert with_it.cleared.baseline == without.cleared.candidate != with_it.cleared.candidate
