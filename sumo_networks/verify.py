@@ -25,7 +25,7 @@ from sumo_networks.simulate import Job, Run
 from sumo_networks.sumo_xml import check_well_formed, elements
 from sumo_networks.timetable import keep_timetable
 from sumo_networks.trips import Demand, read_demand, within_period
-from sumo_networks.verdict import SEEDS_NOTE, Comparison, Place, RecordedFinding, Side, Verdict
+from sumo_networks.verdict import PRIORITY_NOTE, SEEDS_NOTE, Comparison, Place, RecordedFinding, Side, Verdict
 
 MOST_RUN_ON_S: Final = 1800.0
 MOST_RISE_AT_OTHER_DEMAND: Final = 0.05
@@ -294,7 +294,11 @@ def _verdict(records: _Records, design: _Design, limits: RegressionLimits, plan_
         robustness=robustness,
         cleared=_compared(records, design.cleared) if design.cleared else None,
         repaired=_compared(records, (design.repaired, design.main[1])) if design.repaired else None,
-        notes=(SEEDS_NOTE, *compare_collisions(before, after)[1]),
+        notes=(
+            SEEDS_NOTE,
+            *((PRIORITY_NOTE,) if design.main[1].priority is not None else ()),
+            *compare_collisions(before, after)[1],
+        ),
     )
 
 

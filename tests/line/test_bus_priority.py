@@ -16,7 +16,7 @@ from optimiser.rules import Rules
 from optimiser.signals import NetworkPlan, Priority
 from sumo_networks.programs import write_programs
 from sumo_networks.scenario import load_scenario
-from sumo_networks.verdict import Verdict
+from sumo_networks.verdict import PRIORITY_NOTE, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,7 @@ def test_a_verdict_has_priority_running_in_the_plans_runs_alone(town: Path, tmp_
     assert with_it.baseline == without.baseline == without.candidate
     assert with_it.candidate != without.candidate
     assert with_it.plan_id != without.plan_id
+    assert set(with_it.notes) - set(without.notes) == {PRIORITY_NOTE}
     assert not [finding for finding in with_it.findings if finding.new]
     assert with_it.cleared is not None and without.cleared is not None
     assert with_it.cleared.baseline == without.cleared.candidate != with_it.cleared.candidate
