@@ -15,8 +15,8 @@ over the recovery cycles. With the reds r of every group and what the changes ma
 
 persons * s an event: Webster's first term (1958; HCM 2010, eq. 18-20) where arrivals come evenly at h persons an hour,
 and the overflow of Akcelik (1980; HCM 2010, eq. 18-45) made linear, N' = T/4 (1 + z / sqrt(z^2 + 8 k q / T)), z = flow
-less capacity (veh/h), T in h, s the saturation flow (veh/h), pi persons a vehicle. Shorter reds count as gains, more green
-for a queue that the plan itself leaves does not: the straight line would promise too much of it.
+less capacity (veh/h), T in h, s the saturation flow (veh/h), pi persons a vehicle. Shorter reds count as gains. More
+green for a queue that the plan itself leaves does not: the straight line would promise too much of it.
 
     max over e, a, lines   sum over lines  b (w S(e, a) - L(e, a))          persons * s / h
 
