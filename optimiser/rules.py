@@ -106,7 +106,7 @@ class Rules(Table):
     verdict: VerdictRules = VerdictRules()
     polish: PolishRules = PolishRules()
 
-    @field_validator("priority", mode="before")
+    @field_validator("priority", mode="before", json_schema_input_type=PriorityRules | bool | None)
     @classmethod
     def _yes_or_no(cls, stated: object) -> object:
         """`priority = true` is all limits as they stand, `false` none."""
