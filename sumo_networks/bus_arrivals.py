@@ -67,7 +67,7 @@ class Due:
 
 def due_at(report: Report, line: LineAhead, group: str, dwells: UsualDwells, noise_m: float) -> Due:
     """When the bus of a report is due at a stop line ahead of it."""
-    speed_m_s = max(LEAST_SPEED_M_S, report.free_speed_m_s)
+    speed_m_s = max(LEAST_SPEED_M_S, line.free_speed_m_s)
     driving_s = max(0.0, line.distance_m) / speed_m_s
     dwell_s = 0.0
     for stop in report.stops_ahead:

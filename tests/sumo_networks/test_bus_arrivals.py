@@ -16,8 +16,8 @@ from sumo_networks.priority_control import ReportQuality
 from sumo_networks.scenario import load_scenario
 from sumo_networks.trips import read_demand
 
-LINE = LineAhead("A", 3, 200.0)
-REPORT = Report("bus", "7", 100, 10.0, 25.0, None, (LINE,), ())
+LINE = LineAhead("A", 3, 200.0, 10.0)
+REPORT = Report("bus", "7", 100, 25.0, None, (LINE,), ())
 ALLOWED = Priority(max_extension_s=10, lines=("7",))
 
 
@@ -78,7 +78,7 @@ def test_a_bus_that_slips_behind_its_forecast_is_less_sure_to_come() -> None:
 def test_a_report_from_behind_the_line_ends_it() -> None:
     here = approaching()
     here.hear(REPORT, "A", UsualDwells())
-    here.hear(replace(REPORT, lines_ahead=(LineAhead("B", 1, 300.0),)), "A", UsualDwells())
+    here.hear(replace(REPORT, lines_ahead=(LineAhead("B", 1, 300.0, 10.0),)), "A", UsualDwells())
     assert here.arrivals(110, {"main": False}) == []
 
 
@@ -113,6 +113,11 @@ def test_reports_are_old_and_come_every_few_seconds(heard: list[tuple[int, float
     of_one = [report.measured_s for _, _, report in heard if report.bus == "bus_7.0"]
     assert set(np.diff(of_one)) == {10}
     assert {report.line for _, _, report in heard} <= {"7", "with_stops", "express"}
+
+
+def test_free_speed_is_that_of_the_streets_on_the_way(heard: list[tuple[int, float, Report]]) -> None:
+    speeds_m_s = {round(line.free_speed_m_s, 3) for _, _, report in heard for line in report.lines_ahead}
+    assert speeds_m_s == {13.8}
 
 
 def test_reported_positions_err_as_a_receiver_does(heard: list[tuple[int, float, Report]]) -> None:
