@@ -42,21 +42,13 @@ class PriorityState:
     stages_left: int = 0
 
 
-@dataclass(frozen=True)
-class Decision:
-    """The change of the running stage, s, and what it is for: "extension", "early green", "recovery" or nothing."""
-
-    change_s: int
-    why: str = ""
-
-
-def decide(cycle: ElasticCycle, priority: Priority, state: PriorityState, arrivals: Sequence[Arrival]) -> Decision:
-    """The change of the stage that runs now, if nothing else becomes known; none between elastic parts.
+def decide(cycle: ElasticCycle, priority: Priority, state: PriorityState, arrivals: Sequence[Arrival]) -> int:
+    """The change of the stage that runs now, s, if nothing else becomes known; 0 between elastic parts.
 
     Of several buses the one with most people aboard counts first, then the one that is there first."""
     at = state.at
     if cycle.stage_at(at.second) is None:
-        return Decision(0)
+        return 0
     # By how much the running stage may be shorter and longer without harm to the buses looked at so far.
     least_s, most_s = -cycle.cycle_s, cycle.cycle_s
     for arrival in sorted(arrivals, key=lambda a: (-a.load_pax, a.expected_s, a.group)):
@@ -65,22 +57,23 @@ def decide(cycle: ElasticCycle, priority: Priority, state: PriorityState, arriva
             left_s = _until(cycle, at, arrival.group, green=False)
             change_s = _extension_s(cycle, priority, at, arrival, left_s)
             if 0 < change_s <= most_s:
-                return Decision(change_s, "extension")
+                return change_s
             if arrival.latest_s <= left_s:
                 least_s = max(least_s, _up(arrival.latest_s - left_s))
         elif shown:
             wait_s = _until(cycle, at, arrival.group, green=True)
             change_s = max(least_s, _early_green_s(cycle, priority, at, arrival, wait_s))
             if change_s < 0:
-                return Decision(change_s, "early green")
+                return change_s
             most_s = min(most_s, max(0, int(arrival.expected_s) - wait_s))
-    change_s = max(min(0, least_s), min(most_s, _recovery_s(cycle, state)))
-    return Decision(change_s, "recovery" if change_s else "")
+    return max(min(0, least_s), min(most_s, _recovery_s(cycle, state)))
 
 
-def step(cycle: ElasticCycle, priority: Priority, state: PriorityState, decision: Decision) -> PriorityState:
-    """The state a second later. A stage that led further from the plan, or past it, starts the way back anew."""
-    at = next_position(cycle, state.at, decision.change_s)
+def step(cycle: ElasticCycle, priority: Priority, state: PriorityState, change_s: int) -> PriorityState:
+    """The state a second later, when the running stage is to change by so much.
+
+    A stage that led further from the plan, or past it, starts the way back anew."""
+    at = next_position(cycle, state.at, change_s)
     if cycle.stage_at(state.at.second) is None or at.shown_s > state.at.shown_s:
         return PriorityState(at, state.stages_left)
     given_s = at.changes_s[-1]

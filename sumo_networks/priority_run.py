@@ -53,9 +53,8 @@ class _Controller:
         green = {group: self.state.at.second in seconds for group, seconds in self.cycle.green.items()}
         arrivals = self.approaching.arrivals(time_s, green)
         priority = self.junction.plan.priority
-        decision = decide(self.cycle, priority, self.state, arrivals)
         before = self.state
-        self.state = step(self.cycle, priority, before, decision)
+        self.state = step(self.cycle, priority, before, decide(self.cycle, priority, before, arrivals))
         if self.state.at.late_s != before.at.late_s:
             given_s = self.state.at.changes_s[-1]
             back = given_s * before.at.late_s < 0
