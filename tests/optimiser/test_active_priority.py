@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from junctions import four_arm, valid_plans
+from junctions import JUNCTIONS, four_arm, valid_plans
 from prioritised_runs import bus, coming, ends_of_green, run, starts_of_green
 from signal_logs import log_of_seconds
 
@@ -138,6 +138,21 @@ def test_a_controller_is_back_in_its_offset_within_the_recovery_cycles(
     assert away, "the bus changed something"
     assert away[-1] - away[0] <= (PRIORITY.recovery_cycles + 1) * 92
     assert states[-1].at.second == planned_position(cycle, len(states) - 1).second
+
+
+@given(st.sampled_from(sorted(JUNCTIONS)), st.data())
+def test_after_any_buses_the_way_back_takes_no_longer_than_the_recovery_cycles(name: str, data: st.DataObject) -> None:
+    plan = JUNCTIONS[name]().running
+    cycle = elastic_cycle(plan)
+    times = data.draw(st.lists(st.integers(0, 2 * cycle.cycle_s), max_size=8, unique=True))
+    known = {time_s: data.draw(arrivals(plan)) for time_s in times}
+    known[2 * cycle.cycle_s] = []
+    recovery_cycles = data.draw(st.integers(1, 3))
+    priority = Priority(max_extension_s=8, max_early_green_s=8, recovery_cycles=recovery_cycles, lines=("7",))
+    # The stage that runs when the last bus is through may still end late; from its end on the cycles count.
+    back_s = (2 + 1 + recovery_cycles) * cycle.cycle_s + 8
+    states = run(cycle, priority, known, back_s + cycle.cycle_s)
+    assert all(state.at.late_s == 0 for state in states[back_s:])
 
 
 def test_the_fuller_bus_counts_first(cycle: ElasticCycle) -> None:
