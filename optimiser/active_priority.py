@@ -9,7 +9,7 @@ stage comes out. Three cases for a bus whose group
 
 How far the controller ever runs from its plan is bounded by max_extension_s behind and max_early_green_s ahead. Without
 a bus to serve it goes back, over the stages of recovery_cycles, longer or shorter in proportion as well, so that no
-stage pays for all. Strategy and names as in TCRP Synthesis 83 (2010), chapter 2, and Hounsell & Shrestha (2012), IEEE
+stage pays for all. Strategy and names as in TCRP Synthesis 83 (2010) and Hounsell & Shrestha (2012), IEEE
 Trans. ITS 13; what each stage may give is `elastic_cycle`'s word alone.
 """
 

@@ -9,8 +9,7 @@ rule on the time between two switches is a rule on the sum of the changes betwee
 
 Where the plan itself breaks a rule, that time is never made worse. A change is chosen when its stage runs, so that all
 rules hold if everything later runs as planned; then no change, 0, is always allowed. This is how far a fixed-time
-controller can follow its own plan's limits under active priority (Hounsell & Shrestha 2012, IEEE Trans. ITS 13;
-RiLSA 2015, 4.3: interstages are not cut). Shares no code with `optimiser.safety`, which judges what came of it.
+controller can follow its own plan's limits under active priority (Hounsell & Shrestha 2012, IEEE Trans. ITS 13). Shares no code with `optimiser.safety`, which judges what came of it.
 """
 
 from __future__ import annotations
