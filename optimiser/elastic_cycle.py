@@ -8,8 +8,8 @@ rule on the time between two switches is a rule on the sum of the changes betwee
     least - planned <= sum of c_i over the elastic parts between the switches <= most - planned        (s)
 
 Where the plan itself breaks a rule, that time is never made worse. A change is chosen when its stage runs, so that all
-rules hold if everything later runs as planned; then no change, 0, is always allowed. This is how far a fixed-time
-controller can follow its own plan's limits under active priority (Hounsell & Shrestha 2012, IEEE Trans. ITS 13). Shares no code with `optimiser.safety`, which judges what came of it.
+rules hold if everything later runs as planned; then no change, 0, is always allowed. How active priority works is told
+in Hounsell & Shrestha (2012), IEEE Trans. ITS 13. Shares no code with `optimiser.safety`, which judges what came of it.
 """
 
 from __future__ import annotations
