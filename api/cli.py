@@ -23,7 +23,8 @@ from mobility.habits import habits_of_flows
 from mobility.pipeline import build_flows
 from optimiser.errors import OptimiserError
 from optimiser.explain import explain
-from optimiser.rules import PolishRules, Rules, load_rules
+from optimiser.rule_tables import PolishRules
+from optimiser.rules import Rules, load_rules
 from optimiser.safety import check_network_against, check_network_plan
 from optimiser.settings import ModelSettings
 from sumo_networks.errors import NetworkError

@@ -14,6 +14,7 @@ from sumo_networks.bindings import CityModel
 from sumo_networks.compare import RegressionLimits
 from sumo_networks.journal import Journal
 from sumo_networks.moves import Freedom
+from sumo_networks.priority_control import write_priority
 from sumo_networks.programs import write_programs
 from sumo_networks.recorded_states import signal_logs
 from sumo_networks.repaired import repaired_network_plan
@@ -45,7 +46,8 @@ def prove(
     tell: Callable[[float], None],
     journal: Journal | None = None,
 ) -> Verdict:
-    """The plan against the shipped programs on the verdict's seeds, every recorded signal state checked."""
+    """The plan against the shipped programs on the verdict's seeds, every recorded signal state checked; the bus
+    priority of its controllers runs in the loop."""
     planned = {controller.junction: controller for controller in plan.controllers}
 
     def check(side: Side, run: Run) -> list[Finding]:
@@ -65,17 +67,23 @@ def prove(
         seeds=effort.seeds,
         folder=work,
         check=check,
-        limits=RegressionLimits(
-            default_s=rules.verdict.regression_limit_s,
-            junctions=rules.junction_regression_limits_s(),
-            lines=rules.line_regression_limits_s(),
-        ),
+        limits=regression_limits(rules),
         workers=effort.workers,
         progress=lambda done, total: tell(done / max(1, total)),
         robustness=effort.robustness,
         repaired=_repaired_programs(model, rules, work),
+        priority=write_priority(plan, model, scenario, work / "priority.json"),
         cleared=effort.cleared,
         journal=journal,
+    )
+
+
+def regression_limits(rules: Rules) -> RegressionLimits:
+    """How much worse a place may surely get, as the engineer has it."""
+    return RegressionLimits(
+        default_s=rules.verdict.regression_limit_s,
+        junctions=rules.junction_regression_limits_s(),
+        lines=rules.line_regression_limits_s(),
     )
 
 

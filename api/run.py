@@ -16,6 +16,7 @@ import numpy as np
 
 from api.card_key import card_key
 from api.feeds import FEEDS_SEED, gather_feeds
+from api.priority import PriorityFound, add_priority
 from api.proof import ProofEffort, freedom_of, prove, refuse_unsafe
 from api.report import write_report
 from mobility.errors import FeedError
@@ -116,10 +117,11 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
         result = optimise_step(model.network, demand.demand, options, clock)
         journal = journal_in(out, model)
         polished = polish_step(scenario, model, result, options, work, clock, journal)
+        polished, priority = priority_step(scenario, model, demand, polished, options, work, clock, journal)
         write_plan(polished.plan, model, out)
         verdict = prove_step(scenario, model, polished.plan, out / "plan.add.xml", options, work, clock, journal)
     (out / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
-    _write_run(out / "run.json", scenario, options, result, polished, clock)
+    _write_run(out / "run.json", scenario, options, result, polished, priority, clock)
     tell = clock.step("report")
     report = write_report(
         out / "report.html",
@@ -156,8 +158,9 @@ def optimise_scenario(
         result = optimise_step(model.network, demand.demand, options, clock)
         journal = journal_in(out, model)
         polished = polish_step(scenario, model, result, options, work, clock, journal)
+        polished, priority = priority_step(scenario, model, demand, polished, options, work, clock, journal)
     write_plan(polished.plan, model, out)
-    _write_run(out / "run.json", scenario, options, result, polished, clock)
+    _write_run(out / "run.json", scenario, options, result, polished, priority, clock)
     journal.close()
     return polished
 
@@ -290,6 +293,38 @@ def polish_step(
     )
 
 
+def priority_step(
+    scenario: Scenario,
+    model: CityModel,
+    demand: MeasuredDemand,
+    polished: Polished,
+    options: RunOptions,
+    work: Path,
+    clock: StepClock,
+    journal: Journal,
+) -> tuple[Polished, PriorityFound | None]:
+    """The plan with the bus priority that pays, by the model and then in SUMO; as it is where the rules ask for none.
+    The search's seeds judge here too."""
+    if options.rules.priority is None:
+        return polished, None
+    tell = clock.step("bus priority")
+    seeds = Budget(seeds=options.rules.polish.seeds).seed_numbers()
+    effort = ProofEffort(seeds=seeds, workers=options.workers)
+    found = add_priority(
+        scenario,
+        model,
+        demand.demand,
+        polished.plan,
+        options.rules,
+        options.settings,
+        effort,
+        work / "priority",
+        tell,
+        journal,
+    )
+    return replace(polished, plan=found.trial.plan), found
+
+
 def write_plan(plan: NetworkPlan, model: CityModel, out: Path) -> Path:
     """plan.json and plan.add.xml in `out`; returns the additional file."""
     (out / "plan.json").write_text(canonical_json(plan) + "\n", encoding="utf-8")
@@ -319,6 +354,7 @@ def _write_run(
     options: RunOptions,
     result: OptimisationResult,
     polished: Polished,
+    priority: PriorityFound | None,
     clock: StepClock,
 ) -> None:
     """run.json: what differs from run to run (times, versions) and how plan and verdict came about."""
@@ -353,5 +389,6 @@ def _write_run(
             "seeds": polished.seeds,
             "steps": [asdict(step) for step in polished.steps],
         },
+        "priority": None if priority is None else priority.told(),
     }
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

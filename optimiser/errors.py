@@ -17,3 +17,7 @@ class InfeasibleError(OptimiserError):
     def __init__(self, message: str, conflicts: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.conflicts = conflicts
+
+
+class PriorityError(OptimiserError):
+    """A plan cannot run active bus priority: it names no stages, or switches on parts of seconds."""

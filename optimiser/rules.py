@@ -6,6 +6,7 @@ cycle_s = 90                          # or cycle_range_s = [60, 120], or candida
 coordinated = true                    # false: every junction its own cycle
 formulation = "lane-flow person delay"  # or "cyclic offsets", "MAXBAND", "MULTIBAND"
 derived_stages = false                # true: also stages that the conflicts allow and the program never had
+priority = false                      # true: active bus priority, or a table of its limits as below
 
 [weights]                             # of a second of delay of one person
 vehicle = 1.0
@@ -14,6 +15,7 @@ pedestrian = 1.0
 
 [junctions.210]
 locked = false                        # true: the running plan stays
+priority = true                       # false: no bus priority here
 locked_stages = ["stage2"]            # these keep their running length
 forbidden_sequences = [["stage1", "stage3"]]
 cycle_range_s = [60, 90]
@@ -42,6 +44,19 @@ regression_limit_s = 5                # where no junction or line says otherwise
 runs = 300                            # SUMO runs in all
 seeds = 5
 ```
+
+In place of `priority = true`, the limits of bus priority:
+
+```toml
+[priority]
+max_extension_s = 10
+max_early_green_s = 15
+recovery_cycles = 2                   # within which a controller is back in its offset
+max_degree_of_saturation = 0.95       # that priority may leave to others
+min_lateness_s = 0                    # buses less late at their last stop are not served
+min_load_pax = 0
+lines = []                            # only these; none named: all
+```
 """
 
 from __future__ import annotations
@@ -51,98 +66,30 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from optimiser.derived_stages import with_derived_stages
 from optimiser.errors import RulesError
 from optimiser.formulation.names import LANE_FLOW_PERSON_DELAY, Formulation
+from optimiser.rule_tables import (
+    ApproachRules,
+    CycleSeconds,
+    GroupRules,
+    JunctionRules,
+    LineRules,
+    PolishRules,
+    PriorityRules,
+    Table,
+    VerdictRules,
+    Weights,
+    check_range,
+)
 from optimiser.signals import GroupLimits, Junction, Network, SignalGroup, Stage, StageSequence
 
-Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
-CycleSeconds = Annotated[float, Field(ge=20, le=300, allow_inf_nan=False)]
-Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-Saturation = Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)]
 
-
-class _Table(BaseModel):
-    """One table of the file; unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class GroupRules(_Table):
-    """Limits and weight of one signal group. A minimum green may be raised over the junction's, never lowered."""
-
-    min_green_s: Seconds | None = None
-    max_green_s: Seconds | None = None
-    max_red_s: Seconds | None = None
-    max_degree_of_saturation: Saturation | None = None
-    weight: Weight | None = None
-
-    @model_validator(mode="after")
-    def _in_order(self) -> GroupRules:
-        if self.min_green_s is not None and self.max_green_s is not None and self.min_green_s > self.max_green_s:
-            raise ValueError(f"min_green_s {self.min_green_s:g} is over max_green_s {self.max_green_s:g}")
-        return self
-
-
-class ApproachRules(_Table):
-    """Limit and weight of all groups of one approach."""
-
-    max_degree_of_saturation: Saturation | None = None
-    weight: Weight | None = None
-
-
-class JunctionRules(_Table):
-    """Rules of one junction."""
-
-    locked: bool = False
-    locked_stages: tuple[str, ...] = ()
-    forbidden_sequences: tuple[tuple[str, str], ...] = ()
-    cycle_range_s: tuple[CycleSeconds, CycleSeconds] | None = None
-    max_degree_of_saturation: Saturation | None = None
-    regression_limit_s: Seconds | None = None
-    groups: dict[str, GroupRules] = Field(default_factory=dict)
-    approaches: dict[str, ApproachRules] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _in_order(self) -> JunctionRules:
-        _check_range(self.cycle_range_s)
-        return self
-
-
-class LineRules(_Table):
-    """Weight and limit of one bus line."""
-
-    weight: Weight | None = None
-    regression_limit_s: Seconds | None = None
-
-
-class Weights(_Table):
-    """What a second of delay of one person counts, by who is delayed."""
-
-    vehicle: Weight = 1.0
-    bus: Weight = 1.0
-    pedestrian: Weight = 1.0
-
-
-class VerdictRules(_Table):
-    """How much worse a junction or a line may surely get before the verdict refuses; s of mean delay."""
-
-    regression_limit_s: Seconds = 5.0
-
-
-class PolishRules(_Table):
-    """Budget of the search in the simulator: SUMO runs in all, and seeds each surviving candidate is judged on."""
-
-    runs: Annotated[int, Field(ge=0, le=100_000)] = 300
-    seeds: Annotated[int, Field(ge=1, le=100)] = 5
-
-
-class Rules(_Table):
+class Rules(Table):
     """All of `rules.toml`; without a file, no rule."""
 
     profile: str | None = None
@@ -152,15 +99,22 @@ class Rules(_Table):
     coordinated: bool = True
     formulation: Formulation = LANE_FLOW_PERSON_DELAY
     derived_stages: bool = False
+    priority: PriorityRules | None = None
     weights: Weights = Weights()
     junctions: dict[str, JunctionRules] = Field(default_factory=dict)
     lines: dict[str, LineRules] = Field(default_factory=dict)
     verdict: VerdictRules = VerdictRules()
     polish: PolishRules = PolishRules()
 
+    @field_validator("priority", mode="before", json_schema_input_type=PriorityRules | bool | None)
+    @classmethod
+    def _yes_or_no(cls, stated: object) -> object:
+        """`priority = true` is all limits as they stand, `false` none."""
+        return {True: {}, False: None}[stated] if isinstance(stated, bool) else stated
+
     @model_validator(mode="after")
     def _one_word_on_the_cycle(self) -> Rules:
-        _check_range(self.cycle_range_s)
+        check_range(self.cycle_range_s)
         named = [self.cycle_s is not None, self.cycle_range_s is not None, bool(self.candidate_cycles_s)]
         if sum(named) > 1:
             raise ValueError("give one of cycle_s, cycle_range_s and candidate_cycles_s")
@@ -184,6 +138,13 @@ class Rules(_Table):
             for name in self.lines:
                 if name not in served:
                     raise RulesError(f"rules: {_unknown('bus line', name, served)}")
+
+    def check_priority(self, lines: Iterable[str]) -> None:
+        """Raise RulesError where priority is for a bus line that is not among `lines`, with the nearest that is."""
+        served = sorted(set(lines))
+        for name in self.priority.lines if self.priority is not None else ():
+            if name not in served:
+                raise RulesError(f"rules: priority.lines: {_unknown('bus line', name, served)}")
 
     def apply(self, network: Network) -> Network:
         """The network with the rules put into its junctions: locks, limits, stage lengths, cycles, sequences. Raised
@@ -221,6 +182,10 @@ class Rules(_Table):
         """Allowed rise of mean delay by bus line, for those with a limit of their own."""
         limits = {name: rules.regression_limit_s for name, rules in sorted(self.lines.items())}
         return {name: limit_s for name, limit_s in limits.items() if limit_s is not None}
+
+    def priority_at(self, junction: str) -> PriorityRules | None:
+        """Limits of bus priority at a junction; None where it is to have none."""
+        return self.priority if self._of(junction).priority else None
 
     def _of(self, junction: str) -> JunctionRules:
         return self.junctions.get(junction, JunctionRules())
@@ -284,19 +249,15 @@ def _sentence(error: ErrorDetails) -> str:
 
 def _known_keys(place: tuple[int | str, ...]) -> list[str]:
     """Keys of the table that a misspelt key stands in."""
-    tables: dict[str, type[_Table]] = {"weights": Weights, "verdict": VerdictRules, "polish": PolishRules}
+    tables: dict[str, type[Table]] = {"weights": Weights, "verdict": VerdictRules, "polish": PolishRules}
+    tables["priority"] = PriorityRules
     if len(place) == 1:
         return sorted(Rules.model_fields)
     if place[0] == "junctions":
-        inner: dict[str, type[_Table]] = {"groups": GroupRules, "approaches": ApproachRules}
+        inner: dict[str, type[Table]] = {"groups": GroupRules, "approaches": ApproachRules}
         table = inner.get(str(place[2]), JunctionRules) if len(place) > 3 else JunctionRules
         return sorted(table.model_fields)
     return sorted(tables.get(str(place[0]), LineRules).model_fields)
-
-
-def _check_range(stated: tuple[float, float] | None) -> None:
-    if stated is not None and stated[0] > stated[1]:
-        raise ValueError(f"cycle_range_s starts at {stated[0]:g} and ends at {stated[1]:g}")
 
 
 def _check_junction(junction: Junction, rules: JunctionRules) -> None:

@@ -125,6 +125,7 @@ def _key(job: Job, of: str, purpose: str) -> str:
     """Hash of all that a run and its measures follow from."""
     scenario = job.scenario
     files = [scenario.net, *scenario.routes, *scenario.additionals, *job.additionals, *([job.plan] if job.plan else [])]
+    files += [job.priority] if job.priority else []
     parts = [
         FORMAT,
         of,
@@ -134,7 +135,7 @@ def _key(job: Job, of: str, purpose: str) -> str:
         repr((job.plan is not None, len(scenario.routes), len(scenario.additionals))),
         repr(sorted(scenario.options)),
         repr((scenario.begin_s, scenario.end_s, scenario.demand_scale, scenario.car_occupancy, scenario.bus_load_pax)),
-        repr((job.seed, job.scale, job.end_s, job.record.value)),
+        repr((job.seed, job.scale, job.end_s, job.record.value, job.priority is not None)),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

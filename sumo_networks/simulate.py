@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +67,7 @@ class Job:
     end_s: float | None = None
     additionals: tuple[Path, ...] = ()
     record: Record = Record.FULL
+    priority: Path | None = None
 
 
 class _StoppedError(SimulationError):
@@ -130,13 +132,15 @@ def simulate(
     end_s: float | None = None,
     additionals: tuple[Path, ...] = (),
     record: Record = Record.FULL,
+    priority: Path | None = None,
 ) -> Run:
     """One run of the scenario from its begin to `end_s` (its own end where None), written into `folder`.
 
     `plan` is an additional file with tlLogics, loaded after the scenario's own; `additionals` are loaded last. `scale`
     multiplies the demand as SUMO's --scale does: vehicles and persons are left out or doubled. Nothing teleports.
+    `priority` is a control file (`priority_control`): the controllers in it run bus priority in the loop.
     Raises SimulationError with SUMO's own error line, ScenarioError where an additional file is broken."""
-    job = Job(scenario, seed, folder, plan, scale, end_s, additionals, record)
+    job = Job(scenario, seed, folder, plan, scale, end_s, additionals, record, priority)
     return _run(job, _Processes())
 
 
@@ -193,7 +197,7 @@ def _run(job: Job, processes: _Processes) -> Run:
         queues=folder / "queues.xml" if full else None,
         collisions=folder / "collisions.xml" if full else None,
     )
-    command = [str(sumo_binary())]
+    command = _program(job, run)
     for name, value in _options(job, run).items():
         command += [f"--{name}", value]
     process = processes.start(command, folder, sumo_environment())
@@ -215,6 +219,21 @@ def _run(job: Job, processes: _Processes) -> Run:
             f"{_run_name(job)}: SUMO was ended from outside at {reached_s:g} s, before {end_s:g} s; run it again"
         )
     return run
+
+
+def _program(job: Job, run: Run) -> list[str]:
+    """What is run before SUMO's options: SUMO itself, or the process that holds it and runs priority in the loop.
+
+    Raises ScenarioError where priority is asked for within parts of a second."""
+    if job.priority is None:
+        return [str(sumo_binary())]
+    if not (run.begin_s.is_integer() and run.end_s.is_integer()):
+        raise ScenarioError(
+            f"{job.scenario.name}: bus priority runs from whole second to whole second, not from {run.begin_s:g} to "
+            f"{run.end_s:g} s; round the period"
+        )
+    told = (job.priority.absolute(), job.seed, round(run.begin_s), round(run.end_s))
+    return [sys.executable, "-m", "sumo_networks.priority_run", *map(str, told)]
 
 
 def _reached_s(statistic: Path) -> float:

@@ -12,6 +12,9 @@ DECIMALS: Final = 4
 SEEDS_NOTE: Final = (
     "Seeds vary how drivers behave, not how many come or where they go: the intervals say nothing of other demand."
 )
+PRIORITY_NOTE: Final = (
+    "The plan's bus priority ran in the loop; its controllers knew buses by reports every 10 s that were 10 s old."
+)
 
 
 class _Frozen(BaseModel):

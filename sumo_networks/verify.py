@@ -25,7 +25,7 @@ from sumo_networks.simulate import Job, Run
 from sumo_networks.sumo_xml import check_well_formed, elements
 from sumo_networks.timetable import keep_timetable
 from sumo_networks.trips import Demand, read_demand, within_period
-from sumo_networks.verdict import SEEDS_NOTE, Comparison, Place, RecordedFinding, Side, Verdict
+from sumo_networks.verdict import PRIORITY_NOTE, SEEDS_NOTE, Comparison, Place, RecordedFinding, Side, Verdict
 
 MOST_RUN_ON_S: Final = 1800.0
 MOST_RISE_AT_OTHER_DEMAND: Final = 0.05
@@ -51,6 +51,14 @@ _TOLERANCE_S: Final = 1e-3
 
 
 @dataclass(frozen=True)
+class _Programs:
+    """The candidate's programs, and the control file of its bus priority where it has any."""
+
+    plan: Path
+    priority: Path | None
+
+
+@dataclass(frozen=True)
 class _Series:
     """Runs of one program on all seeds. `name` is the folder's name."""
 
@@ -61,6 +69,7 @@ class _Series:
     seeds: tuple[int, ...]
     scale: float = 1.0
     end_s: float | None = None
+    priority: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,7 @@ def verify(
     extra_seeds: Sequence[int] | None = None,
     cleared: bool = True,
     repaired: Path | None = None,
+    priority: Path | None = None,
     keep_runs: bool = False,
     journal: Journal | None = None,
 ) -> Verdict:
@@ -159,6 +169,7 @@ def verify(
     over 5 % in the mean.
     `cleared`: a second figure, of runs that go on, at most 1,800 s, until all due before the end have left.
     `repaired`: the shipped program made to keep the profile; the gain is told against it too.
+    `priority`: the control file of the plan's bus priority, which then runs in all runs of the plan, and in no other.
     `extra_seeds` (else `seeds`) are those of the runs at other demand and of those that go on.
 
     Runs are written under `folder` and deleted once measured unless `keep_runs`; `workers` run at once. A verdict that
@@ -172,12 +183,13 @@ def verify(
     common = tuple(dict.fromkeys(seeds))
     extra = tuple(dict.fromkeys(extra_seeds or common))
     until = within_period(scenario, folder / "cleared_demand") if cleared else None
+    candidate = _Programs(plan, priority)
     design = _Design(
-        main=_pair("demand_1", scenario, plan, common),
+        main=_pair("demand_1", scenario, candidate, common),
         repaired=_Series("repaired", Side.REPAIRED, scenario, repaired, common) if repaired is not None else None,
-        cleared=_pair("cleared", until, plan, extra, end_s=scenario.end_s + MOST_RUN_ON_S) if until else None,
+        cleared=_pair("cleared", until, candidate, extra, end_s=scenario.end_s + MOST_RUN_ON_S) if until else None,
         varied=tuple(
-            _pair(f"demand_{scale:g}", _at_scale(scenario, demand, scale, folder), plan, extra, scale=scale)
+            _pair(f"demand_{scale:g}", _at_scale(scenario, demand, scale, folder), candidate, extra, scale=scale)
             for scale in dict.fromkeys(robustness)
             if scale != 1.0
         ),
@@ -191,11 +203,18 @@ def _at_scale(scenario: Scenario, demand: Demand, scale: float, folder: Path) ->
 
 
 def _pair(
-    name: str, scenario: Scenario, plan: Path, seeds: tuple[int, ...], *, scale: float = 1.0, end_s: float | None = None
+    name: str,
+    scenario: Scenario,
+    candidate: _Programs,
+    seeds: tuple[int, ...],
+    *,
+    scale: float = 1.0,
+    end_s: float | None = None,
 ) -> tuple[_Series, _Series]:
+    plan, priority = candidate.plan, candidate.priority
     return (
         _Series(f"{name}_{Side.BASELINE}", Side.BASELINE, scenario, None, seeds, scale, end_s),
-        _Series(f"{name}_{Side.CANDIDATE}", Side.CANDIDATE, scenario, plan, seeds, scale, end_s),
+        _Series(f"{name}_{Side.CANDIDATE}", Side.CANDIDATE, scenario, plan, seeds, scale, end_s, priority),
     )
 
 
@@ -216,7 +235,7 @@ def _run_all(
         for seed in one.seeds:
             place = (folder / f"{one.name}_{seed}").absolute()
             of_folder[place] = (one, seed)
-            jobs.append(Job(one.scenario, seed, place, one.plan, one.scale, one.end_s))
+            jobs.append(Job(one.scenario, seed, place, one.plan, one.scale, one.end_s, priority=one.priority))
     records = _Records()
 
     def look(job: Job, run: Run) -> Kept:
@@ -275,7 +294,11 @@ def _verdict(records: _Records, design: _Design, limits: RegressionLimits, plan_
         robustness=robustness,
         cleared=_compared(records, design.cleared) if design.cleared else None,
         repaired=_compared(records, (design.repaired, design.main[1])) if design.repaired else None,
-        notes=(SEEDS_NOTE, *compare_collisions(before, after)[1]),
+        notes=(
+            SEEDS_NOTE,
+            *((PRIORITY_NOTE,) if design.main[1].priority is not None else ()),
+            *compare_collisions(before, after)[1],
+        ),
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from api.run import RunOptions, RunResult, run_line
-from optimiser.rules import PolishRules, Rules
+from optimiser.rule_tables import PolishRules
+from optimiser.rules import Rules
 from sumo_networks.simulate import sumo_binary, sumo_environment
 from sumo_networks.sumo_xml import elements
 

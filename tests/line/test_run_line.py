@@ -15,7 +15,8 @@ from rich.progress import Progress
 from api.run import RunOptions, RunResult, optimise_scenario, run_line
 from api.terminal import StepBars, print_verdict
 from optimiser.errors import RulesError
-from optimiser.rules import JunctionRules, PolishRules, Rules
+from optimiser.rule_tables import JunctionRules, PolishRules
+from optimiser.rules import Rules
 from optimiser.settings import ModelSettings
 from optimiser.signals import NetworkPlan
 from sumo_networks.errors import PlanMismatchError

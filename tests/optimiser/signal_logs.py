@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from optimiser.safety import Aspect, AspectChange, SignalLog
 from optimiser.signals import ControllerPlan, GroupKind, Right, SignalGroup
 
@@ -42,3 +44,27 @@ def _aspects(plan: ControllerPlan, group: SignalGroup, cycles: int) -> list[tupl
                 changes[end_s] = Aspect.AMBER
                 changes.setdefault(end_s + amber_s, Aspect.RED)
     return sorted(changes.items())
+
+
+def aspects_by_second(plan: ControllerPlan) -> dict[str, list[Aspect]]:
+    """What each group shows in each whole second of the cycle when a controller runs `plan`."""
+    cycle_s = round(plan.cycle_s)
+    shown: dict[str, list[Aspect]] = {}
+    for group in plan.groups:
+        changes = [e for e in log_of(plan).entries if e.group == group.id]
+        by_time = {round(change.time_s): change.aspect for change in changes}
+        aspects: list[Aspect] = []
+        for time_s in range(2 * cycle_s):
+            aspects.append(by_time[time_s] if time_s in by_time else aspects[-1])
+        shown[group.id] = aspects[cycle_s:]
+    return shown
+
+
+def log_of_seconds(plan: ControllerPlan, seconds: Sequence[int]) -> SignalLog:
+    """What a controller shows that runs through these seconds of the plan's cycle, one after the other."""
+    entries = [
+        AspectChange(float(time_s), group, aspects[second])
+        for group, aspects in aspects_by_second(plan).items()
+        for time_s, second in enumerate(seconds)
+    ]
+    return SignalLog(plan.junction, 0.0, float(len(seconds)), tuple(entries))

@@ -12,7 +12,8 @@ from optimiser.demand import BusFlow, Demand, TurningFlow
 from optimiser.errors import InfeasibleError, RulesError
 from optimiser.evaluation import evaluate
 from optimiser.result import OptimisationResult
-from optimiser.rules import GroupRules, JunctionRules, Rules
+from optimiser.rule_tables import GroupRules, JunctionRules
+from optimiser.rules import Rules
 from optimiser.safety import check_network_plan
 from optimiser.settings import ModelSettings
 from optimiser.signals import Junction, Network

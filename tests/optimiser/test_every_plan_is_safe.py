@@ -10,7 +10,8 @@ from optimiser.coordination import optimise
 from optimiser.demand import Demand, TurningFlow
 from optimiser.errors import InfeasibleError
 from optimiser.formulation.names import FORMULATIONS
-from optimiser.rules import GroupRules, JunctionRules, Rules
+from optimiser.rule_tables import GroupRules, JunctionRules
+from optimiser.rules import Rules
 from optimiser.safety import check_network_against, check_network_plan
 from optimiser.settings import ModelSettings
 from optimiser.signals import Approach, GroupKind, Junction, Lane, Link, Movement, Network

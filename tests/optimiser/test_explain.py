@@ -9,7 +9,8 @@ from test_webster import crossing, demand_of
 
 from optimiser.coordination import optimise
 from optimiser.explain import explain
-from optimiser.rules import GroupRules, JunctionRules, Rules
+from optimiser.rule_tables import GroupRules, JunctionRules
+from optimiser.rules import Rules
 from optimiser.signals import NetworkPlan
 from optimiser.timeline import controller_plan
 

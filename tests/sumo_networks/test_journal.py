@@ -66,12 +66,15 @@ def test_other_inputs_are_other_runs(scenario: Scenario, grid_folder: Path, tmp_
     file, look = tmp_path / "journal.jsonl", _Looks(scenario)
     plan = tmp_path / "plan.add.xml"
     plan.write_text("<additional/>")
+    control = tmp_path / "priority.json"
+    control.write_text('{"junctions": [], "lines": {}}')
     job = _jobs(scenario, tmp_path, (1,))[0]
     others = [
         job,
         replace(job, scale=1.1),
         replace(job, end_s=100.0),
         replace(job, plan=plan),
+        replace(job, plan=plan, priority=control),
         replace(job, scenario=replace(scenario, car_occupancy=2.0)),
         replace(job, scenario=replace(scenario, options=(*scenario.options, ("step-length", "1")))),
     ]
@@ -79,9 +82,11 @@ def test_other_inputs_are_other_runs(scenario: Scenario, grid_folder: Path, tmp_
         run_measured([other], 1, Journal(file), look)
     plan.write_text("<additional><!-- another plan --></additional>")
     run_measured([others[3]], 1, Journal(file), look)
+    control.write_text('{"junctions": [], "lines": {"bus": "7"}}')
+    run_measured([others[4]], 1, Journal(file), look)
     run_measured([job], 1, Journal(file, of="another network"), look)
     run_measured([job], 1, Journal(file), look, purpose=lambda job: "with another eye")
-    assert len(look.seen) == len(others) + 3
+    assert len(look.seen) == len(others) + 4
 
 
 def test_a_closed_journal_leaves_nothing(scenario: Scenario, tmp_path: Path) -> None:
