@@ -13,6 +13,7 @@ from optimiser.signals import Priority
 from sumo_networks.bus_arrivals import Approaching, UsualDwells, due_at, served
 from sumo_networks.bus_reports import BusReports, LineAhead, Report, StopAhead
 from sumo_networks.priority_control import ReportQuality
+from sumo_networks.recording import redirect_outputs
 from sumo_networks.scenario import load_scenario
 from sumo_networks.trips import read_demand
 
@@ -83,11 +84,12 @@ def test_a_report_from_behind_the_line_ends_it() -> None:
 
 
 @pytest.fixture(scope="module")
-def heard(grid_folder: Path) -> list[tuple[int, float, Report]]:
+def heard(grid_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, float, Report]]:
     """(second it was heard, true distance to the next line when measured, report) of buses in the tiny town."""
     scenario = load_scenario(grid_folder / "run.sumocfg")
     reports = BusReports(read_demand(scenario), ReportQuality(interval_s=10, delay_s=15, noise_m=5.0), seed=1)
-    files = ",".join(str(file) for file in scenario.additionals)
+    own = redirect_outputs(scenario.additionals, tmp_path_factory.mktemp("heard"))
+    files = ",".join(str(file) for file in own)
     true_m: dict[tuple[str, int], float] = {}
     found = []
     options = ["-n", str(scenario.net), "-r", str(scenario.routes[0]), "-a", files, "--no-step-log", "--no-warnings"]
