@@ -30,6 +30,7 @@ from api.errors import (
 from api.scenarios import get_scenario, network_of
 from api.store import PlanRow, ScenarioRow, Store, VerdictRow
 from api.verdicts import VerdictDocument, add_verdict, latest_verdict
+from optimiser.active_priority import active
 from optimiser.safety import Finding, check_network_against, check_network_plan
 from optimiser.signals import NetworkPlan, canonical_json
 
@@ -179,7 +180,7 @@ def content_of(row: PlanRow) -> NetworkPlan:
 
 
 def require_fit_for_street(session: Session, row: PlanRow) -> VerdictRow:
-    """The verdict that lets `row` go to the street.
+    """The verdict that lets `row` go to the street: on exactly this plan, with its bus priority running.
 
     Raises UnsafePlanError where the checker has findings, NotVerifiedError where the latest verdict on exactly this
     plan does not accept it, AlteredPlanError where the content is not what it was."""
@@ -196,6 +197,13 @@ def require_fit_for_street(session: Session, row: PlanRow) -> VerdictRow:
     if not (verdict.accepted and document.accepted and document.plan_id == row.id):
         reasons = "; ".join(document.reasons) or "no reason given"
         raise NotVerifiedError(f"The latest verdict on plan {row.id} ({verdict.id}) does not accept it: {reasons}")
+    prioritised = {controller.junction for controller in plan.controllers if active(controller.priority)}
+    unproved = sorted(prioritised - set(document.priority_junctions))
+    if unproved:
+        raise NotVerifiedError(
+            f"The verdict on plan {row.id} ({verdict.id}) was reached without the bus priority of junction "
+            f"{unproved[0]} running; run a verification job on the plan."
+        )
     return verdict
 
 

@@ -25,6 +25,7 @@ class VerdictDocument(BaseModel):
     seeds: tuple[int, ...] = Field(min_length=1)
     plan_id: str
     network_hash: str
+    priority_junctions: tuple[str, ...] = ()
 
 
 def add_verdict(session: Session, document: VerdictDocument, plan: PlanRow, actor: Actor, now: datetime) -> VerdictRow:

@@ -79,8 +79,9 @@ class _Visits:
         """Number of the visit at which riders who `boarded` at another are off: that of the stop `sequence` of its trip
         or, where the vehicle was not at that stop, the next one; and whether there is one."""
         trip = self.trip[boarded]
-        number = np.minimum(np.searchsorted(self.key, _key(trip, sequence)), len(self.key) - 1)
-        return number, (self.trip[number] == trip) & (number > boarded)
+        found = np.searchsorted(self.key, _key(trip, sequence))
+        number = np.minimum(found, len(self.key) - 1)
+        return number, (found < len(self.key)) & (self.trip[number] == trip) & (number > boarded)
 
     def summed(self, number: Ints, values: npt.NDArray[Any]) -> Floats:
         return tally(number, values, len(self.key)).round(DIGITS)

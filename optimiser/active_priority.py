@@ -90,7 +90,9 @@ def _extension_s(cycle: ElasticCycle, priority: Priority, at: Position, arrival:
         return 0
     # A stage that is over its time already would end now: what it is over by comes on top.
     change_s = _up(arrival.latest_s - left_s) + max(0, at.shown_s - cycle.stages[number].length_s)
-    allowed_s = min(priority.max_extension_s, priority.max_extension_s - at.late_s)
+    # No more than the stages can give back within the cycles of the way back.
+    back_s = priority.recovery_cycles * sum(cycle.spare_s)
+    allowed_s = min(priority.max_extension_s, min(priority.max_extension_s, back_s) - at.late_s)
     return change_s if 0 < change_s <= min(allowed_s, cycle.range_of(number, at.changes_s).most_s) else 0
 
 

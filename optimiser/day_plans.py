@@ -272,11 +272,12 @@ def _change(
     week: _Week, draft: _Draft, before: NetworkPlan, after: NetworkPlan, person_s: float
 ) -> NetworkTransition | None:
     """The change at the begin of a period that costs `person_s` under the new plan; None where some junction has no
-    safe way. What the offsets save is the difference to the same plan without coordination."""
+    safe way, or is not in step a cycle before the period ends. What the offsets save is the difference to the same plan
+    without coordination."""
     options = week.options
     apart = week.rules.model_copy(update={"coordinated": False})
     try:
-        return network_transition(
+        found = network_transition(
             week.network,
             before,
             after,
@@ -289,6 +290,8 @@ def _change(
         )
     except TransitionError:
         return None
+    longest_s = max((plan.cycle_s for plan in (*before.controllers, *after.controllers)), default=0.0)
+    return found if all(c.in_step_s + longest_s <= draft.end_s for c in found.changes) else None
 
 
 def _week_plans(week: _Week, days: tuple[TypedDay, ...]) -> WeekPlans:

@@ -7,9 +7,12 @@ rule on the time between two switches is a rule on the sum of the changes betwee
 
     least - planned <= sum of c_i over the elastic parts between the switches <= most - planned        (s)
 
-Where the plan itself breaks a rule, that time is never made worse. A change is chosen when its stage runs, so that all
-rules hold if everything later runs as planned; then no change, 0, is always allowed. How active priority works is told
-in Hounsell & Shrestha (2012), IEEE Trans. ITS 13. Shares no code with `optimiser.safety`, which judges what came of it.
+Where the plan itself breaks a rule, that time is never made worse; a stage in which groups in conflict are green
+together is no longer than planned. The time from each stage to its return is at most the plan's longest cycle.
+
+A change is chosen when its stage runs, so that all rules hold if everything later runs as planned; then no change, 0,
+is always allowed. How active priority works is told in Hounsell & Shrestha (2012), IEEE Trans. ITS 13. Shares no code
+with `optimiser.safety`, which judges what came of it.
 """
 
 from __future__ import annotations
@@ -184,7 +187,7 @@ def elastic_cycle(plan: ControllerPlan) -> ElasticCycle:
                 start_s=first,
                 end_s=last,
                 least_s=min(0, max(_up(least_s - length_s), 1 - (last - first))),
-                most_s=None if most_s is None else max(0, _down(most_s - length_s)),
+                most_s=0 if _at_odds(plan, groups) else None if most_s is None else max(0, _down(most_s - length_s)),
                 groups=groups,
             )
         )
@@ -309,6 +312,15 @@ def _spans(plan: ControllerPlan, stages: list[ElasticStage]) -> Iterator[Span]:
         if inside:
             planned_s = end_s - start_s
             yield Span(inside, min(0.0, least_s - planned_s), max(0.0, most_s - planned_s))
+    round_trip = tuple(range(len(stages)))
+    for first in round_trip:
+        inside = round_trip[first:] + round_trip[:first]
+        yield Span(inside, -float("inf"), max(0.0, plan.max_cycle_s - plan.cycle_s))
+
+
+def _at_odds(plan: ControllerPlan, green: frozenset[str]) -> bool:
+    """Whether groups are green together that must never be."""
+    return any({conflict.first, conflict.second} <= green for conflict in plan.conflicts if not conflict.yields)
 
 
 def _inside(stages: list[ElasticStage], start_s: float, end_s: float, cycle_s: float) -> tuple[int, ...]:

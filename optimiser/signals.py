@@ -150,8 +150,8 @@ class Priority(Frozen):
     """What active bus priority may do at a junction, for buses of `lines` alone; all zero, or no line, = none.
 
     Greens last at most `max_extension_s` longer or start `max_early_green_s` earlier than planned, and within
-    `recovery_cycles` the controller is back in its offset. Served are buses that left their last stop at least
-    `min_lateness_s` late, where a timetable tells, with `min_load_pax` aboard."""
+    `recovery_cycles` the controller is back in its offset, as far as the plan's limits leave it room. Served are buses
+    that left their last stop at least `min_lateness_s` late, where a timetable tells, with `min_load_pax` aboard."""
 
     max_extension_s: float = 0.0
     max_early_green_s: float = 0.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -17,6 +18,7 @@ from optimiser.signals import ControllerPlan, Junction, Network, NetworkPlan
 from optimiser.transition_costs import NetworkTransition, plans_of
 from optimiser.transitions import bridge
 from sumo_networks.bindings import Binding
+from sumo_networks.errors import PlanMismatchError
 from sumo_networks.programs import PROGRAM_ID, program_lines
 
 WAUT_ID = "jasyl_day"
@@ -39,7 +41,9 @@ class ProgramSwitch:
 
 
 def switches(junction: Junction, network: Network, periods: Sequence[DayPeriod]) -> tuple[ProgramSwitch, ...]:
-    """Programs of one junction over a day in order; the first from before the day begins."""
+    """Programs of one junction over a day in order; the first from before the day begins.
+
+    Raises PlanMismatchError where one change is not over before the next begins."""
     shown = plans_of(network, periods[-1].plan)[junction.id]
     found = [ProgramSwitch(float("-inf"), shown)]
     for period in periods:
@@ -51,6 +55,12 @@ def switches(junction: Junction, network: Network, periods: Sequence[DayPeriod])
         found.append(ProgramSwitch(round(change.leaves_s - shown.cycle_s / 2), bridged))
         found.append(ProgramSwitch(round(change.in_step_s + after.cycle_s / 2), after))
         shown = after
+    for earlier, later in pairwise(found):
+        if later.time_s <= earlier.time_s:
+            raise PlanMismatchError(
+                f"junction {junction.id}: a change of plan is not over when the next begins, "
+                f"{later.time_s:.0f} s into the day; make the periods longer or the changes quicker"
+            )
     return tuple(found)
 
 

@@ -4,17 +4,20 @@ Fixed-time signals show the same whatever drives, so the runs are without traffi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from optimiser.safety import Finding, check_log, check_plan
 from optimiser.signals import ControllerPlan
 from optimiser.transition_costs import plans_of
+from optimiser.transitions import Transition
 from sumo_networks.bindings import CityModel
 from sumo_networks.day_programs import DayPeriod, write_day_programs
-from sumo_networks.recorded_states import signal_logs
+from sumo_networks.errors import SimulationError
+from sumo_networks.recorded_states import recorded_states, signal_logs
 from sumo_networks.scenario import Scenario
+from sumo_networks.signal_states import shown_at
 from sumo_networks.simulate import simulate
 
 CYCLES_AROUND = 2
@@ -34,7 +37,10 @@ class ChangeProof:
 def prove_changes(
     scenario: Scenario, model: CityModel, periods: Sequence[DayPeriod], folder: Path
 ) -> tuple[ChangeProof, ...]:
-    """Every change of a day in SUMO, each in a run of its own under `folder`. Raises SimulationError."""
+    """Every change of a day in SUMO, each in a run of its own under `folder`.
+
+    Raises SimulationError, also where SUMO did not show the old plan before a change and the new one after it, and
+    PlanMismatchError where changes overlap."""
     return tuple(
         _prove(scenario, model, periods, i, folder / f"change_{i}")
         for i, period in enumerate(periods)
@@ -58,7 +64,32 @@ def _prove(scenario: Scenario, model: CityModel, periods: Sequence[DayPeriod], i
     for junction, log in signal_logs(run.tls_states, model.bindings).items():
         known = _broken(before[junction]) | _broken(after[junction])
         findings += [f for f in check_log(log, after[junction]) if (f.rule.value, f.groups) not in known]
+    if not findings:
+        _check_shown(run.tls_states, model, before, after, changes)
     return ChangeProof(begin_s, end_s, len(changes), tuple(findings))
+
+
+def _check_shown(
+    states: Path,
+    model: CityModel,
+    before: Mapping[str, ControllerPlan],
+    after: Mapping[str, ControllerPlan],
+    changes: Sequence[Transition],
+) -> None:
+    """A proof is one of the programs that are to run, whatever SUMO made of the switches."""
+    recorded = recorded_states(states)
+    for change in changes:
+        binding = model.bindings[change.junction]
+        record = recorded[binding.tls]
+        for time_s, state in zip(record.times_s, record.states, strict=True):
+            if change.leaves_s <= time_s < change.in_step_s:
+                continue
+            plan = (before if time_s < change.leaves_s else after)[change.junction]
+            if state != shown_at(plan, binding, time_s):
+                raise SimulationError(
+                    f"junction {change.junction}: {time_s:.0f} s into the day SUMO did not show the plan that is to "
+                    "run then; the programs of the day do not do what they say"
+                )
 
 
 def _broken(plan: ControllerPlan) -> set[tuple[str, tuple[str, ...]]]:

@@ -36,6 +36,7 @@ from sumo_networks.turning_flows import estimate_turning_flows
 
 QUARTER_HOUR_S: Final = 900.0
 DAY_S: Final = 86_400.0
+LATEST_S: Final = 30 * 3600.0
 DAYS_OF: Final = {"every_day": WEEK, "weekday": WEEKDAYS, "weekend": WEEK[5:], **{day: (day,) for day in WEEK}}
 # A group is laid down before the days within it, so that these go before it.
 _WIDEST_FIRST: Final = sorted(DAYS_OF, key=lambda name: -len(DAYS_OF[name]))
@@ -158,6 +159,11 @@ def _intervals(
     begins = rows["begin_s"].unique().sort().to_list()
     last_s = begins[-1] - begins[-2] if len(begins) > 1 else QUARTER_HOUR_S
     ends = [*begins[1:], begins[-1] + last_s]
+    if begins[-1] > LATEST_S:
+        raise DemandProfileError(
+            f"{path}: {rows['day'][0]} has an interval that begins at {begins[-1]:g} s; give begin_s in seconds of the "
+            "day, up to 30 hours"
+        )
     if ends[-1] - begins[0] > DAY_S:
         raise DemandProfileError(
             f"{path}: {rows['day'][0]} lasts from {begins[0]:g} to {ends[-1]:g} s, over 24 hours; give one day"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -121,6 +122,15 @@ def run_measured(
     return [journal.kept[key] for key in keys]
 
 
+_CONTROLLER: Final = (
+    "optimiser.active_priority",
+    "optimiser.elastic_cycle",
+    "sumo_networks.bus_arrivals",
+    "sumo_networks.bus_reports",
+    "sumo_networks.priority_run",
+)
+
+
 def _key(job: Job, of: str, purpose: str) -> str:
     """Hash of all that a run and its measures follow from."""
     scenario = job.scenario
@@ -131,6 +141,7 @@ def _key(job: Job, of: str, purpose: str) -> str:
         of,
         purpose,
         version("eclipse-sumo"),
+        *([_controller_code()] if job.priority else []),
         *(_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files),
         repr((job.plan is not None, len(scenario.routes), len(scenario.additionals))),
         repr(sorted(scenario.options)),
@@ -138,6 +149,15 @@ def _key(job: Job, of: str, purpose: str) -> str:
         repr((job.seed, job.scale, job.end_s, job.record.value, job.priority is not None)),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _controller_code() -> str:
+    """With priority a run follows from our own controller too: what its modules say."""
+    # found, not imported: libsumo belongs into the process of a run
+    found = (find_spec(name) for name in _CONTROLLER)
+    sources = (Path(spec.origin).read_bytes() for spec in found if spec is not None and spec.origin is not None)
+    return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
 @lru_cache(maxsize=1024)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from optimiser.signals import ControllerPlan, GreenInterval, Right, SignalGroup
+from optimiser.timeline import sequence_start_s
 from sumo_networks.bindings import Binding
 from sumo_networks.errors import PlanMismatchError
 
@@ -56,6 +57,17 @@ def signal_states(plan: ControllerPlan, binding: Binding) -> list[tuple[float, s
         else:
             phases.append((length_s, text))
     return phases
+
+
+def shown_at(plan: ControllerPlan, binding: Binding, time_s: float) -> str:
+    """What a plan shows `time_s` after its epoch. Raises PlanMismatchError as `signal_states`."""
+    second = (time_s - sequence_start_s(plan)) % plan.cycle_s
+    phases = signal_states(plan, binding)
+    for length_s, state in phases:
+        if second < length_s:
+            return state
+        second -= length_s
+    return phases[-1][1]
 
 
 def _aspects(greens: tuple[GreenInterval, ...], group: SignalGroup, cycle_s: float) -> list[_Shown]:

@@ -136,7 +136,8 @@ class Queue(_Frozen):
 
 
 class Verdict(_Frozen):
-    """What SUMO says of a plan against the program as shipped, on the same seeds."""
+    """What SUMO says of a plan against the program as shipped, on the same seeds. `priority_junctions`: those whose bus
+    priority ran in the runs of the plan."""
 
     accepted: bool
     reasons: tuple[str, ...]
@@ -155,6 +156,7 @@ class Verdict(_Frozen):
     robustness: tuple[Comparison, ...]
     cleared: Comparison | None
     repaired: Comparison | None
+    priority_junctions: tuple[str, ...]
     notes: tuple[str, ...]
 
     def to_json(self) -> str:

@@ -20,6 +20,7 @@ from sumo_networks.compare import (
 from sumo_networks.errors import PlanMismatchError, ScenarioError
 from sumo_networks.journal import Journal, Kept, run_measured
 from sumo_networks.measure import RunMeasures, measure
+from sumo_networks.priority_control import read_priority
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job, Run
 from sumo_networks.sumo_xml import check_well_formed, elements
@@ -263,6 +264,10 @@ def _compared(records: _Records, pair: tuple[_Series, _Series]) -> Comparison:
     return compare(records.of(pair[0]), records.of(pair[1]), pair[0].scale)
 
 
+def _with_priority(control: Path | None) -> tuple[str, ...]:
+    return () if control is None else tuple(sorted(one.plan.junction for one in read_priority(control).junctions))
+
+
 def _verdict(records: _Records, design: _Design, limits: RegressionLimits, plan_id: str, network_hash: str) -> Verdict:
     before, after = records.of(design.main[0]), records.of(design.main[1])
     compared = _compared(records, design.main)
@@ -294,6 +299,7 @@ def _verdict(records: _Records, design: _Design, limits: RegressionLimits, plan_
         robustness=robustness,
         cleared=_compared(records, design.cleared) if design.cleared else None,
         repaired=_compared(records, (design.repaired, design.main[1])) if design.repaired else None,
+        priority_junctions=_with_priority(design.main[1].priority),
         notes=(
             SEEDS_NOTE,
             *((PRIORITY_NOTE,) if design.main[1].priority is not None else ()),

@@ -60,6 +60,7 @@ class Rule(StrEnum):
     INTERSTAGE = "interstage"
     OFFSET = "offset"
     REFERENCE_GROUP = "reference_group"
+    PRIORITY_WITHOUT_LINES = "priority_without_lines"
     OTHER_JUNCTION = "other_junction"
     OTHER_NETWORK = "other_network"
     OTHER_GROUPS = "other_groups"

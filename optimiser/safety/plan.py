@@ -31,6 +31,7 @@ def check_plan(plan: ControllerPlan) -> tuple[Finding, ...]:
             *_changes_of_signal(plan, shown),
             *green_rules(shown, plan),
             *stage_rules(plan),
+            *_priority_lines(plan),
         ]
     )
 
@@ -57,6 +58,14 @@ def _never_green(plan: ControllerPlan) -> Iterator[Finding]:
         if not group.unused and not plan.greens.get(group.id):
             message = f"junction {plan.junction}: group {group.id} never gets green"
             yield Finding(plan.junction, Rule.NEVER_GREEN, (group.id,), 0.0, 0.0, group.min_green_s, message)
+
+
+def _priority_lines(plan: ControllerPlan) -> Iterator[Finding]:
+    """Seconds given to no line are read as none by one controller and as any line's by another."""
+    given_s = max(plan.priority.max_extension_s, plan.priority.max_early_green_s)
+    if given_s > TOLERANCE_S and not plan.priority.lines:
+        message = f"junction {plan.junction}: bus priority of {seconds(given_s)} names no line it is for"
+        yield Finding(plan.junction, Rule.PRIORITY_WITHOUT_LINES, (), 0.0, given_s, 0.0, message)
 
 
 def _intergreens_listed(plan: ControllerPlan) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from api.plans import approve_plan, record_verdict
 from api.publication import default_validity, publish_plan
 from api.store import AuditRow, ControllerPlanRow, PlanRow, Store
 from api.verdicts import VerdictDocument
-from optimiser.signals import NetworkPlan
+from optimiser.signals import NetworkPlan, Priority
 
 ENGINEER = Actor("aigerim", Role.ENGINEER)
 LINE = Actor("line", Role.OPERATOR)
@@ -170,6 +170,21 @@ def test_a_verdict_that_refuses_after_the_approval_stops_the_publication(bench: 
         session.execute(update(PlanRow).values(state="approved"))
     with pytest.raises(NotVerifiedError, match="does not accept"):
         publish(bench, plan)
+
+
+def test_a_plan_with_bus_priority_needs_a_verdict_in_whose_runs_that_priority_ran(bench: Bench) -> None:
+    bare = examples.network_plan(("a", "b"))
+    priority = Priority(max_extension_s=8, lines=("10",))
+    first = bare.controllers[0].model_copy(update={"priority": priority})
+    plan = bare.model_copy(update={"controllers": (first, *bare.controllers[1:])})
+    verified(bench, plan)
+    with pytest.raises(NotVerifiedError, match="without the bus priority of junction a running"):
+        approve_plan(bench.store, plan.id, actor=ENGINEER, now=bench.clock())
+    with_it = VerdictDocument.model_validate({**verdict_on(plan, seed=3), "priority_junctions": ["a"]})
+    record_verdict(bench.store, with_it, actor=LINE, now=bench.clock())
+    approve_plan(bench.store, plan.id, actor=ENGINEER, now=bench.clock())
+    publish(bench, plan)
+    assert current(bench.store) == {"a": (plan.id, 1), "b": (plan.id, 1)}
 
 
 def test_a_plan_altered_in_the_database_is_neither_approved_nor_published(bench: Bench) -> None:

@@ -113,6 +113,20 @@ def test_who_leaves_where_the_vehicle_was_not_seen_is_off_by_the_next_stop() -> 
     assert partly.filter(after)["load_pax"].to_list() == pytest.approx(whole.filter(after)["load_pax"].to_list())
 
 
+@pytest.mark.parametrize("vehicle", ["a", "d"])
+def test_who_stays_aboard_beyond_the_last_stop_seen_is_not_off_whichever_trip_it_is(vehicle: str) -> None:
+    """`a` is the first trip in order, `d` the last of all."""
+    legs, ended = legs_of([(f"{bus}{n}", f"c{bus}{n}", bus, STARTS[bus] + 0.1) for n in range(6) for bus in "ad"])
+    seen = VISITS.filter(pl.col("trip_stop_sequence") <= 3)
+    loads, whole = (
+        link_loads(legs, visits, ended.options, ended.shares).filter(pl.col("vehicle_id") == vehicle)
+        for visits in (seen, VISITS)
+    )
+    early = whole.filter(pl.col("stop_sequence") <= 3)
+    assert loads["alightings_pax"].to_list() == pytest.approx(early["alightings_pax"].to_list())
+    assert loads["load_pax"][-1] == pytest.approx(early["load_pax"][-1]) and loads["load_pax"][-1] > 0
+
+
 def test_hours_of_a_service_day_run_past_midnight() -> None:
     legs, ended = legs_of([("t", "", "a", 0.1)])
     loads = link_loads(legs, VISITS, ended.options, ended.shares)

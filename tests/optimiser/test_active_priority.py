@@ -15,7 +15,17 @@ from optimiser.active_priority import Arrival
 from optimiser.elastic_cycle import ElasticCycle, elastic_cycle, next_position, planned_position
 from optimiser.errors import PriorityError
 from optimiser.safety import check_log
-from optimiser.signals import ControllerPlan, GroupLimits, Priority
+from optimiser.signals import (
+    Conflict,
+    ControllerPlan,
+    GreenInterval,
+    GroupLimits,
+    Offset,
+    Priority,
+    SignalGroup,
+    Stage,
+    StageWindow,
+)
 
 PRIORITY = Priority(max_extension_s=10, max_early_green_s=10, recovery_cycles=2, lines=("7",))
 
@@ -179,3 +189,48 @@ def test_a_plan_without_stages_or_with_parts_of_seconds_cannot_run_priority() ->
         elastic_cycle(plan.model_copy(update={"windows": ()}))
     with pytest.raises(PriorityError, match="counts whole seconds"):
         elastic_cycle(plan.model_copy(update={"cycle_s": 92.5}))
+
+
+def test_a_cycle_is_never_longer_than_the_plans_longest() -> None:
+    """Whichever stage it is counted from, and whichever stages give the seconds."""
+    cycle = elastic_cycle(four_arm().running.model_copy(update={"max_cycle_s": 97.0}))
+    count = len(cycle.stages)
+    for first in range(count):
+        planned = (0,) * count
+        assert cycle.range_of(first, planned).most_s == 5
+        assert cycle.range_of((first + 1) % count, (*planned[1:], 3)).most_s == 2
+        assert cycle.range_of((first + count - 1) % count, (*planned[:1], 5, *planned[2:])).most_s == 0
+        assert cycle.range_of(first, (5, *planned[1:])).most_s == 5, "a cycle ago it does not count"
+
+
+def test_conflicting_greens_that_a_plan_has_already_are_not_made_longer() -> None:
+    def green(start_s: float, end_s: float) -> tuple[GreenInterval, ...]:
+        return (GreenInterval(start_s=start_s, end_s=end_s),)
+
+    plan = ControllerPlan(
+        junction="j",
+        network_hash="0" * 32,
+        cycle_s=60,
+        offset=Offset(),
+        groups=(SignalGroup(id="a"), SignalGroup(id="b")),
+        greens={"a": green(0, 27), "b": green(20, 50)},
+        stages=(Stage(id="both", greens={}),),
+        windows=(StageWindow(stage="both", start_s=20, end_s=27),),
+        conflicts=(Conflict(first="a", second="b"),),
+    )
+    (stage,) = elastic_cycle(plan).stages
+    assert stage.most_s == 0
+
+
+def test_no_green_is_extended_that_the_stages_could_not_give_back() -> None:
+    plan = four_arm().running
+    longest = {g.id: g.model_copy(update={"min_green_s": _green_s(plan, g.id)}) for g in plan.groups}
+    at_their_least = plan.model_copy(update={"groups": tuple(longest.values())})
+    cycle = elastic_cycle(at_their_least)
+    assert not any(cycle.spare_s)
+    states = run(cycle, PRIORITY, coming(("north_through", 28), until_s=60), 3 * 92)
+    assert all(state.at.late_s == 0 for state in states)
+
+
+def _green_s(plan: ControllerPlan, group: str) -> float:
+    return min((i.end_s - i.start_s) % plan.cycle_s or plan.cycle_s for i in plan.greens[group])

@@ -19,6 +19,7 @@ from optimiser.signals import (
     Intergreen,
     NetworkPlan,
     Pedestrians,
+    Priority,
     Right,
     SignalGroup,
     Stage,
@@ -414,3 +415,11 @@ def test_findings_are_one_sentence_each_and_in_a_fixed_order(plan: ControllerPla
     assert findings == check_plan(changed(broken, groups=plan.groups))
     assert list(findings) == sorted(findings, key=lambda f: (f.junction, f.rule.value, f.groups))
     assert all(f.message.startswith(f"junction {plan.junction}: ") and "\n" not in f.message for f in findings)
+
+
+def test_bus_priority_that_is_for_no_line_is_refused() -> None:
+    plan = next(iter(JUNCTIONS.values()))().running
+    for priority in (Priority(max_extension_s=8), Priority(max_early_green_s=5)):
+        (finding,) = named(changed(plan, priority=priority), Rule.PRIORITY_WITHOUT_LINES)
+        assert "names no line" in finding.message
+    assert not named(changed(plan, priority=Priority(max_extension_s=8, lines=("10",))), Rule.PRIORITY_WITHOUT_LINES)

@@ -20,6 +20,7 @@ from optimiser.transition_cycles import Method
 from sumo_networks.bindings import CityModel
 from sumo_networks.day_programs import DayPeriod, write_day_programs
 from sumo_networks.day_proof import prove_changes
+from sumo_networks.errors import PlanMismatchError, SimulationError
 from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.recorded_states import recorded_states, signal_logs
@@ -102,10 +103,15 @@ def test_a_switch_that_jumps_is_found_unsafe(
 ) -> None:
     """The proof can fail: the same day with the transitions taken out of the WAUTs."""
 
+    changed: list[Path] = []
+
     def jumping(*given: object) -> None:
         write_day_programs(*given)  # type: ignore[arg-type]
         path = given[3]
         assert isinstance(path, Path)
+        if changed:
+            return
+        changed.append(path)
         tree = ET.parse(path)
         for waut in tree.iter("WAUT"):
             bridged, after, *_ = waut.findall("wautSwitch")
@@ -117,6 +123,38 @@ def test_a_switch_that_jumps_is_found_unsafe(
     monkeypatch.setattr("sumo_networks.day_proof.write_day_programs", jumping)
     proof, *_ = prove_changes(grid_scenario, town, day_of(town, "shortest_way"), tmp_path)
     assert proof.findings
+
+
+def test_a_change_that_sumo_never_shows_is_no_proof(
+    town: CityModel, grid_scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_switches(*given: object) -> None:
+        write_day_programs(*given)  # type: ignore[arg-type]
+        path = given[3]
+        assert isinstance(path, Path)
+        tree = ET.parse(path)
+        for waut in tree.iter("WAUT"):
+            for switch in waut.findall("wautSwitch"):
+                waut.remove(switch)
+        tree.write(path)
+
+    monkeypatch.setattr("sumo_networks.day_proof.write_day_programs", without_switches)
+    with pytest.raises(SimulationError, match="SUMO did not show the plan that is to run then"):
+        prove_changes(grid_scenario, town, day_of(town, "shortest_way"), tmp_path)
+
+
+def test_a_change_that_is_not_over_when_the_next_begins_is_no_day(town: CityModel, tmp_path: Path) -> None:
+    quiet, busy, back = day_of(town, "shortest_way")
+    soon = replace(
+        back.begins_with,
+        changes=tuple(
+            replace(change, leaves_s=change.leaves_s - 420, in_step_s=change.in_step_s - 420)
+            for change in back.begins_with.changes
+        ),
+    )
+    day = [quiet, busy, replace(back, begins_with=soon)]
+    with pytest.raises(PlanMismatchError, match="a change of plan is not over when the next begins"):
+        write_day_programs(town.network, town.bindings, day, tmp_path / "day.add.xml", 0.0)
 
 
 def test_a_junction_that_keeps_its_program_all_day_is_not_written(town: CityModel, tmp_path: Path) -> None:

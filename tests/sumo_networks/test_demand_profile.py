@@ -102,6 +102,7 @@ def test_detector_counts_of_a_feeds_folder_are_a_profile(
         ("day,begin_s,scale\nmonday,0,-1\n", "not below 0"),
         ("day,begin_s,scale\nmonday,0,1\nmonday,0,2\n", "2 rows of monday begin at 0 s"),
         ("begin_s,scale\n0,1\n43200,1\n86400,1\n", "over 24 hours"),
+        ("begin_s,scale\n900000,1\n900900,1\n", "begins at 900900 s; give begin_s in seconds of the day"),
         ("begin_s,approach,count_veh\n0,midle_A,4\n", "did you mean 'middle_A'"),
         ("begin_s,junction,movement,count_veh\n0,A,nowhere,4\n", "no signalled junction and movement"),
     ],
