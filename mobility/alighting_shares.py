@@ -3,8 +3,7 @@
 Learned from the chained rides of the same pattern and boarding stop, smoothed by a prior (Dirichlet, so the posterior
 mean is a weighted mean of both). The prior holds that flows are much the same there and back (Hora et al. 2017): a stop
 draws riders in proportion to those who board around it towards where these came from, on top of a base all stops have,
-damped for rides so short that people walk them. Shares by hour are the line's and stop's own, moved by the chained
-rides of that hour (the shares of all day count as `prior_rides` of them).
+damped for rides so short that people walk them.
 """
 
 from __future__ import annotations
@@ -15,6 +14,10 @@ import numpy as np
 
 from mobility.line_stops import Floats, Ints, LineStops
 from mobility.tally import tally
+
+# Some always do not come back; and what is seen of a stop is never believed to be less than a tenth.
+LEAST_TOLD, MOST_TOLD = 0.1, 0.9
+LEAST_ONWARD = 0.01
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,21 @@ def prior_shares(riders: Floats, lines: LineStops, rules: SharesRules) -> Floats
 def learned_shares(rides: Floats, prior: Floats, lines: LineStops, rules: SharesRules) -> Floats:
     """Share of each pair of calls, from the rides believed to be of each and the shares held before."""
     return _shared(rides + rules.prior_rides * prior, lines.pair_calls[0], lines)
+
+
+def untold_shares(
+    told: Floats, untold: float, onward: Floats, prior: Floats, lines: LineStops, rules: SharesRules
+) -> Floats:
+    """Share of each pair of calls among the riders whom no tap tells of, `untold` in all, beside the rides `told`.
+
+    They are not like those whom a tap tells of, for who leaves where little can be boarded seldom taps near there
+    again (data not missing at random: Little & Rubin 2019, chapter 15). Of those who leave at a stop so many are told
+    as go `onward` from there, times what makes the told ones as many as they are."""
+    boarding, alighting = lines.pair_calls
+    go_on = np.maximum(onward[lines.stop[alighting]], LEAST_ONWARD)
+    all_riders = max(1.0, float(told.sum()) + untold)
+    seen = np.clip(float((told / go_on).sum()) / all_riders * go_on, LEAST_TOLD, MOST_TOLD)
+    return _shared(learned_shares(told / seen, prior, lines, rules) * (1.0 - seen), boarding, lines)
 
 
 def _shared(weight: Floats, boarding: Ints, lines: LineStops) -> Floats:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from mobility.alighting_shares import SharesRules, learned_shares
+from mobility.alighting_shares import SharesRules, learned_shares, untold_shares
 from mobility.batches import frozen, in_batches
 from mobility.habits import HabitRules, OwnRides
 from mobility.journeys import TransferRules, transfers
 from mobility.line_stops import Bools, Floats, Ints, LineStops
-from mobility.ride_chain import Candidates, Ground, Rides
+from mobility.ride_chain import Candidates, Ground, Rides, WayRules, Ways
 from mobility.ride_options import Options, Rode, likeliest, riders_of_pairs, weigh
+from mobility.tally import tally
 from mobility.trip_times import TripTimes
 
 BATCH_OPTIONS = 500_000
@@ -21,17 +22,16 @@ BATCH_OPTIONS = 500_000
 @dataclass(frozen=True)
 class ChainingRules:
     """`walk_limit_m`: straight line from the stop left to the next boarding; `slack_s`: so much later the bus may reach
-    the stop than the walk leaves time for, as clocks differ; `access_s`: a line whose nearest stop is so much further a
-    walk is taken e times less often. `logits_s`: the one under which the next boardings are likeliest is taken (of two
-    stops one of which is so much further, riders choose the nearer e times as often), where few rides tell little and
-    each octave from `usual_logit_s` counts against it; `rounds` of expectation-maximisation; `sample`: rides enough to
-    learn what holds for all; `least_far`: share of other cards' boardings that must lie beyond a distance for it to
-    tell how many chains are broken; `trust`: share of chains thought to hold before any is seen, worth `trust_rides`
-    rides."""
+    the stop than the walk leaves time for, as clocks differ. `logits_s`: the one under which the next boardings are
+    likeliest is taken (of two stops one of which is so much further, riders choose the nearer e times as often), where
+    few rides tell little and each octave from `usual_logit_s` counts against it; `rounds` of expectation-maximisation;
+    `sample`: rides enough to learn what holds for all; `least_far`: share of other cards' boardings that must lie
+    beyond a distance for it to tell how many chains are broken; `trust`: share of chains thought to hold before any is
+    seen, worth `trust_rides` rides."""
 
     walk_limit_m: float = 750.0
     slack_s: float = 60.0
-    access_s: float = 150.0
+    ways: WayRules = field(default_factory=WayRules)
     logits_s: tuple[float, ...] = (10.0, 20.0, 40.0, 80.0, 160.0)
     usual_logit_s: float = 20.0
     nats_an_octave: float = 5.0
@@ -95,19 +95,20 @@ def chain(
     """Chain the rides of a day."""
     rides, count = day.rides, len(day.rides.call)
     has_next = np.flatnonzero(rides.following >= 0)
-    logit_s = _likeliest_logit(day, has_next, ground, rules)
-    ahead = _options(day, Candidates.of(rides, has_next, rides.following[has_next], ground), logit_s, rules)
+    ways = _likeliest_ways(day, has_next, ground, rules)
+    ahead = _options(day, Candidates.of(rides, has_next, rides.following[has_next], ground), ways)
     onward, believed = _believe(day, ahead, rules, sharing, habit)
     call, chance = _likeliest(onward, count)
     changes = transfers(rides, call, day.lines, day.times, changing)
     stayed = np.zeros(count, dtype=np.bool_)
     stayed[rides.first[(rides.following >= 0) & ~changes]] = True
     is_last = np.flatnonzero((rides.card >= 0) & (rides.following < 0) & stayed[rides.first])
-    back = _options(day, Candidates.of(rides, is_last, rides.first[is_last], ground), logit_s, rules)
+    back = _options(day, Candidates.of(rides, is_last, rides.first[is_last], ground), ways)
     homeward = _weighed(day, back, believed, habit)[0]
     home_call, home_chance = _likeliest(homeward, count)
     last = home_call >= 0
     made = _riders(day, onward, ~changes) + _riders(day, homeward, ~changes)
+    untold = float(day.party[~(last | (call >= 0))].sum())
     return Chain(
         onward,
         homeward,
@@ -119,13 +120,13 @@ def chain(
         ),
         last,
         changes,
-        learned_shares(made, day.prior, day.lines, sharing),
+        untold_shares(made, untold, ways.onward, day.prior, day.lines, sharing),
     )
 
 
-def _options(day: Day, among: Candidates, logit_s: float, rules: ChainingRules) -> Options:
+def _options(day: Day, among: Candidates, ways: Ways) -> Options:
     """The candidates as options, with how often the card's rider left there on other days."""
-    options = among.options(logit_s, rules.access_s)
+    options = among.options(ways)
     if not len(day.own.key):
         return options
     return options._replace(own=day.own.rides_to(among.owner, day.lines.stop[options.call], len(day.lines.x_m)))
@@ -173,19 +174,24 @@ def _sampled(which: Ints, most: int) -> Ints:
     return np.unique(np.linspace(0, len(which) - 1, min(most, len(which))).astype(np.int64)) if len(which) else which
 
 
-def _likeliest_logit(day: Day, which: Ints, ground: Ground, rules: ChainingRules) -> float:
-    """The scale of walks under which the boardings that followed are likeliest."""
+def _likeliest_ways(day: Day, which: Ints, ground: Ground, rules: ChainingRules) -> Ways:
+    """Ways on with the scale of walks under which the boardings that followed are likeliest."""
     some = which[_sampled(which, rules.sample)]
     among = Candidates.of(day.rides, some, day.rides.following[some], ground)
     boarded = np.repeat(day.rides.call[among.ride], np.diff(among.first))
-    likelihoods = []
+    riders = tally(day.rides.call, day.party, len(day.lines.stop))
+    best, most = None, -np.inf
     for logit_s in rules.logits_s:
-        options = among.options(logit_s, rules.access_s)
+        ways = ground.around.ways(day.lines, riders, rules.ways, logit_s)
+        options = among.options(ways)
         expected = options.draw * day.prior[day.lines.pair(boarded, options.call)]
         seen = np.add.reduceat(expected, among.first[:-1]) if len(expected) else expected
         unusual = abs(np.log2(logit_s / rules.usual_logit_s))
-        likelihoods.append(float(np.log(seen[seen > 0]).sum() - rules.nats_an_octave * unusual))
-    return rules.logits_s[int(np.argmax(likelihoods))]
+        likelihood = float(np.log(seen[seen > 0]).sum() - rules.nats_an_octave * unusual)
+        if best is None or likelihood > most:
+            best, most = ways, likelihood
+    assert best is not None
+    return best
 
 
 def _trust(day: Day, which: Ints, toward: Ints, ground: Ground, rules: ChainingRules) -> float:

@@ -48,6 +48,24 @@ class Rides:
 
 
 @dataclass(frozen=True)
+class WayRules:
+    """`access_s`: a line whose nearest stop is so much further a walk is taken e times less often; `elsewhere`: who
+    leaves at a stop and boards nowhere near it, as a share of what the boardings around a stop usually draw."""
+
+    access_s: float = 150.0
+    elsewhere: float = 1.0
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How riders go on. `share`: for each entry of Surroundings, of those who leave at the stop, for each rider who
+    boards at the call; `onward`: of those who leave at each stop, who board near it."""
+
+    share: Floats
+    onward: Floats
+
+
+@dataclass(frozen=True)
 class Surroundings:
     """For each stop the calls within the walk limit: `key` (stop x calls + call, sorted), `call`, `walk_s`."""
 
@@ -72,6 +90,26 @@ class Surroundings:
         begin = np.searchsorted(self.key, stop * calls + first)
         return spread(begin, np.searchsorted(self.key, stop * calls + last) - begin)
 
+    def ways(self, lines: LineStops, riders: Floats, rules: WayRules, logit_s: float) -> Ways:
+        """How riders go on from each stop where `riders` of each call board.
+
+        A rider takes a line that is near, and goes to its nearest stop (logits over the walk: Ben-Akiva & Lerman 1985,
+        chapter 5): a call draws the less the nearer another stop of its line is. Those who leave at a stop are shared
+        among all calls around it as these draw them, each boarding there counted once, and `elsewhere`."""
+        stop = self.key // max(1, len(lines.stop))
+        boards = self.call < lines.last[self.call]  # nobody boards at the last stop
+        begins = np.r_[True, (np.diff(stop) != 0) | (np.diff(lines.pattern[self.call]) != 0)][: len(stop)]
+        run, starts = np.cumsum(begins) - 1, np.flatnonzero(begins)
+        nearest_s = np.minimum.reduceat(np.where(boards, self.walk_s, np.inf), starts)[run] if len(run) else self.walk_s
+        least_s = np.minimum(nearest_s, self.walk_s)
+        odds = np.exp((least_s - self.walk_s) / logit_s)
+        sums = np.bincount(run, weights=odds * boards, minlength=len(starts))[run]
+        drawn = odds / np.maximum(sums, odds) * np.exp(-least_s / rules.access_s)
+        appeal = np.bincount(stop, weights=drawn * riders[self.call], minlength=len(lines.x_m))
+        usual = appeal.sum() / max(1, np.count_nonzero(appeal))
+        all_ways = np.maximum(appeal + rules.elsewhere * usual, 1.0)
+        return Ways(drawn / all_ways[stop], appeal / all_ways)
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -87,15 +125,13 @@ class Ground:
 @dataclass(frozen=True)
 class Cells:
     """What all rides on one pattern have in common whose card next boards at one call: the entries from `start[cell]`
-    on are the calls of the pattern near that boarding, in order, with the walk there. `least_s`: the shortest walk from
-    there to any stop of the line boarded; `way_entry`, `way_s`: all of these walks."""
+    on are the calls of the pattern near that boarding, in order, with the walk there and the place of that `way` among
+    the Surroundings."""
 
     start: Ints
     call: Ints
     walk_s: Floats
-    least_s: Floats
-    way_entry: Ints
-    way_s: Floats
+    way: Ints
 
     @classmethod
     def of(cls, pattern: Ints, boarded: Ints, ground: Ground) -> Cells:
@@ -103,24 +139,9 @@ class Cells:
         lines, around = ground.lines, ground.around
         calls, first = len(lines.stop), lines.first
         cell, place = around.between(lines.stop[boarded], first[pattern], first[pattern + 1], calls)
-        call, walk = around.call[place], around.walk_s[place]
-        # every way on from each of these stops with the pattern boarded, which nobody boards at its last stop
-        wanted = lines.pattern[boarded[cell]]
-        entry, way = around.between(lines.stop[call], first[wanted], first[wanted + 1] - 1, calls)
-        ways_s = around.walk_s[way]
-        least_s = walk.copy()
-        np.minimum.at(least_s, entry, ways_s)
-        return cls(np.searchsorted(cell, np.arange(len(pattern) + 1)), call, walk, least_s, entry, ways_s)
-
-    def draw(self, logit_s: float, access_s: float) -> Floats:
-        """How likely who left at each entry boards there.
-
-        A rider takes a line that is near, and goes to its nearest stop (logits over the walk: Ben-Akiva & Lerman 1985,
-        chapter 5): a stop left is the less likely the nearer to it another stop of the line boarded is."""
-        reach = np.exp((self.least_s[self.way_entry] - self.way_s) / logit_s)
-        odds = np.exp((self.least_s - self.walk_s) / logit_s)
-        sums = np.bincount(self.way_entry, weights=reach, minlength=len(self.call))
-        return odds / np.maximum(sums, odds) * np.exp(-self.least_s / access_s)
+        call = around.call[place]
+        way = np.searchsorted(around.key, lines.stop[call] * calls + boarded[cell])
+        return cls(np.searchsorted(cell, np.arange(len(pattern) + 1)), call, around.walk_s[place], way)
 
 
 @dataclass(frozen=True)
@@ -164,7 +185,7 @@ class Candidates:
             nearest[place] = np.minimum.reduceat(self.cells.walk_s[self.entry], self.first[:-1])
         return nearest
 
-    def options(self, logit_s: float, access_s: float) -> Options:
-        """With how likely each would draw its rider on, see Cells.draw; of the card's own rides nothing is known."""
-        draw = self.cells.draw(logit_s, access_s)
+    def options(self, ways: Ways) -> Options:
+        """With how likely each would draw its rider on; of the card's own rides nothing is known."""
+        draw = ways.share[self.cells.way]
         return Options(self.ride, self.first, self.cells.call[self.entry], draw[self.entry], np.zeros(0))

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rides_by_hand import STOPS, pattern_stops, stops, taps, trip
 
-from mobility.alighting_shares import SharesRules, learned_shares, prior_shares
+from mobility.alighting_shares import SharesRules, learned_shares, prior_shares, untold_shares
 from mobility.alightings import AlightingRules, Alightings, alightings
 from mobility.boardings import boardings
 from mobility.chaining import ChainingRules
 from mobility.line_stops import LineStops
+from mobility.ride_chain import Surroundings, WayRules
 
 VISITS = pl.concat([trip("a", "east", 0), trip("b", "west", 60), trip("c", "east", 120), trip("d", "west", 180)])
 
@@ -110,10 +111,53 @@ def test_shares_are_a_distribution_over_the_stops_ahead(
     boarded: list[float], rides: list[float], rules: SharesRules
 ) -> None:
     prior = prior_shares(np.array(boarded), LINES, rules)
-    for shares in (prior, learned_shares(np.array(rides), prior, LINES, rules)):
+    told, onward = np.array(rides), np.linspace(0.0, 1.0, len(LINES.x_m))
+    for shares in (
+        prior,
+        learned_shares(told, prior, LINES, rules),
+        untold_shares(told, 10.0, onward, prior, LINES, rules),
+    ):
         sums = np.bincount(LINES.pair_calls[0], weights=shares)
         assert sums[sums > 0] == pytest.approx(np.ones(2 * (STOPS - 1)))
         assert shares.min() > 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(boarded=riders, elsewhere=st.floats(0.01, 3.0), logit_s=st.floats(5.0, 200.0))
+def test_who_leaves_at_a_stop_goes_one_way_or_elsewhere(boarded: list[float], elsewhere: float, logit_s: float) -> None:
+    around, boards = Surroundings.of(LINES, 750.0), np.array(boarded)
+    ways = around.ways(LINES, boards, WayRules(elsewhere=elsewhere), logit_s)
+    taken = np.bincount(around.key // len(LINES.stop), weights=ways.share * boards[around.call])
+    assert taken == pytest.approx(ways.onward)
+    assert ways.onward.min() >= 0 and ways.onward.max() < 1
+
+
+def test_where_many_board_other_lines_fewer_board_this_one() -> None:
+    # east3 and east4 lie equally far from west3; from east4 and east5 another line runs, which many board
+    north = pattern_stops()[3:5].with_columns(pl.lit("north").alias("pattern_id"), pl.Series([1, 2]).alias("at"))
+    patterns = pl.concat([pattern_stops(), north.drop("at").with_columns(trip_stop_sequence=north["at"])])
+    lines = LineStops.of(patterns, moved(west2=1400.0, west3=1000.0, west4=600.0))
+    boards = np.ones(len(lines.stop))
+    boards[lines.pattern == lines.pattern_ids.to_list().index("north")] = 40.0
+    around = Surroundings.of(lines, 750.0)
+    ways = around.ways(lines, boards, WayRules(), 20.0)
+    name = lines.stop_ids.to_list().index
+    toward_west3 = np.flatnonzero(lines.stop[around.call] == name("west3"))
+    share = {int(around.key[at] // len(lines.stop)): ways.share[at] for at in toward_west3}
+    assert share[name("east3")] > 2 * share[name("east4")]
+
+
+def test_who_is_not_seen_again_rather_left_where_nothing_can_be_boarded() -> None:
+    rules, prior = SharesRules(), prior_shares(np.ones(2 * STOPS), LINES, SharesRules())
+    boarding, alighting = LINES.pair_calls
+    told = np.where(boarding == 0, 100.0, 0.0)
+    onward = np.where(np.arange(len(LINES.x_m)) == LINES.stop[2], 0.1, 0.8)
+    shares = untold_shares(told, 500.0, onward, prior, LINES, rules)
+    like_the_told = learned_shares(told, prior, LINES, rules)
+    bare = (boarding == 0) & (alighting == 2)
+    assert shares[bare][0] > 3 * like_the_told[bare][0]
+    alike = untold_shares(told, 500.0, np.full(len(LINES.x_m), 0.5), prior, LINES, rules)
+    assert alike == pytest.approx(like_the_told, rel=0.15)
 
 
 def test_riders_go_to_the_nearest_stop_of_the_line_they_take() -> None:
