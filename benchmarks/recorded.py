@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tours import overlay_tours
+from benchmarks.tours_ceiling import ceiling
 from mobility import flows
 from mobility.habits import habits_of_flows
 from mobility.pipeline import build_flows
 from mobility.score import FlowScore, Judged, judge, read_truth, score_flows
+from mobility.sources.gtfs import read_timetable
 from mobility.sources.manifest import read_manifest
 from sumo_networks.cities.esil.build import RIDERS, WALKERS, persons
 from sumo_networks.cities.esil.population import Resident, day_of, residents
@@ -44,8 +46,8 @@ def case(data: Path, seed: int = 1) -> dict[str, Any]:
         return {
             "case": "recorded",
             "cash_share": CASH_SHARE,
-            "esil": _scores(record_esil(folder / "esil", seed, DAYS)),
-            "bologna_tours": _scores(record_bologna(data, folder / "bologna", seed, BOLOGNA_DAYS, SPREAD_M)),
+            "esil": _scores(judged_days(record_esil(folder / "esil", seed, DAYS))),
+            "bologna_tours": _tours(record_bologna(data, folder / "bologna", seed, BOLOGNA_DAYS, SPREAD_M), seed),
         }
 
 
@@ -90,14 +92,26 @@ def _bologna_day(scenario: Scenario, folder: Path, seed: int, day: date) -> Path
     return folder / "feeds"
 
 
-def _scores(feeds: Sequence[Path]) -> dict[str, Any]:
+def _scores(judged: dict[str, list[Judged]]) -> dict[str, Any]:
+    return {"days": len(judged["alone"])} | {name: _told(score_flows(days)) for name, days in judged.items()}
+
+
+def _tours(feeds: Sequence[Path], seed: int) -> dict[str, Any]:
+    """Scores of tours, and how often the best answer would be right."""
+    judged = judged_days(feeds)
+    timetable = read_timetable(feeds[0] / "gtfs.zip", read_manifest(feeds[0]).service_date)
+    return _scores(judged) | {"ceiling": ceiling([day.legs for day in judged["alone"]], timetable, SPREAD_M, seed)}
+
+
+def judged_days(feeds: Sequence[Path]) -> dict[str, list[Judged]]:
+    """Each day inferred alone, and with what the others tell of its cards, beside its truth."""
     alone = [folder.with_name("flows") for folder in feeds]
     judged = {"alone": [_judged(folder, out) for folder, out in zip(feeds, alone, strict=True)]}
     judged["with_history"] = [
         _judged(folder, out.with_name("flows_again"), [other for other in alone if other != out])
         for folder, out in zip(feeds, alone, strict=True)
     ]
-    return {"days": len(feeds)} | {name: _told(score_flows(days)) for name, days in judged.items()}
+    return judged
 
 
 def _judged(feeds: Path, out: Path, history: Sequence[Path] = ()) -> Judged:
