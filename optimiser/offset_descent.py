@@ -100,9 +100,11 @@ def cost_by_offset(
     total: Costs = np.zeros(streets.cycle_s)
     for street in near:
         q, y = timings[street.other]
+        # by the second at which the other junction's is 0: forwards where this one is upstream, else backwards
         if street.first:
-            total += np.roll(streets.table(junction, street.other, p, q), y)
+            turned, at = streets.table(junction, street.other, p, q), len(total) - y
         else:
-            table = streets.table(street.other, junction, q, p)
-            total += np.roll(table[::-1], y + 1)
+            turned, at = streets.table(street.other, junction, q, p)[::-1], len(total) - 1 - y
+        total[: len(total) - at] += turned[at:]
+        total[len(total) - at :] += turned[:at]
     return total

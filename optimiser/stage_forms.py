@@ -90,10 +90,13 @@ class SequenceForm:
 
     def span(self, first: int, count: int) -> Affine:
         """Length of `count` segments from segment `first` on, over the cycle's end."""
-        total = self.zero
-        for i in range(count):
-            total = total + self.segments[(first + i) % len(self.segments)].length
-        return total
+        known = self._spans.get((first, count))
+        if known is None:
+            known = self.zero
+            for i in range(count):
+                known = known + self.segments[(first + i) % len(self.segments)].length
+            self._spans[first, count] = known
+        return known
 
     def runs(self, shown: Callable[[Segment], bool]) -> tuple[Green, ...]:
         """Uninterrupted runs of segments for which `shown` holds; one that never ends starts at segment 0."""
@@ -101,6 +104,21 @@ class SequenceForm:
 
     def runs_of(self, marks: tuple[bool, ...]) -> tuple[Green, ...]:
         """Uninterrupted runs of marked segments, in the order in which they start."""
+        known = self._runs.get(marks)
+        if known is None:
+            known = self._runs[marks] = self._found_runs(marks)
+        return known
+
+    # A form is asked for the same spans and runs at every cycle; it cannot change, so they are found once.
+    @cached_property
+    def _spans(self) -> dict[tuple[int, int], Affine]:
+        return {}
+
+    @cached_property
+    def _runs(self) -> dict[tuple[bool, ...], tuple[Green, ...]]:
+        return {}
+
+    def _found_runs(self, marks: tuple[bool, ...]) -> tuple[Green, ...]:
         n = len(marks)
         if all(marks):
             return (Green(0, n, self.zero, self.cycle),)
