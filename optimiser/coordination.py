@@ -14,6 +14,7 @@ from optimiser.demand import Demand
 from optimiser.evaluation import demands_of, evaluate
 from optimiser.formulation.bandwidth import BANDS
 from optimiser.formulation.names import CYCLIC_OFFSETS
+from optimiser.half_cycles import halves_of
 from optimiser.network_candidates import band_candidates, cyclic_candidates
 from optimiser.network_model import (
     Choice,
@@ -33,7 +34,6 @@ from optimiser.solve import Solution
 from optimiser.webster import webster
 
 OWN_CYCLES, WEBSTER = "own cycles", "webster"
-HALF_PAYS = 0.97
 
 
 def optimise(
@@ -71,7 +71,7 @@ def _coordinated(search: Search, demand: Demand, cycles: tuple[float, ...], prof
     """The network at common cycles by the formulation that the rules name, best first where it says so."""
     formulation = search.rules.formulation
     if formulation == CYCLIC_OFFSETS and len(search.free) > 1 and search.rules.coordinated:
-        return cyclic_candidates(search, cycles, profile)
+        return cyclic_candidates(search, demand, cycles, profile)
     if formulation in BANDS:
         return band_candidates(search, cycles, profile)
     return _common_cycles(search, demand, cycles, profile)
@@ -143,30 +143,14 @@ def _at_common_cycle(search: Search, cycle_s: float, profile: str) -> Candidate 
 
 
 def _with_half_cycles(search: Search, demand: Demand, cycle_s: float, profile: str) -> Candidate | None:
-    """The network at a common cycle with those junctions at half of it that are better so alone; None where none is.
-
-    A junction at half the cycle meets the same part of its neighbours' cycle every second time; the model takes its
-    arrivals as even, as it does for any junction of another cycle."""
-    halves = {
-        j.id: search.alone[j.id, cycle_s / 2]
-        for j in search.free
-        if (j.id, cycle_s / 2) in search.alone
-        and search.alone[j.id, cycle_s / 2].objective < HALF_PAYS * search.alone[j.id, cycle_s].objective
-    }
-    whole = [j.id for j in search.free if j.id not in halves]
-    if not halves or not whole or not search.rules.coordinated:
-        return None
-    name = f"{cycle_s:g} s, half cycles"
-    solved = _solve_network(search, name, cycle_s, whole)
-    if solved is None:
+    """The network at a common cycle with those junctions at half of it that are better so alone; None where none is."""
+    halves = halves_of(search, cycle_s)
+    solved = _solve_network(search, halves.name, cycle_s, list(halves.whole)) if halves is not None else None
+    if halves is None or solved is None:
         return None
     built, solution, _ = solved
-    choices = {**read_choices(built), **{j: alone.choice for j, alone in halves.items()}}
-    plan = search.plan(choices, profile)
-    objective = evaluate(search.network, demand, plan, search.rules, search.settings).objective
-    bound = min(objective, solution.bound + sum(alone.bound for alone in halves.values()))
-    ended = worst_status([solution.ended, *(alone.ended for alone in halves.values())])
-    return Candidate(name, cycle_s, plan, objective, bound, solution.nodes, ended)
+    whole = read_choices(built)
+    return halves.candidate(search, demand, whole, solution.bound, solution.nodes, solution.ended, profile)
 
 
 def _solve_network(

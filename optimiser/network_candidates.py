@@ -8,8 +8,10 @@ from time import perf_counter
 import pyomo.environ as pyo
 
 from optimiser.arterials import arterials_of
+from optimiser.demand import Demand
 from optimiser.formulation.bandwidth import BANDS, streets_of_ways
 from optimiser.formulation.cycle_basis import potentials
+from optimiser.half_cycles import halves_of
 from optimiser.network_offsets import coordinate, prepare
 from optimiser.offset_descent import total_cost
 from optimiser.result import Candidate, worst_status
@@ -17,13 +19,14 @@ from optimiser.search import Search
 from optimiser.streets import frozen_form
 
 
-def cyclic_candidates(search: Search, cycles_s: tuple[float, ...], profile: str) -> list[Candidate]:
-    """The network at the common cycle whose descents end lowest; of the others nothing is proved."""
+def cyclic_candidates(search: Search, demand: Demand, cycles_s: tuple[float, ...], profile: str) -> list[Candidate]:
+    """The network at the common cycle whose descents end lowest, and with half cycles where junctions are better so; of
+    the other cycles nothing is proved."""
     ready = {}
     for cycle_s in search.common_cycles(cycles_s):
         if cycle_s.is_integer() and not search.stopped():
             search.step(f"offsets at {cycle_s:g} s")
-            ready[cycle_s] = prepare(search, int(cycle_s))
+            ready[cycle_s] = prepare(search, int(cycle_s), [j.id for j in search.free])
     if not ready:
         return []
     cycle_s = min(ready, key=lambda c: (total_cost(*ready[c]), c))
@@ -31,7 +34,19 @@ def cyclic_candidates(search: Search, cycles_s: tuple[float, ...], profile: str)
     found = coordinate(search, *ready[cycle_s])
     plan = search.plan(found.choices, profile)
     ended = worst_status(found.ended)
-    return [Candidate(f"{cycle_s:g} s", cycle_s, plan, found.objective, found.bound, found.nodes, ended)]
+    common = Candidate(f"{cycle_s:g} s", cycle_s, plan, found.objective, found.bound, found.nodes, ended)
+    mixed = _with_half_cycles(search, demand, cycle_s, profile)
+    return [common] if mixed is None else [common, mixed]
+
+
+def _with_half_cycles(search: Search, demand: Demand, cycle_s: float, profile: str) -> Candidate | None:
+    halves = halves_of(search, cycle_s)
+    if halves is None or search.stopped():
+        return None
+    search.step(f"network at {halves.name}")
+    found = coordinate(search, *prepare(search, int(cycle_s), halves.whole))
+    ended = worst_status(found.ended)
+    return halves.candidate(search, demand, found.choices, found.bound, found.nodes, ended, profile)
 
 
 def band_candidates(search: Search, cycles_s: tuple[float, ...], profile: str) -> list[Candidate]:

@@ -33,11 +33,11 @@ class Coordinated:
     areas: tuple[tuple[str, ...], ...]
 
 
-def prepare(search: Search, cycle_s: int) -> tuple[Streets, dict[str, Timing]]:
-    """The network's streets at a cycle at which every junction is solved alone, and good offsets for what each runs
-    best alone."""
+def prepare(search: Search, cycle_s: int, junctions: Sequence[str]) -> tuple[Streets, dict[str, Timing]]:
+    """The streets between `junctions` at a cycle at which each of them is solved alone, and good offsets for what each
+    runs best alone."""
     settings = search.settings
-    forms = {j.id: search.network_forms(j.id, float(cycle_s)) for j in search.free}
+    forms = {j: search.network_forms(j, float(cycle_s)) for j in junctions}
     streets = streets_of(search.network, search.demands, forms, cycle_s, settings)
     timings: dict[str, Timing] = {}
     for j, case in streets.cases.items():

@@ -11,6 +11,7 @@ from optimiser.coordination import optimise
 from optimiser.demand import BusFlow, Demand, TurningFlow
 from optimiser.errors import InfeasibleError, RulesError
 from optimiser.evaluation import evaluate
+from optimiser.formulation.names import CYCLIC_OFFSETS, LANE_FLOW_PERSON_DELAY
 from optimiser.result import OptimisationResult
 from optimiser.rule_tables import GroupRules, JunctionRules
 from optimiser.rules import Rules
@@ -179,7 +180,8 @@ def test_every_plan_for_any_demand_is_safe(flows: list[float], cycle_s: float) -
     assert result.bound <= result.objective
 
 
-def test_a_quiet_junction_beside_a_busy_one_may_run_at_half_the_common_cycle() -> None:
+@pytest.mark.parametrize("formulation", [CYCLIC_OFFSETS, LANE_FLOW_PERSON_DELAY])
+def test_a_quiet_junction_beside_a_busy_one_may_run_at_half_the_common_cycle(formulation: str) -> None:
     network = arterial(2)
     demand = Demand(
         begin_s=0,
@@ -190,7 +192,7 @@ def test_a_quiet_junction_beside_a_busy_one_may_run_at_half_the_common_cycle() -
             for m in j.movements
         ),
     )
-    result = solved(network, demand, Rules(candidate_cycles_s=(45, 90)))
+    result = solved(network, demand, Rules(candidate_cycles_s=(45, 90), formulation=formulation))
     mixed = [c for c in result.candidates if c.name == "90 s, half cycles"]
     assert [p.cycle_s for p in mixed[0].plan.controllers] == [90, 45]
     assert check_network_plan(mixed[0].plan) == ()
