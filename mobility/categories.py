@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import polars.selectors as cs
 
 
 def category(name: str, place: npt.NDArray[Any], texts: Sequence[str]) -> pl.Series:
     """The column `name` of the text at each `place`."""
     return pl.Series(name, place.astype(np.uint32)).cat.to(pl.Enum(texts))
+
+
+def categories_of(frames: Iterable[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.Enum]:
+    """The categories of each column: all its values in any of the frames, sorted, so that rows sort as their texts."""
+    found: dict[str, list[pl.Series]] = {column: [] for column in columns}
+    for frame in frames:
+        for column in columns:
+            if column in frame.columns:
+                found[column].append(frame[column].unique())
+    return {column: pl.Enum(pl.concat(parts).drop_nulls().unique().sort()) for column, parts in found.items() if parts}
+
+
+def in_categories(frame: pl.DataFrame, categories: Mapping[str, pl.Enum]) -> pl.DataFrame:
+    """`frame` with the columns that have categories in them."""
+    return frame.with_columns(pl.col(column).cast(of) for column, of in categories.items() if column in frame.columns)
+
+
+def in_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with its categories as text again."""
+    return frame.with_columns(cs.enum().cast(pl.String))

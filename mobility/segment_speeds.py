@@ -12,6 +12,8 @@ from mobility.sources.gtfs import Timetable
 from mobility.visits import DEFAULT as VISIT_RULES
 
 SEGMENT_HOUR = ["service_date", "segment_id", "hour"]
+# a service day may run past midnight, but never so long
+MOST_HOURS = 100
 
 
 def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame, midnight_s: float) -> pl.DataFrame:
@@ -20,6 +22,7 @@ def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame
     A bus has on every segment between two stops the mean speed of its run between them, from the end of the first
     stop's zone to the start of the second's: dwell is left out, waiting at signals and in queues is not. Runs faster
     than a bus can go are errors of a position or of a stop's place, and are left out."""
+    lines = runs["line"].unique().cast(pl.String).sort()
     length_m = pl.col("end_m") - pl.col("start_m")
     driven_m = length_m - 2 * VISIT_RULES.zone_m
     speeds = (
@@ -29,7 +32,7 @@ def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame
         .with_columns(((pl.col("departure").dt.epoch("ms") / 1000 - midnight_s) // 3600).cast(pl.Int64).alias("hour"))
         .select(
             "service_date",
-            pl.col("line").cast(pl.Enum(runs["line"].unique().sort())),
+            pl.col("line").cast(pl.Enum(lines)).to_physical().cast(pl.Int64),
             "pattern_id",
             "trip_stop_sequence",
             "hour",
@@ -37,36 +40,44 @@ def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame
             "confidence",
         )
     )
-    # a city has millions of runs over segments: names are numbers until all is summed up
+    # a city has millions of runs over segments: a segment's hour is one number until all is summed up
     segments = pl.Enum(roads.segments["segment_id"].unique().sort())
+    cell = pl.col("segment_id").to_physical().cast(pl.Int64) * MOST_HOURS + pl.col("hour")
     shares = _between_stops(roads.samples, pattern_stops).with_columns(pl.col("segment_id").cast(segments))
     lengths = roads.segments.select(pl.col("segment_id").cast(segments), "length_m")
-    driven = speeds.join(shares, on=["pattern_id", "trip_stop_sequence"], maintain_order="left_right")
+    driven = (
+        speeds.join(shares, on=["pattern_id", "trip_stop_sequence"], maintain_order="left_right")
+        .with_columns(cell.alias("cell"), (pl.col("metres") / pl.col("speed_m_s")).alias("seconds"))
+        .drop("pattern_id", "trip_stop_sequence")
+    )
     return (
-        driven.group_by(SEGMENT_HOUR)
+        driven.group_by("cell")
         .agg(
+            pl.col(*SEGMENT_HOUR).first(),
             pl.col("metres").sum().alias("driven_m"),
-            (pl.col("metres").sum() / (pl.col("metres") / pl.col("speed_m_s")).sum()).round(3).alias("mean"),
+            (pl.col("metres").sum() / pl.col("seconds").sum()).round(3).alias("speed_m_s"),
             pl.col("speed_m_s").quantile(0.15, "linear").round(3).alias("p15_speed_m_s"),
             pl.col("confidence").mean().round(6),
         )
         .join(lengths, on="segment_id")
-        .join(_lines(driven), on=SEGMENT_HOUR)
-        .sort(SEGMENT_HOUR)
+        .join(_lines(driven, lines), on="cell")
+        .sort("cell")
         .with_columns(
             pl.col("segment_id").cast(pl.String),
             (pl.col("driven_m") / pl.col("length_m")).round().clip(lower_bound=1).cast(pl.Int64).alias("passages"),
-            pl.col("mean").alias("speed_m_s"),
         )
         .select(SegmentSpeed.column_names())
     )
 
 
-def _lines(driven: pl.DataFrame) -> pl.DataFrame:
-    """The lines on each segment in each hour, in order: SEGMENT_HOUR, lines."""
-    named = driven.select(*SEGMENT_HOUR, "line").unique().sort(*SEGMENT_HOUR, "line")
-    return named.group_by(SEGMENT_HOUR, maintain_order=True).agg(
-        pl.col("line").cast(pl.String).str.join(",").alias("lines")
+def _lines(driven: pl.DataFrame, lines: pl.Series) -> pl.DataFrame:
+    """The `lines` (given by number) in each cell, in order: cell, lines."""
+    count = max(1, len(lines))
+    named = driven.select((pl.col("cell") * count + pl.col("line")).unique().sort().alias("key"))
+    return (
+        named.select(pl.col("key") // count, lines.gather(named["key"] % count).alias("line"))
+        .group_by(pl.col("key").alias("cell"), maintain_order=True)
+        .agg(pl.col("line").str.join(",").alias("lines"))
     )
 
 

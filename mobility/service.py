@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +11,7 @@ import dataframely as dy
 import polars as pl
 
 from mobility import lake
+from mobility.categories import categories_of, in_categories, in_text
 from mobility.headways import headways, planned_headways, wait_times
 from mobility.positions import PlacedPositions, on_paths
 from mobility.punctuality import punctuality
@@ -35,6 +36,8 @@ from mobility.sources.gtfs import Timetable
 from mobility.trips_performed import RUN, scheduled_trip, trips_performed
 
 S = TypeVar("S", bound=dy.Schema)
+# Columns that name few things in millions of rows: sorted, joined and grouped as numbers.
+NAMES = ("vehicle_id", "trip_id_performed", "trip_id", "line", "pattern_id", "stop_id")
 
 TABLES: dict[str, type[dy.Schema]] = {
     "trips_performed": TripPerformed,
@@ -66,31 +69,35 @@ def service_tables(
     """Every table of TABLES by its name. `visits`: rows of StopVisit; `stop_lines`: StopLine rows, or nothing known of
     signals (then their tables are empty)."""
     trips = trips_performed(visits, timetable, record.midnight_s, record.begin_s, record.end_s)
-    calls = _calls(timetable)
-    run_calls = scheduled_trip(trips).join(calls, on="trip_id")
-    planned = planned_headways(calls)
-    headway_of_run = scheduled_trip(trips).join(
-        planned.select("trip_id", "trip_stop_sequence", "scheduled_headway_s"), on="trip_id"
-    )
-    gaps = headways(visits, headway_of_run.drop("trip_id"))
-    runs = stop_to_stop(visits, timetable.pattern_stops)
     roads = shared_roads(timetable.paths, timetable.projection)
     passages: pl.DataFrame = SignalPassage.create_empty()
     if stop_lines is not None and not stop_lines.is_empty():
         positions = path_positions(placed, stop_lines)
         passages = signal_passages(positions, stop_lines, visits)
-    return {
+    names = categories_of((visits, timetable.calls, timetable.trips, timetable.pattern_stops), NAMES)
+    visits, calls, driven, pattern_stops, samples = (
+        in_categories(frame, names)
+        for frame in (visits, _calls(timetable), scheduled_trip(trips), timetable.pattern_stops, roads.samples)
+    )
+    run_calls = driven.join(calls, on="trip_id")
+    planned = planned_headways(calls)
+    headway_of_run = driven.join(planned.select("trip_id", "trip_stop_sequence", "scheduled_headway_s"), on="trip_id")
+    gaps = headways(visits, headway_of_run.drop("trip_id"))
+    runs = stop_to_stop(visits, pattern_stops)
+    speeds = segment_speeds(runs, replace(roads, samples=samples), pattern_stops, record.midnight_s)
+    tables = {
         "trips_performed": trips.with_columns(pl.lit(record.service_date).alias("service_date")),
         "headways": gaps,
         "wait_times": wait_times(gaps, planned, record.midnight_s, record.begin_s, record.end_s),
         "punctuality": punctuality(visits, run_calls, record.midnight_s),
         "run_times": run_times(runs, run_calls, record.midnight_s),
-        "segment_speeds": segment_speeds(runs, roads, timetable.pattern_stops, record.midnight_s),
+        "segment_speeds": speeds,
         "signal_passages": passages,
         "signal_delays": signal_delays(passages, record.midnight_s),
         "road_segments": roads.segments.with_columns(pl.lit(record.service_date).alias("service_date")),
         "line_segments": line_segments(timetable).with_columns(pl.lit(record.service_date).alias("service_date")),
     }
+    return {name: in_text(table) for name, table in tables.items()}
 
 
 def path_positions(placed: PlacedPositions, stop_lines: pl.DataFrame) -> dy.DataFrame[PathPosition]:
