@@ -105,4 +105,5 @@ def _hour(time: str, midnight: datetime) -> pl.Expr:
 
 
 def _person() -> pl.Expr:
-    return pl.coalesce("card_id", pl.concat_str(pl.lit("tap:"), "leg_id")).alias("person")
+    """The card, or the tap where there is none, as a number: compared much faster than the pseudonym."""
+    return pl.coalesce("card_id", pl.concat_str(pl.lit("tap:"), "leg_id")).hash().alias("person")
