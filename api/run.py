@@ -33,6 +33,7 @@ from sumo_networks.bindings import CityModel
 from sumo_networks.calibrate import calibrate
 from sumo_networks.demand import MeasuredDemand, build_demand
 from sumo_networks.journal import Journal
+from sumo_networks.person_weights import PersonWeights
 from sumo_networks.polish import Budget, Polished, polish
 from sumo_networks.profiles import profile_named
 from sumo_networks.programs import read_plan, write_programs
@@ -290,6 +291,7 @@ def polish_step(
         workers=options.workers,
         progress=lambda done, total: tell(done / max(1, total)),
         journal=journal,
+        weights=PersonWeights.of(options.rules),
     )
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from optimiser.safety import Finding
 from sumo_networks.approaches import ApproachKey
-from sumo_networks.measure import DelayAt, LaneQueue, Measures, RunMeasures
+from sumo_networks.measure import DelayAt, LaneQueue, Measures, PersonSeconds, RunMeasures
 from sumo_networks.simulate import Job, Run, simulate_many
 
 FORMAT: Final = "1"
@@ -47,6 +47,7 @@ class _Line(BaseModel):
     lines: dict[str, DelayAt]
     queues: tuple[LaneQueue, ...]
     collisions_at_signals: int | None
+    lost: PersonSeconds
     findings: tuple[Finding, ...]
 
 
@@ -176,6 +177,7 @@ def _line(key: str, kept: Kept) -> _Line:
         lines=found.lines,
         queues=found.queues,
         collisions_at_signals=found.collisions_at_signals,
+        lost=found.lost,
         findings=kept.findings,
     )
 
@@ -189,5 +191,6 @@ def _read(line: _Line) -> Kept:
         line.lines,
         line.queues,
         line.collisions_at_signals,
+        line.lost,
     )
     return Kept(measures, line.findings)

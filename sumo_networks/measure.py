@@ -45,6 +45,15 @@ class Measures:
 
 
 @dataclass(frozen=True)
+class PersonSeconds:
+    """What people lost in one run, person * s: in cars, in the buses of each line, on foot."""
+
+    cars: float = 0.0
+    lines: dict[str, float] = field(default_factory=dict)
+    walks: float = 0.0
+
+
+@dataclass(frozen=True)
 class DelayAt:
     """Delay in one run at a junction, on an approach or of a bus line. `vehicles` are those that came there, or waited
     to be inserted on the way to it."""
@@ -70,6 +79,7 @@ class LaneQueue:
 @dataclass(frozen=True)
 class RunMeasures:
     """All that one run tells: its figures, and delay by junction, approach and line, queues by lane; sorted by name.
+    `lost` is behind the person delay of the figures.
 
     `collisions_at_signals` are those at a node with signals or on an edge that leads there or away; None where the run
     did not record them."""
@@ -81,6 +91,7 @@ class RunMeasures:
     lines: dict[str, DelayAt]
     queues: tuple[LaneQueue, ...]
     collisions_at_signals: int | None = None
+    lost: PersonSeconds = PersonSeconds()
 
 
 @dataclass
@@ -129,6 +140,7 @@ def measure(run: Run, scenario: Scenario, demand: Demand, approaches: Approaches
         lines=lines,
         queues=_queues(run, approaches),
         collisions_at_signals=_collisions_at_signals(run, approaches),
+        lost=_lost(trips, scenario),
     )
 
 
@@ -183,11 +195,10 @@ def _add_trip(element: ET.Element, run: Run, demand: Demand, trips: _Trips) -> N
 def _measures(run: Run, scenario: Scenario, trips: _Trips) -> Measures:
     cars = np.array(trips.car_delays_s)
     buses = np.array([delay_s for _, delay_s in trips.bus_delays_s.values()])
-    carried = sum(trips.riders.values()) > 0
-    loads = np.array([trips.riders.get(bus, 0) if carried else scenario.bus_load_pax for bus in trips.bus_delays_s])
     walks = np.array(trips.walk_losses_s)
-    persons = scenario.car_occupancy * len(cars) + float(loads.sum()) + len(walks)
-    lost_s = scenario.car_occupancy * float(cars.sum()) + float(loads @ buses) + float(walks.sum())
+    persons = scenario.car_occupancy * len(cars) + sum(_loads(trips, scenario).values()) + len(walks)
+    lost = _lost(trips, scenario)
+    lost_s = lost.cars + sum(lost.lines.values()) + lost.walks
     vehicles = np.concatenate([cars, buses])
     collisions, teleports = _accidents(run)
     return Measures(
@@ -203,6 +214,21 @@ def _measures(run: Run, scenario: Scenario, trips: _Trips) -> Measures:
         collisions=collisions,
         teleports=teleports,
     )
+
+
+def _loads(trips: _Trips, scenario: Scenario) -> dict[str, float]:
+    """People aboard each bus: its rides where the scenario carries passengers, else what it says of any bus."""
+    carried = sum(trips.riders.values()) > 0
+    return {bus: float(trips.riders.get(bus, 0)) if carried else scenario.bus_load_pax for bus in trips.bus_delays_s}
+
+
+def _lost(trips: _Trips, scenario: Scenario) -> PersonSeconds:
+    loads = _loads(trips, scenario)
+    lines: dict[str, float] = defaultdict(float)
+    for bus, (line, delay_s) in trips.bus_delays_s.items():
+        lines[line] += loads[bus] * delay_s
+    cars_s = scenario.car_occupancy * float(np.array(trips.car_delays_s).sum())
+    return PersonSeconds(cars_s, dict(sorted(lines.items())), float(np.array(trips.walk_losses_s).sum()))
 
 
 def _mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float | None:

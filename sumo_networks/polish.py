@@ -21,6 +21,7 @@ from sumo_networks.bindings import CityModel
 from sumo_networks.journal import Journal
 from sumo_networks.measure import RunMeasures
 from sumo_networks.moves import Freedom, Pressure, again, draw_move, exchanges
+from sumo_networks.person_weights import PersonWeights
 from sumo_networks.prices import Prices, neighbourhoods, prices
 from sumo_networks.race import Progress, Race, Timings
 from sumo_networks.scenario import Scenario
@@ -119,8 +120,10 @@ def polish(
     workers: int = 1,
     progress: Progress | None = None,
     journal: Journal | None = None,
+    weights: PersonWeights | None = None,
 ) -> Polished:
     """Best plan found by simulation from the running program and `starts` (name → plan), within `budget.runs` runs.
+    Persons count by `weights`, all alike without.
 
     Runs are written under `folder` and deleted; a search that was killed goes on from those in its `journal`.
     Raises SimulationError where SUMO fails."""
@@ -136,6 +139,7 @@ def polish(
         progress,
         profile,
         journal or Journal(),
+        weights or PersonWeights(),
     )
     seeds = budget.seed_numbers()
     race.ship(seeds)

@@ -14,7 +14,8 @@ from sumo_networks.approaches import Approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.compare import RegressionLimits, compare_places
 from sumo_networks.journal import Journal, Kept, run_measured
-from sumo_networks.measure import DelayAt, Measures, RunMeasures, measure
+from sumo_networks.measure import DelayAt, RunMeasures, measure
+from sumo_networks.person_weights import PersonWeights
 from sumo_networks.programs import write_programs
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job, Record, Run
@@ -45,7 +46,7 @@ Place = tuple[str, str]
 @dataclass
 class Race:
     """The runs of one search: how many are `spent`, and how the shipped program does on each seed. `most_runs` is only
-    told to `progress`. The surcharge of the places in `pressed` counts so many times."""
+    told to `progress`. The surcharge of the places in `pressed` counts so many times; persons count by `weights`."""
 
     scenario: Scenario
     model: CityModel
@@ -57,6 +58,7 @@ class Race:
     progress: Progress | None
     profile: str
     journal: Journal = field(default_factory=Journal)
+    weights: PersonWeights = field(default_factory=PersonWeights)
     pressed: dict[Place, float] = field(default_factory=dict)
     spent: int = 0
     stressed_s: float | None = None
@@ -167,16 +169,22 @@ class Race:
 
     def delay_ratio(self, found: Sequence[RunMeasures]) -> float:
         """The score without what places lose."""
-        return fmean(_delay_ratio(self.shipped[one.seed].measures, one.measures) for one in found)
+        return fmean(delay_ratio(self.shipped[one.seed], one, self.weights) for one in found)
 
 
-def _delay_ratio(then: Measures, now: Measures) -> float:
-    """Delay of persons and of vehicles as ratios, the worse of the two counted twice: a plan is to help both."""
-    persons = _ratio(now.person_delay_s, then.person_delay_s)
-    vehicles = _ratio(now.vehicle_delay_s, then.vehicle_delay_s)
+def delay_ratio(then: RunMeasures, now: RunMeasures, weights: PersonWeights) -> float:
+    """Delay of persons, each with its weight, and of vehicles as ratios, the worse of the two counted twice: a plan is
+    to help both. Buses that lose count once more."""
+    before, after = then.measures, now.measures
+    persons = (
+        _ratio(after.person_delay_s, before.person_delay_s)
+        if weights.all_alike
+        else _ratio(weights.weighed_s(now.lost), weights.weighed_s(then.lost))
+    )
+    vehicles = _ratio(after.vehicle_delay_s, before.vehicle_delay_s)
     value = (persons + vehicles + max(persons, vehicles)) / 3
-    if now.bus_delay_s is not None and then.bus_delay_s is not None:
-        value += BUS_WEIGHT * max(0.0, _ratio(now.bus_delay_s, then.bus_delay_s) - 1.0)
+    if after.bus_delay_s is not None and before.bus_delay_s is not None:
+        value += BUS_WEIGHT * max(0.0, _ratio(after.bus_delay_s, before.bus_delay_s) - 1.0)
     return value
 
 

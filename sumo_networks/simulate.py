@@ -23,6 +23,8 @@ from sumo_networks.sumo_xml import elements
 
 STATISTIC: Final = "statistic.xml"
 LAST_STEP_S: Final = 1.0
+# What programs need to start and to find their libraries, and our own process with SUMO in it its modules.
+KEPT_VARIABLES: Final = ("LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "SYSTEMROOT", "TMPDIR")
 
 
 class Record(Enum):
@@ -118,8 +120,10 @@ def sumo_binary(name: str = "sumo") -> Path:
 
 
 def sumo_environment() -> dict[str, str]:
-    """The environment with SUMO_HOME set to the installed SUMO."""
-    return {**os.environ, "SUMO_HOME": str(sumo.SUMO_HOME)}
+    """The environment that SUMO runs in: the same few variables whoever calls, for what a run gives depends on how many
+    there are (docs/decisions/0007)."""
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    return {**kept, "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "SUMO_HOME": str(sumo.SUMO_HOME)}
 
 
 def simulate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from argparse import Namespace
 from dataclasses import replace
@@ -17,7 +18,7 @@ from sumo_networks.errors import SimulationError
 from sumo_networks.measure import RunMeasures, measure, measure_trips
 from sumo_networks.recording import signalled_lanes
 from sumo_networks.scenario import Scenario, load_scenario
-from sumo_networks.simulate import Record, Run, simulate
+from sumo_networks.simulate import Record, Run, simulate, sumo_environment
 from sumo_networks.sumo_xml import elements
 from sumo_networks.timetable import keep_timetable
 from sumo_networks.trips import read_demand, within_period
@@ -165,6 +166,15 @@ def test_a_run_tells_delay_by_junction_approach_and_line(measured: RunMeasures) 
         assert at.delay_s == pytest.approx(sum(part.delay_s for part in parts))
 
 
+def test_what_people_lost_is_behind_the_person_delay(measured: RunMeasures, grid_scenario: Scenario) -> None:
+    lost = measured.lost
+    assert set(lost.lines) == set(measured.lines)
+    assert lost.cars > 0 and lost.walks > 0 and lost.lines["7"] > 0
+    persons = (lost.cars + sum(lost.lines.values()) + lost.walks) / measured.measures.person_delay_s
+    trips = measured.measures.throughput_veh + measured.measures.not_inserted_veh
+    assert persons > grid_scenario.car_occupancy * 0.8 * trips
+
+
 def test_delay_at_junctions_is_most_of_all_delay(measured: RunMeasures) -> None:
     trips = measured.measures.throughput_veh + 30
     total_s = measured.measures.vehicle_delay_s * trips
@@ -294,10 +304,17 @@ def _judge(real_data: Path) -> ModuleType:
     ],
 )
 def test_delay_agrees_with_the_independent_judge(
-    real_data: Path, tmp_path: Path, name: str, vehicles_within: float, persons_within: float | None
+    real_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    vehicles_within: float,
+    persons_within: float | None,
 ) -> None:
     # The judge counts what is due at the very end as well, and takes for a bus whatever has "bus" in its name.
     judge = _judge(real_data)
+    for variable in os.environ.keys() - sumo_environment().keys():
+        monkeypatch.delenv(variable)
     config = next((real_data / "signals" / name).glob("*.sumocfg"))
     seconds = 900.0
     asked = Namespace(seconds=seconds, car_occupancy=1.3, bus_load=20)
