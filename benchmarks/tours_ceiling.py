@@ -1,8 +1,9 @@
-"""How often the best answer can be right on the tours of tours.py, which their own law leaves open.
+"""How often the best answer by stops alone is right on the tours of tours.py, which their own law leaves open.
 
 A rider's goal lies some steps from the stop left, and the next ride starts at the stop of its pattern nearest to the
 goal. Two stops near one goal cannot be told apart by any method. Here the answer is given by Bayes' rule to who knows
-that law and how many riders truly made each ride: what jasyl names is to be held against this, not against 1.
+that law and how many riders truly made each ride, this one among them: what jasyl names is to be held against this, not
+against 1. Times are not used, by which jasyl rules a few stops out.
 """
 
 from __future__ import annotations
@@ -96,6 +97,8 @@ def _answers(
         pattern, last = leg["pattern_id"], leg["method"] == "chained_last"
         other = "first" if last else "next"
         at = leg[f"{other}_pattern_id"]
+        if at is None:
+            continue  # the next ride has no truth
         seen = at, stops[at].index(leg[f"{other}_boarding_stop_id"])
         reach = law.goes_home if last else law.goes_on
         ahead = range(stops[pattern].index(leg["boarding_stop_id"]) + 1, len(stops[pattern]))

@@ -3,7 +3,8 @@
 Learned from the chained rides of the same pattern and boarding stop, smoothed by a prior (Dirichlet, so the posterior
 mean is a weighted mean of both). The prior holds that flows are much the same there and back (Hora et al. 2017): a stop
 draws riders in proportion to those who board around it towards where these came from, on top of a base all stops have,
-damped for rides so short that people walk them.
+damped for rides so short that people walk them. Riders whom no tap tells of are not like those whom one does: who
+leaves where little can be boarded is seldom seen again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from mobility.tally import tally
 
 # Some always do not come back; and what is seen of a stop is never believed to be less than a tenth.
 LEAST_TOLD, MOST_TOLD = 0.1, 0.9
-LEAST_ONWARD = 0.01
+BISECTIONS = 40
 
 
 @dataclass(frozen=True)
@@ -42,24 +43,33 @@ def prior_shares(riders: Floats, lines: LineStops, rules: SharesRules) -> Floats
     return _shared((returning / np.maximum(mean, 1.0)[boarding] + rules.base) * willing, boarding, lines)
 
 
-def learned_shares(rides: Floats, prior: Floats, lines: LineStops, rules: SharesRules) -> Floats:
-    """Share of each pair of calls, from the rides believed to be of each and the shares held before."""
-    return _shared(rides + rules.prior_rides * prior, lines.pair_calls[0], lines)
+def told_shares(told: Floats, riders: float, onward: Floats, lines: LineStops) -> Floats:
+    """Of those who ride between each pair of calls, the share whom a tap tells of; `riders` are all, `told` the rides
+    told of each pair.
+
+    Who leaves where little can be boarded seldom taps near there again (data not missing at random: Little & Rubin
+    2019, chapter 15). Of those who leave at a stop so many are told as go `onward` from there, times the one factor
+    under which the told ones stand for as many riders as there are."""
+    go_on = onward[lines.stop[lines.pair_calls[1]]]
+    low, high = 0.0, MOST_TOLD / max(float(go_on.max(initial=0.0)), LEAST_TOLD) / LEAST_TOLD
+    for _ in range(BISECTIONS):
+        factor = (low + high) / 2
+        stand_for = float((told / np.clip(factor * go_on, LEAST_TOLD, MOST_TOLD)).sum())
+        low, high = (factor, high) if stand_for > riders else (low, factor)
+    return np.clip(high * go_on, LEAST_TOLD, MOST_TOLD)
 
 
-def untold_shares(
-    told: Floats, untold: float, onward: Floats, prior: Floats, lines: LineStops, rules: SharesRules
-) -> Floats:
-    """Share of each pair of calls among the riders whom no tap tells of, `untold` in all, beside the rides `told`.
+def learned_shares(told: Floats, seen: Floats, prior: Floats, lines: LineStops, rules: SharesRules) -> Floats:
+    """Share of each pair of calls among all riders, from the rides believed to be `told` of each, the share that is
+    `seen` of it, and the shares held before, which weigh as many riders as stand behind `prior_rides` told ones."""
+    boarding = lines.pair_calls[0]
+    usual = _sums(prior * seen, boarding, lines)[boarding]
+    return _shared(told / seen + rules.prior_rides / usual * prior, boarding, lines)
 
-    They are not like those whom a tap tells of, for who leaves where little can be boarded seldom taps near there
-    again (data not missing at random: Little & Rubin 2019, chapter 15). Of those who leave at a stop so many are told
-    as go `onward` from there, times what makes the told ones as many as they are."""
-    boarding, alighting = lines.pair_calls
-    go_on = np.maximum(onward[lines.stop[alighting]], LEAST_ONWARD)
-    all_riders = max(1.0, float(told.sum()) + untold)
-    seen = np.clip(float((told / go_on).sum()) / all_riders * go_on, LEAST_TOLD, MOST_TOLD)
-    return _shared(learned_shares(told / seen, prior, lines, rules) * (1.0 - seen), boarding, lines)
+
+def untold_shares(shares: Floats, seen: Floats, lines: LineStops) -> Floats:
+    """Share of each pair of calls among the riders whom no tap tells of."""
+    return _shared(shares * (1.0 - seen), lines.pair_calls[0], lines)
 
 
 def _shared(weight: Floats, boarding: Ints, lines: LineStops) -> Floats:

@@ -22,7 +22,7 @@ def categories_of(frames: Iterable[pl.DataFrame], columns: Sequence[str]) -> dic
     for frame in frames:
         for column in columns:
             if column in frame.columns:
-                found[column].append(frame[column].unique())
+                found[column].append(frame[column].unique().cast(pl.String))
     return {column: pl.Enum(pl.concat(parts).drop_nulls().unique().sort()) for column, parts in found.items() if parts}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mobility.alighting_shares import SharesRules, learned_shares, untold_shares
+from mobility.alighting_shares import SharesRules, learned_shares, told_shares, untold_shares
 from mobility.batches import frozen, in_batches
 from mobility.habits import HabitRules, OwnRides
 from mobility.journeys import TransferRules, transfers
@@ -72,8 +72,8 @@ class Told:
 class Chain:
     """Rides told by other taps: by the card's next one (`onward`) or by its first of the day (`homeward`). `call`: the
     likeliest of each ride, or -1; `chance`: its probability, with that of a broken chain; `last`: told by the first
-    boarding of the day; `changes`: ends in a transfer; `shares`: of each pair of calls, among rides that end at a
-    destination."""
+    boarding of the day; `changes`: ends in a transfer; `shares`: of each pair of calls, among riders whom no tap tells
+    of."""
 
     onward: Told
     homeward: Told
@@ -97,7 +97,7 @@ def chain(
     has_next = np.flatnonzero(rides.following >= 0)
     ways = _likeliest_ways(day, has_next, ground, rules)
     ahead = _options(day, Candidates.of(rides, has_next, rides.following[has_next], ground), ways)
-    onward, believed = _believe(day, ahead, rules, sharing, habit)
+    onward, believed = _believe(day, ahead, ways, rules, sharing, habit)
     call, chance = _likeliest(onward, count)
     changes = transfers(rides, call, day.lines, day.times, changing)
     stayed = np.zeros(count, dtype=np.bool_)
@@ -108,7 +108,9 @@ def chain(
     home_call, home_chance = _likeliest(homeward, count)
     last = home_call >= 0
     made = _riders(day, onward, ~changes) + _riders(day, homeward, ~changes)
-    untold = float(day.party[~(last | (call >= 0))].sum())
+    staying = float(day.party[~changes].sum())
+    seen = told_shares(made, staying, ways.onward, day.lines)
+    shares = learned_shares(made, seen, day.prior, day.lines, sharing)
     return Chain(
         onward,
         homeward,
@@ -120,7 +122,7 @@ def chain(
         ),
         last,
         changes,
-        untold_shares(made, untold, ways.onward, day.prior, day.lines, sharing),
+        untold_shares(shares, seen, day.lines),
     )
 
 
@@ -151,13 +153,14 @@ def _riders(day: Day, told: Told, counted: Bools) -> Floats:
 
 
 def _believe(
-    day: Day, among: Options, rules: ChainingRules, sharing: SharesRules, habit: HabitRules
+    day: Day, among: Options, ways: Ways, rules: ChainingRules, sharing: SharesRules, habit: HabitRules
 ) -> tuple[Told, Floats]:
     """Probability of each option, and the shares of pairs that go with it."""
-    shares = day.prior
+    shares, riders = day.prior, float(day.party.sum())
     told, made = _weighed(day, among, shares, habit)
     for _ in range(rules.rounds):
-        shares = learned_shares(made, day.prior, day.lines, sharing)
+        seen = told_shares(made, riders, ways.onward, day.lines)
+        shares = learned_shares(made, seen, day.prior, day.lines, sharing)
         told, made = _weighed(day, among, shares, habit)
     return told, shares
 

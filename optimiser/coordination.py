@@ -145,8 +145,11 @@ def _at_common_cycle(search: Search, cycle_s: float, profile: str) -> Candidate 
 def _with_half_cycles(search: Search, demand: Demand, cycle_s: float, profile: str) -> Candidate | None:
     """The network at a common cycle with those junctions at half of it that are better so alone; None where none is."""
     halves = halves_of(search, cycle_s)
-    solved = _solve_network(search, halves.name, cycle_s, list(halves.whole)) if halves is not None else None
-    if halves is None or solved is None:
+    if halves is None or search.stopped():
+        return None
+    search.step(f"network at {halves.name}")
+    solved = _solve_network(search, halves.name, cycle_s, list(halves.whole))
+    if solved is None:
         return None
     built, solution, _ = solved
     whole = read_choices(built)

@@ -53,11 +53,11 @@ class Halves:
 def halves_of(search: Search, cycle_s: float) -> Halves | None:
     """The junctions that alone are at least 3 % better at half of the cycle, solved there if they were not yet; None
     where none is, or all are, or they are not to be coordinated."""
-    if not search.rules.coordinated or cycle_s % 2:
+    if not search.rules.coordinated or len(search.free) < 2 or cycle_s % 2:
         return None
-    known = any((j.id, cycle_s / 2) in search.alone for j in search.free)
     # cycles that the engineer names are all there are
-    if not known and not search.rules.cycles_s and cycle_s / 2 >= search.settings.least_cycle_s:
+    may_try = not search.rules.cycles_s and cycle_s / 2 >= search.settings.least_cycle_s
+    if may_try and cycle_s / 2 not in search.tried_cycles_s:
         solve_alone(search, (cycle_s / 2,))
     at_half = {
         j.id: search.alone[j.id, cycle_s / 2]

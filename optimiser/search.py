@@ -48,6 +48,7 @@ class Search:
     cancelled: Callable[[], bool] | None
     forms: dict[str, tuple[SequenceForm, ...]] = field(default_factory=dict)
     alone: dict[tuple[str, float], Alone] = field(default_factory=dict)
+    tried_cycles_s: set[float] = field(default_factory=set)
     log: list[SolveLog] = field(default_factory=list)
     done: int = 0
     steps: int = 1
@@ -169,6 +170,7 @@ def solve_alone(search: Search, cycles_s: tuple[float, ...]) -> None:
 
     Raises InfeasibleError for junctions that no cycle suits."""
     running = search.running_s
+    search.tried_cycles_s |= set(cycles_s)
     undecided: set[str] = set()
     for junction in search.free:
         for cycle_s in cycles_s:

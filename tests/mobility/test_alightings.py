@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rides_by_hand import STOPS, pattern_stops, stops, taps, trip
 
-from mobility.alighting_shares import SharesRules, learned_shares, prior_shares, untold_shares
+from mobility.alighting_shares import SharesRules, learned_shares, prior_shares, told_shares, untold_shares
 from mobility.alightings import AlightingRules, Alightings, alightings
 from mobility.boardings import boardings
 from mobility.chaining import ChainingRules
@@ -83,7 +83,9 @@ def test_a_tap_without_card_is_not_chained_with_another() -> None:
 def test_single_taps_follow_the_chained_rides_of_their_stop() -> None:
     there = [(f"o{n}", f"c{n}", "a", 2.1) for n in range(60)]
     back = [(f"r{n}", f"c{n}", "b", 62.1) for n in range(60)]
-    result = ended(*there, *back, ("single", "z", "a", 2.1))
+    # everywhere can be boarded as well as across from east5, so who is not seen again is like who is
+    elsewhere = [(f"w{stop}-{n}", "", "b", 60.1 + 2 * stop) for stop in (0, 2, 3, 4) for n in range(60)]
+    result = ended(*there, *back, *elsewhere, ("single", "z", "a", 2.1))
     shares = result.shares.filter((pl.col("pattern_id") == "east") & (pl.col("boarding_stop_sequence") == 2))
     assert shares.sort("share")["stop_id"][-1] == "east5"
     assert result.legs.filter(pl.col("leg_id") == "single")["alighting_stop_id"].to_list() == ["east5"]
@@ -112,24 +114,34 @@ def test_shares_are_a_distribution_over_the_stops_ahead(
 ) -> None:
     prior = prior_shares(np.array(boarded), LINES, rules)
     told, onward = np.array(rides), np.linspace(0.0, 1.0, len(LINES.x_m))
-    for shares in (
-        prior,
-        learned_shares(told, prior, LINES, rules),
-        untold_shares(told, 10.0, onward, prior, LINES, rules),
-    ):
+    seen = told_shares(told, told.sum() + 10.0, onward, LINES)
+    learned = learned_shares(told, seen, prior, LINES, rules)
+    for shares in (prior, learned, untold_shares(learned, seen, LINES)):
         sums = np.bincount(LINES.pair_calls[0], weights=shares)
         assert sums[sums > 0] == pytest.approx(np.ones(2 * (STOPS - 1)))
         assert shares.min() > 0
 
 
-@settings(max_examples=25, deadline=None)
-@given(boarded=riders, elsewhere=st.floats(0.01, 3.0), logit_s=st.floats(5.0, 200.0))
-def test_who_leaves_at_a_stop_goes_one_way_or_elsewhere(boarded: list[float], elsewhere: float, logit_s: float) -> None:
-    around, boards = Surroundings.of(LINES, 750.0), np.array(boarded)
-    ways = around.ways(LINES, boards, WayRules(elsewhere=elsewhere), logit_s)
-    taken = np.bincount(around.key // len(LINES.stop), weights=ways.share * boards[around.call])
-    assert taken == pytest.approx(ways.onward)
-    assert ways.onward.min() >= 0 and ways.onward.max() < 1
+def test_who_leaves_at_a_stop_goes_one_way_or_elsewhere() -> None:
+    # one stop of each of two lines, and nobody walks between others: 30 board the one, 10 the other, a third as many
+    # as all of these go elsewhere
+    patterns = pl.DataFrame(
+        [("red", 1, "here", 0.0), ("red", 2, "far", 9000.0), ("blue", 1, "near", 0.0), ("blue", 2, "far", 9000.0)],
+        schema=["pattern_id", "trip_stop_sequence", "stop_id", "path_m"],
+        orient="row",
+    )
+    places = pl.DataFrame(
+        [("far", "", 9000.0, 0.0), ("here", "", 0.0, 0.0), ("near", "", 0.0, 0.0)],
+        schema=["stop_id", "stop_name", "x_m", "y_m"],
+        orient="row",
+    )
+    lines = LineStops.of(patterns, places)
+    boards = np.where(lines.stop == 1, 30.0, np.where(lines.stop == 2, 10.0, 0.0))
+    around = Surroundings.of(lines, 750.0)
+    ways = around.ways(lines, boards, WayRules(elsewhere=1 / 3), 20.0)
+    assert ways.onward == pytest.approx([0.0, 0.75, 0.75])
+    at_here = around.key // len(lines.stop) == 1
+    assert ways.share[at_here] == pytest.approx([1 / (40 * 4 / 3)] * 2)
 
 
 def test_where_many_board_other_lines_fewer_board_this_one() -> None:
@@ -152,12 +164,24 @@ def test_who_is_not_seen_again_rather_left_where_nothing_can_be_boarded() -> Non
     boarding, alighting = LINES.pair_calls
     told = np.where(boarding == 0, 100.0, 0.0)
     onward = np.where(np.arange(len(LINES.x_m)) == LINES.stop[2], 0.1, 0.8)
-    shares = untold_shares(told, 500.0, onward, prior, LINES, rules)
-    like_the_told = learned_shares(told, prior, LINES, rules)
-    bare = (boarding == 0) & (alighting == 2)
-    assert shares[bare][0] > 3 * like_the_told[bare][0]
-    alike = untold_shares(told, 500.0, np.full(len(LINES.x_m), 0.5), prior, LINES, rules)
-    assert alike == pytest.approx(like_the_told, rel=0.15)
+    bare, first = (boarding == 0) & (alighting == 2), boarding == 0
+    seen = told_shares(told, 1000.0, onward, LINES)
+    assert (told / seen).sum() == pytest.approx(1000.0)
+    shares = learned_shares(told, seen, prior, LINES, rules)
+    untold = untold_shares(shares, seen, LINES)
+    # as many are told of each stop; behind those of the bare one stand up to eight times as many
+    assert 3 < shares[bare][0] / shares[first & ~bare].max() < 8
+    assert untold[bare][0] > shares[bare][0] > 0.4
+
+
+def test_where_all_stops_are_alike_the_untold_ride_like_the_told() -> None:
+    rules, prior = SharesRules(), prior_shares(np.ones(2 * STOPS), LINES, SharesRules())
+    told = np.arange(float(PAIRS))
+    seen = told_shares(told, 3 * told.sum(), np.full(len(LINES.x_m), 0.5), LINES)
+    assert seen == pytest.approx(1 / 3)
+    shares = learned_shares(told, seen, prior, LINES, rules)
+    assert shares == pytest.approx(learned_shares(told, np.ones(PAIRS), prior, LINES, rules))
+    assert untold_shares(shares, seen, LINES) == pytest.approx(shares)
 
 
 def test_riders_go_to_the_nearest_stop_of_the_line_they_take() -> None:

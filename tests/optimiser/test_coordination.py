@@ -197,3 +197,8 @@ def test_a_quiet_junction_beside_a_busy_one_may_run_at_half_the_common_cycle(for
     assert [p.cycle_s for p in mixed[0].plan.controllers] == [90, 45]
     assert check_network_plan(mixed[0].plan) == ()
     assert mixed[0].bound <= mixed[0].objective
+    # a half that is on no list is tried as well, but where the engineer names the cycle there is no other
+    mixed = [c for c in solved(network, demand, Rules(formulation=formulation)).candidates if "half" in c.name]
+    assert {p.cycle_s for p in mixed[0].plan.controllers} == {mixed[0].cycle_s, mixed[0].cycle_s / 2}
+    named = solved(network, demand, Rules(cycle_s=90, formulation=formulation))
+    assert not [c for c in named.candidates if "half" in c.name]
