@@ -20,8 +20,8 @@ from optimiser.streets import frozen_form
 
 
 def cyclic_candidates(search: Search, demand: Demand, cycles_s: tuple[float, ...], profile: str) -> list[Candidate]:
-    """The network at the common cycle whose descents end lowest, and with half cycles where junctions are better so; of
-    the other cycles nothing is proved."""
+    """The network at the common cycle whose descents end lowest, and with half cycles where that promises more; of the
+    other cycles nothing is proved."""
     ready = {}
     for cycle_s in search.common_cycles(cycles_s):
         if cycle_s.is_integer() and not search.stopped():
@@ -35,16 +35,22 @@ def cyclic_candidates(search: Search, demand: Demand, cycles_s: tuple[float, ...
     plan = search.plan(found.choices, profile)
     ended = worst_status(found.ended)
     common = Candidate(f"{cycle_s:g} s", cycle_s, plan, found.objective, found.bound, found.nodes, ended)
-    mixed = _with_half_cycles(search, demand, cycle_s, profile)
+    mixed = _with_half_cycles(search, demand, cycle_s, total_cost(*ready[cycle_s]), profile)
     return [common] if mixed is None else [common, mixed]
 
 
-def _with_half_cycles(search: Search, demand: Demand, cycle_s: float, profile: str) -> Candidate | None:
+def _with_half_cycles(
+    search: Search, demand: Demand, cycle_s: float, descended: float, profile: str
+) -> Candidate | None:
+    """The network with half cycles, where descents with them end lower than the `descended` person delay without."""
     halves = halves_of(search, cycle_s)
     if halves is None or search.stopped():
         return None
     search.step(f"network at {halves.name}")
-    found = coordinate(search, *prepare(search, int(cycle_s), halves.whole))
+    ready = prepare(search, int(cycle_s), halves.whole)
+    if total_cost(*ready) + sum(alone.objective for alone in halves.at_half.values()) >= descended:
+        return None
+    found = coordinate(search, *ready)
     ended = worst_status(found.ended)
     return halves.candidate(search, demand, found.choices, found.bound, found.nodes, ended, profile)
 

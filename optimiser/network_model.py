@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 import pyomo.environ as pyo
+from pyomo.common.gc_manager import PauseGC
 
 from optimiser.formulation.case import JunctionCase
 from optimiser.formulation.junction import add_junction
@@ -76,12 +77,14 @@ def build_network(
         j: JunctionCase(d, forms[j], cycle_s, settings, coordinated=shares[j], fixed=fixed) for j, d in inside.items()
     }
     model = pyo.ConcreteModel()
-    model.junction = pyo.Block(sorted(cases))
-    for j, case in cases.items():
-        add_junction(model.junction[j], case)
-    tree = add_offsets(model, cases, found, cycle_s, running_s, fixed=fixed)
-    total = pyo.quicksum(model.junction[j].person_delay for j in cases) + model.platoon_delay
-    model.person_delay = pyo.Objective(expr=total)
+    # a model is hundreds of thousands of objects that all stay: looking for garbage among them takes long
+    with PauseGC():
+        model.junction = pyo.Block(sorted(cases))
+        for j, case in cases.items():
+            add_junction(model.junction[j], case)
+        tree = add_offsets(model, cases, found, cycle_s, running_s, fixed=fixed)
+        total = pyo.quicksum(model.junction[j].person_delay for j in cases) + model.platoon_delay
+        model.person_delay = pyo.Objective(expr=total)
     return NetworkModel(model, cases, found, tree, cycle_s, perf_counter() - started)
 
 
