@@ -43,14 +43,14 @@ def prior_shares(riders: Floats, lines: LineStops, rules: SharesRules) -> Floats
     return _shared((returning / np.maximum(mean, 1.0)[boarding] + rules.base) * willing, boarding, lines)
 
 
-def told_shares(told: Floats, riders: float, onward: Floats, lines: LineStops) -> Floats:
-    """Of those who ride between each pair of calls, the share whom a tap tells of; `riders` are all, `told` the rides
-    told of each pair.
+def chance_told(told: Floats, riders: float, boards_near: Floats, lines: LineStops) -> Floats:
+    """How likely a tap tells of who rides between each pair of calls; `riders` are all, `told` the rides told of each
+    pair.
 
     Who leaves where little can be boarded seldom taps near there again (data not missing at random: Little & Rubin
-    2019, chapter 15). Of those who leave at a stop so many are told as go `onward` from there, times the one factor
-    under which the told ones stand for as many riders as there are."""
-    go_on = onward[lines.stop[lines.pair_calls[1]]]
+    2019, chapter 15). Of those who leave at a stop so many are told as board near it (`boards_near`, by stop), times
+    the one factor under which the told ones stand for as many riders as there are."""
+    go_on = boards_near[lines.stop[lines.pair_calls[1]]]
     low, high = 0.0, MOST_TOLD / max(float(go_on.max(initial=0.0)), LEAST_TOLD) / LEAST_TOLD
     for _ in range(BISECTIONS):
         factor = (low + high) / 2
@@ -60,8 +60,8 @@ def told_shares(told: Floats, riders: float, onward: Floats, lines: LineStops) -
 
 
 def learned_shares(told: Floats, seen: Floats, prior: Floats, lines: LineStops, rules: SharesRules) -> Floats:
-    """Share of each pair of calls among all riders, from the rides believed to be `told` of each, the share that is
-    `seen` of it, and the shares held before, which weigh as many riders as stand behind `prior_rides` told ones."""
+    """Share of each pair of calls among all riders, from the rides believed to be `told` of each, how likely they are
+    to be (`seen`), and the shares held before, which weigh as many riders as stand behind `prior_rides` told ones."""
     boarding = lines.pair_calls[0]
     usual = _sums(prior * seen, boarding, lines)[boarding]
     return _shared(told / seen + rules.prior_rides / usual * prior, boarding, lines)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mobility.alighting_shares import SharesRules, learned_shares, told_shares, untold_shares
+from mobility.alighting_shares import SharesRules, chance_told, learned_shares, untold_shares
 from mobility.batches import frozen, in_batches
 from mobility.habits import HabitRules, OwnRides
 from mobility.journeys import TransferRules, transfers
@@ -109,7 +109,7 @@ def chain(
     last = home_call >= 0
     made = _riders(day, onward, ~changes) + _riders(day, homeward, ~changes)
     staying = float(day.party[~changes].sum())
-    seen = told_shares(made, staying, ways.onward, day.lines)
+    seen = chance_told(made, staying, ways.boards_near, day.lines)
     shares = learned_shares(made, seen, day.prior, day.lines, sharing)
     return Chain(
         onward,
@@ -159,7 +159,7 @@ def _believe(
     shares, riders = day.prior, float(day.party.sum())
     told, made = _weighed(day, among, shares, habit)
     for _ in range(rules.rounds):
-        seen = told_shares(made, riders, ways.onward, day.lines)
+        seen = chance_told(made, riders, ways.boards_near, day.lines)
         shares = learned_shares(made, seen, day.prior, day.lines, sharing)
         told, made = _weighed(day, among, shares, habit)
     return told, shares

@@ -59,10 +59,10 @@ class WayRules:
 @dataclass(frozen=True)
 class Ways:
     """How riders go on. `share`: for each entry of Surroundings, of those who leave at the stop, for each rider who
-    boards at the call; `onward`: of those who leave at each stop, who board near it."""
+    boards at the call; `boards_near`: of those who leave at each stop, who board near it."""
 
     share: Floats
-    onward: Floats
+    boards_near: Floats
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rides_by_hand import STOPS, pattern_stops, stops, taps, trip
 
-from mobility.alighting_shares import SharesRules, learned_shares, prior_shares, told_shares, untold_shares
+from mobility.alighting_shares import SharesRules, chance_told, learned_shares, prior_shares, untold_shares
 from mobility.alightings import AlightingRules, Alightings, alightings
 from mobility.boardings import boardings
 from mobility.chaining import ChainingRules
@@ -113,8 +113,8 @@ def test_shares_are_a_distribution_over_the_stops_ahead(
     boarded: list[float], rides: list[float], rules: SharesRules
 ) -> None:
     prior = prior_shares(np.array(boarded), LINES, rules)
-    told, onward = np.array(rides), np.linspace(0.0, 1.0, len(LINES.x_m))
-    seen = told_shares(told, told.sum() + 10.0, onward, LINES)
+    told, boards_near = np.array(rides), np.linspace(0.0, 1.0, len(LINES.x_m))
+    seen = chance_told(told, told.sum() + 10.0, boards_near, LINES)
     learned = learned_shares(told, seen, prior, LINES, rules)
     for shares in (prior, learned, untold_shares(learned, seen, LINES)):
         sums = np.bincount(LINES.pair_calls[0], weights=shares)
@@ -139,7 +139,7 @@ def test_who_leaves_at_a_stop_goes_one_way_or_elsewhere() -> None:
     boards = np.where(lines.stop == 1, 30.0, np.where(lines.stop == 2, 10.0, 0.0))
     around = Surroundings.of(lines, 750.0)
     ways = around.ways(lines, boards, WayRules(elsewhere=1 / 3), 20.0)
-    assert ways.onward == pytest.approx([0.0, 0.75, 0.75])
+    assert ways.boards_near == pytest.approx([0.0, 0.75, 0.75])
     at_here = around.key // len(lines.stop) == 1
     assert ways.share[at_here] == pytest.approx([1 / (40 * 4 / 3)] * 2)
 
@@ -163,9 +163,9 @@ def test_who_is_not_seen_again_rather_left_where_nothing_can_be_boarded() -> Non
     rules, prior = SharesRules(), prior_shares(np.ones(2 * STOPS), LINES, SharesRules())
     boarding, alighting = LINES.pair_calls
     told = np.where(boarding == 0, 100.0, 0.0)
-    onward = np.where(np.arange(len(LINES.x_m)) == LINES.stop[2], 0.1, 0.8)
+    boards_near = np.where(np.arange(len(LINES.x_m)) == LINES.stop[2], 0.1, 0.8)
     bare, first = (boarding == 0) & (alighting == 2), boarding == 0
-    seen = told_shares(told, 1000.0, onward, LINES)
+    seen = chance_told(told, 1000.0, boards_near, LINES)
     assert (told / seen).sum() == pytest.approx(1000.0)
     shares = learned_shares(told, seen, prior, LINES, rules)
     untold = untold_shares(shares, seen, LINES)
@@ -177,7 +177,7 @@ def test_who_is_not_seen_again_rather_left_where_nothing_can_be_boarded() -> Non
 def test_where_all_stops_are_alike_the_untold_ride_like_the_told() -> None:
     rules, prior = SharesRules(), prior_shares(np.ones(2 * STOPS), LINES, SharesRules())
     told = np.arange(float(PAIRS))
-    seen = told_shares(told, 3 * told.sum(), np.full(len(LINES.x_m), 0.5), LINES)
+    seen = chance_told(told, 3 * told.sum(), np.full(len(LINES.x_m), 0.5), LINES)
     assert seen == pytest.approx(1 / 3)
     shares = learned_shares(told, seen, prior, LINES, rules)
     assert shares == pytest.approx(learned_shares(told, np.ones(PAIRS), prior, LINES, rules))
