@@ -97,11 +97,19 @@ class Search:
         if self.progress is not None:
             self.progress(min(self.done, self.steps), self.steps, what)
 
-    def solve(self, what: str, built: NetworkModel, *, warm: bool, cutoff: float | None = None) -> Solution:
-        """Solves one model and logs it."""
+    def solve(self, what: str, built: NetworkModel) -> Solution:
+        """Solves the model of several junctions from its present values, and logs it."""
         s = self.settings
-        options = SolveOptions(s.mip_gap, s.node_limit, s.time_limit_s, s.seed, cutoff)
-        solution = solve_network(built, options, warm=warm, cancelled=self.cancelled)
+        options = SolveOptions(s.mip_gap, s.node_limit, s.time_limit_s, s.seed)
+        solution = solve_network(built, options, warm=True, cancelled=self.cancelled)
+        self._told(what, solution, built.build_s)
+        return solution
+
+    def solve_alone(self, what: str, built: NetworkModel) -> Solution:
+        """Solves the model of one junction, and logs it."""
+        s = self.settings
+        options = SolveOptions(s.alone_gap, s.node_limit, s.time_limit_s, s.seed, presolve=False)
+        solution = solve_network(built, options, warm=False, cancelled=self.cancelled)
         self._told(what, solution, built.build_s)
         return solution
 
@@ -159,7 +167,7 @@ def _best_orders(search: Search, junction: Junction, forms: list[SequenceForm]) 
         built = build_network(
             search.network, search.demands, {junction.id: (form,)}, cycle_s, search.settings, search.running_s
         )
-        solution = search.solve(f"{junction.id}, order {form.id}", built, warm=False)
+        solution = search.solve_alone(f"{junction.id}, order {form.id}", built)
         objective = float("inf") if solution.objective is None else solution.objective
         ranked.append((objective, number))
     return [forms[number] for _, number in sorted(ranked)]
@@ -181,7 +189,7 @@ def solve_alone(search: Search, cycles_s: tuple[float, ...]) -> None:
                 continue
             forms = {junction.id: search.forms[junction.id]}
             built = build_network(search.network, search.demands, forms, cycle_s, search.settings, running)
-            solution = search.solve(f"{junction.id} at {cycle_s:g} s", built, warm=False)
+            solution = search.solve_alone(f"{junction.id} at {cycle_s:g} s", built)
             if solution.objective is not None:
                 choice = replace(read_choices(built)[junction.id], offset_s=round(running[junction.id]) % cycle_s)
                 found = Alone(choice, solution.objective, solution.bound, solution.ended)

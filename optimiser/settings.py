@@ -16,11 +16,13 @@ class ModelSettings:
     `most_generated` generated ones.
     `critical_gap_s`, `follow_up_s`, `sneakers_veh`: gap acceptance of permissive turns (HCM 2010, 18-28 and 31).
     For formulations over offsets: `starts` descents before and after each of `rounds` in which every junction is
-    retimed among its neighbours, `offset_gap` to end HiGHS at, `largest_area` junctions in one solve.
+    retimed among its neighbours, `offset_gap` to end HiGHS at, `largest_area` junctions in one solve (of more
+    HiGHS betters nothing that descents found, and takes longer to a bound than over the parts).
     `delay_parameter_k`: 0.5 for fixed-time control (HCM 2010, 18-45).
     `dispersion`: alpha * beta of Robertson (1969), 0.35 * 0.8. `reserve_weight`: price of 1 % of the flow above
-    `reserve_saturation` of capacity, as a share of that flow's persons, in s. `node_limit` ends HiGHS
-    deterministically, `time_limit_s` as the last resort that the result names."""
+    `reserve_saturation` of capacity, as a share of that flow's persons, in s. HiGHS ends at
+    `alone_gap` for a junction by itself and at `mip_gap` for several, at `node_limit` deterministically, and at
+    `time_limit_s` as the last resort that the result names."""
 
     cycle_step_s: float = 10.0
     least_cycle_s: float = 40.0
@@ -37,8 +39,9 @@ class ModelSettings:
     starts: int = 100
     rounds: int = 1
     offset_gap: float = 0.005
-    largest_area: int = 80
+    largest_area: int = 20
     mip_gap: float = 0.02
+    alone_gap: float = 0.002
     node_limit: int = 400
     time_limit_s: float = 900.0
     seed: int = 1

@@ -1,8 +1,8 @@
 """Pyomo to HiGHS: one matrix, fixed options, a start, and what a status means.
 
-The model goes to HiGHS in memory as one sparse matrix (Pyomo's linear standard form), single-threaded and with a fixed
-seed, so that the same model gives the same answer. HiGHS ends by gap or by nodes; its clock is a last resort which
-`Solution.ended` names.
+The model goes to HiGHS in memory as one sparse matrix (Pyomo's linear standard form, and the bundles of
+`convex_bounds` below it), single-threaded and with a fixed seed, so that the same model gives the same answer. HiGHS
+ends by gap or by nodes; its clock is a last resort which `Solution.ended` names.
 """
 
 from __future__ import annotations
@@ -16,24 +16,27 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.common.collections import ComponentMap
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler, LinearStandardFormInfo
+from scipy.sparse import vstack
 
+from optimiser.convex_bounds import convex_bounds, tangent_rows
 from optimiser.errors import OptimiserError
 
 
 @dataclass(frozen=True)
 class SolveOptions:
-    """When HiGHS ends: relative gap, nodes, and seconds as the last resort. `cutoff`: nothing above it is wanted."""
+    """When HiGHS ends: relative gap, nodes, and seconds as the last resort. Small models are solved before their
+    `presolve` would be through."""
 
     mip_gap: float = 0.01
     node_limit: int = 2000
     time_limit_s: float = 900.0
     seed: int = 1
-    cutoff: float | None = None
+    presolve: bool = True
 
 
 @dataclass(frozen=True)
 class Solution:
-    """What came back. `ended`: optimal, node_limit, time_limit, infeasible, cutoff or cancelled; `objective` is None
+    """What came back. `ended`: optimal, node_limit, time_limit, infeasible or cancelled; `objective` is None
     without an incumbent; `gap` is (objective - bound) / objective. Seconds are for the log alone."""
 
     ended: str
@@ -67,7 +70,7 @@ def solve(
     form = LinearStandardFormCompiler().write(model, mixed_form=True)
     highs = _quiet_highs()
     _set_options(highs, options)
-    highs.passModel(_highs_model(form))
+    highs.passModel(_highs_model(model, form))
     if warm:
         start = highspy.HighsSolution()
         start.col_value = np.array([0.0 if v.value is None else float(v.value) for v in form.columns])
@@ -80,7 +83,7 @@ def solve(
     status = _ended(highs, cancelled)
     info = highs.getInfo()
     found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    if status in ("infeasible", "cutoff"):
+    if status == "infeasible":
         found = False
     if found:
         for variable, value in zip(form.columns, highs.getSolution().col_value, strict=True):
@@ -93,7 +96,7 @@ def solve(
         objective=objective,
         bound=bound,
         nodes=max(0, int(info.mip_node_count)),
-        rows=len(form.rows),
+        rows=highs.getNumRow(),
         columns=len(form.columns),
         build_s=built - started,
         solve_s=perf_counter() - built,
@@ -107,14 +110,14 @@ def row_duals(model: pyo.ConcreteModel) -> ComponentMap:
     form = LinearStandardFormCompiler().write(model, mixed_form=True)
     highs = _quiet_highs()
     _set_options(highs, SolveOptions())
-    highs.passModel(_highs_model(form))
+    highs.passModel(_highs_model(model, form))
     highs.run()
     if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         said = highs.modelStatusToString(highs.getModelStatus())
         raise OptimiserError(f"HiGHS found no prices around the plan: {said}; check that it keeps its own limits")
-    return ComponentMap(
-        (row.constraint, float(dual)) for row, dual in zip(form.rows, highs.getSolution().row_dual, strict=True)
-    )
+    # the rows of bundles come last, and are nobody's limit
+    duals = highs.getSolution().row_dual[: len(form.rows)]
+    return ComponentMap((row.constraint, float(dual)) for row, dual in zip(form.rows, duals, strict=True))
 
 
 def _quiet_highs() -> highspy.Highs:
@@ -133,22 +136,25 @@ def _set_options(highs: highspy.Highs, options: SolveOptions) -> None:
         ("output_flag", False),
         ("threads", 1),
         ("parallel", "off"),
+        ("presolve", "choose" if options.presolve else "off"),
+        # looks for a first incumbent, which these models have or find at once
+        ("mip_heuristic_run_feasibility_jump", False),
         ("random_seed", options.seed),
         ("mip_rel_gap", options.mip_gap),
         ("mip_max_nodes", options.node_limit),
         ("time_limit", options.time_limit_s),
     ):
         highs.setOptionValue(name, value)
-    if options.cutoff is not None:
-        highs.setOptionValue("objective_bound", options.cutoff)
 
 
-def _highs_model(form: LinearStandardFormInfo) -> highspy.HighsLp:
-    """HiGHS's model of Pyomo's mixed standard form, whose rows are marked -1 for >=, 0 for =, 1 for <=."""
+def _highs_model(model: pyo.ConcreteModel, form: LinearStandardFormInfo) -> highspy.HighsLp:
+    """HiGHS's model of Pyomo's mixed standard form, whose rows are marked -1 for >=, 0 for =, 1 for <=; the model's
+    bundles of tangents follow."""
     infinity = highspy.kHighsInf
-    matrix = form.A.tocsc()
-    kinds = np.array([row.bound_type for row in form.rows], dtype=int)
-    rhs = np.asarray(form.rhs, dtype=float)
+    tangents, tangents_rhs = tangent_rows(list(convex_bounds(model)), form.columns)
+    matrix = vstack([form.A, tangents]).tocsc()
+    kinds = np.array([row.bound_type for row in form.rows] + [-1] * len(tangents_rhs), dtype=int)
+    rhs = np.concatenate([form.rhs, tangents_rhs]).astype(float)
     lp = highspy.HighsLp()
     lp.num_row_, lp.num_col_ = matrix.shape
     lp.col_cost_ = form.c.toarray()[0]
@@ -184,7 +190,6 @@ def _ended(highs: highspy.Highs, cancelled: Callable[[], bool] | None) -> str:
         highspy.HighsModelStatus.kIterationLimit: "node_limit",
         highspy.HighsModelStatus.kTimeLimit: "time_limit",
         highspy.HighsModelStatus.kInfeasible: "infeasible",
-        highspy.HighsModelStatus.kObjectiveBound: "cutoff",
         highspy.HighsModelStatus.kInterrupt: "cancelled",
     }
     if status not in known:

@@ -11,12 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import TypeVar, cast
 
 from optimiser.signals import ControllerPlan, GreenInterval, Junction, Right, StageSequence
 from optimiser.timeline import expand
 
 _PROBE_S = 10.0
 _TINY_S = 1e-6
+A = TypeVar("A")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,18 @@ class SequenceForm:
             known = self._runs[marks] = self._found_runs(marks)
         return known
 
-    # A form is asked for the same spans and runs at every cycle; it cannot change, so they are found once.
+    def remembered(self, about: A, find: Callable[[A, SequenceForm], T]) -> T:
+        """What `find` says of `about` and this form, worked out once."""
+        known = self._found.get((id(about), find))
+        if known is None or known[0] is not about:
+            known = self._found[id(about), find] = about, find(about, self)
+        return cast(T, known[1])
+
+    # A form is asked for the same things at every cycle; it cannot change, so they are found once.
+    @cached_property
+    def _found(self) -> dict[tuple[int, object], tuple[object, object]]:
+        return {}
+
     @cached_property
     def _spans(self) -> dict[tuple[int, int], Affine]:
         return {}

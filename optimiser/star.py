@@ -15,7 +15,7 @@ import pyomo.environ as pyo
 from optimiser.formulation.cycle import add_cycle
 from optimiser.formulation.junction import add_junction
 from optimiser.formulation.offsets import add_offsets
-from optimiser.network_model import NetworkModel, read_choices
+from optimiser.network_model import Choice, NetworkModel, read_choices, start_from
 from optimiser.offset_descent import Timing
 from optimiser.search import Search
 from optimiser.streets import Alternative, Streets, frozen_form
@@ -49,9 +49,21 @@ def build_star(streets: Streets, junction: str, timings: Mapping[str, Timing]) -
 def retimed(search: Search, streets: Streets, junction: str, timings: Mapping[str, Timing]) -> Alternative | None:
     """What `junction` runs best while the others run `timings`; None where HiGHS finds nothing."""
     built = build_star(streets, junction, timings)
-    solution = search.solve(f"{junction} among its neighbours at {streets.cycle_s} s", built, warm=False)
+    start_from(built, _as_timed(streets, built, junction, timings))
+    solution = search.solve(f"{junction} among its neighbours at {streets.cycle_s} s", built)
     if solution.objective is None:
         return None
     choice = read_choices(built)[junction]
     cost = float(pyo.value(built.model.junction[junction].person_delay))
     return Alternative(choice, frozen_form(choice.form, choice.durations_s), cost)
+
+
+def _as_timed(streets: Streets, built: NetworkModel, junction: str, timings: Mapping[str, Timing]) -> dict[str, Choice]:
+    """What the junction and its neighbours run by `timings`."""
+    found = {}
+    for j in {junction, *(j for p in built.platoons for j in (p.from_junction, p.to_junction))}:
+        number, offset_s = timings[j]
+        alternative = streets.alternatives[j][number]
+        held = Choice(alternative.frozen, (), float(offset_s))
+        found[j] = held if j != junction else replace(alternative.choice, offset_s=float(offset_s))
+    return found

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import pyomo.environ as pyo
 
+from optimiser.convex_bounds import ConvexBound, bound_below
 from optimiser.formulation.cycle_basis import Loop, add_loops, cycle_basis
 from optimiser.formulation.street_costs import Cell
 
@@ -79,5 +80,4 @@ def _add_street(model: pyo.ConcreteModel, s: int, street: StreetCells, ones: int
         chosen, part = model.cell[s, p, q, k], model.part[s, p, q, k]
         model.within.add(part >= cell.from_s * chosen)
         model.within.add(part <= cell.to_s * chosen)
-        for slope, constant in cell.lines:
-            model.within.add(model.cost[s, p, q, k] >= slope * part + constant * chosen)
+        bound_below(model, ConvexBound(model.cost[s, p, q, k], part, cell.lines, chosen))

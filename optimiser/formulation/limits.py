@@ -14,6 +14,10 @@ from optimiser.stage_forms import SequenceForm
 
 def requirements(junction: Junction, form: SequenceForm) -> tuple[Requirement, ...]:
     """Every limit of `junction` that `form` must keep; of several on the same expression the tightest."""
+    return form.remembered(junction, _requirements)
+
+
+def _requirements(junction: Junction, form: SequenceForm) -> tuple[Requirement, ...]:
     found = [
         *green_requirements(junction, form),
         *intergreen_requirements(junction, form),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import pyomo.environ as pyo
 
+from optimiser.convex_bounds import ConvexBound, bound_below
 from optimiser.formulation.case import JunctionCase, time_in_form
 from optimiser.signals import GroupKind
 from optimiser.stage_forms import SequenceForm
@@ -24,8 +25,9 @@ _TANGENT_STEPS = 12
 def add_person_delay(block: pyo.Block, case: JunctionCase) -> None:
     """Adds `uniform_delay` per group and the expression `person_delay` (persons * s / h)."""
     weights = uniform_weights(case)
+    block.red = pyo.VarList()
+    block.red_length = pyo.ConstraintList()
     block.red_square = pyo.VarList(domain=pyo.NonNegativeReals)
-    block.red_tangents = pyo.ConstraintList()
     terms = []
     block.uniform_delay = {}
     for group, weight in weights.items():
@@ -68,12 +70,18 @@ def lost_s(case: JunctionCase, group: str) -> float:
 def uniform_delay(case: JunctionCase, form: SequenceForm, group: str) -> float:
     """Uniform delay of a group under a form with nothing left open, as the tangents have it (persons * s / h)."""
     loss_s = lost_s(case, group)
-    squares = 0.0
-    for red in form.reds(group) * form.repeats:
-        red_s = red.constant_s + loss_s
-        tangents = (case.cycle_s * step / _TANGENT_STEPS for step in range(_TANGENT_STEPS + 1))
-        squares += max(2 * t * red_s - t * t for t in tangents)
+    tangents = _square_tangents(case.cycle_s)
+    squares = sum(
+        max(slope * (red.constant_s + loss_s) + constant for slope, constant in tangents)
+        for red in form.reds(group) * form.repeats
+    )
     return uniform_weights(case).get(group, 0.0) * squares
+
+
+def _square_tangents(cycle_s: float) -> tuple[tuple[float, float], ...]:
+    """(slope, constant) of tangents to the square of a red of up to a cycle, s."""
+    touches_s = (cycle_s * step / _TANGENT_STEPS for step in range(_TANGENT_STEPS + 1))
+    return tuple((2 * t, -t * t) for t in touches_s)
 
 
 def _squares(block: pyo.Block, case: JunctionCase, group: str) -> list[pyo.Var]:
@@ -86,11 +94,9 @@ def _squares(block: pyo.Block, case: JunctionCase, group: str) -> list[pyo.Var]:
             reds[place].append(time_in_form(block, k, red) + loss_s * block.chosen[k])
     squares = []
     for parts in reds:
-        square = block.red_square.add()
-        red = pyo.quicksum(parts)
-        for step in range(_TANGENT_STEPS + 1):
-            t = case.cycle_s * step / _TANGENT_STEPS
-            block.red_tangents.add(square >= 2 * t * red - t * t)
+        red, square = block.red.add(), block.red_square.add()
+        block.red_length.add(red == pyo.quicksum(parts))
+        bound_below(block, ConvexBound(square, red, _square_tangents(case.cycle_s)))
         squares.append(square)
     return squares
 

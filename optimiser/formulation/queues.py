@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 import pyomo.environ as pyo
 
+from optimiser.convex_bounds import ConvexBound, bound_below
 from optimiser.formulation.case import JunctionCase, time_in_form
 from optimiser.lane_flows import LaneClass, LaneLoad
 from optimiser.signals import Right
@@ -92,11 +93,9 @@ def add_queues(block: pyo.Block, case: JunctionCase) -> None:
             _simple_lane(block, case, load)
         else:
             _shared_lane(block, case, load, spans)
-    block.overflow_tangents = pyo.ConstraintList()
     for lane_class in classes:
-        for slope, constant in overflow_tangents(lane_class.nominal_veh_h, case):
-            z = block.shortfall[lane_class.id]
-            block.overflow_tangents.add(block.overflow[lane_class.id] >= slope * z + constant)
+        tangents = tuple(overflow_tangents(lane_class.nominal_veh_h, case))
+        bound_below(block, ConvexBound(block.overflow[lane_class.id], block.shortfall[lane_class.id], tangents))
 
 
 def overflow_queue_veh(z_veh_h: float, nominal_veh_h: float, period_h: float, k: float) -> float:
