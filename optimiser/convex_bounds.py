@@ -15,7 +15,7 @@ import numpy as np
 import pyomo.environ as pyo
 from numpy.typing import NDArray
 from pyomo.core.base.var import VarData
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import coo_array
 
 Floats = NDArray[np.float64]
 _BUNDLES = "convex_bounds"
@@ -45,24 +45,17 @@ def convex_bounds(model: pyo.ConcreteModel) -> Iterator[ConvexBound]:
         yield from getattr(block, _BUNDLES, ())
 
 
-def tangent_rows(bounds: Sequence[ConvexBound], columns: Sequence[VarData]) -> tuple[csr_array, Floats]:
+def tangent_rows(bounds: Sequence[ConvexBound], columns: Sequence[VarData]) -> tuple[coo_array, Floats]:
     """Rows A x >= b of all tangents over the `columns` of a matrix; fixed variables go to b. A bundle whose height is
     no column asks for nothing: nothing else in the model is about that height."""
     place = {id(column): number for number, column in enumerate(columns)}
     asked = [bound for bound in bounds if id(bound.height) in place]
     counts = [len(bound.tangents) for bound in asked]
     tangents = np.array([t for bound in asked for t in bound.tangents], dtype=float).reshape(-1, 2)
-    rhs = np.zeros(len(tangents))
-    rows = csr_array((len(tangents), len(columns)))
-    terms: tuple[tuple[list[VarData | None], Floats], ...] = (
-        ([bound.height for bound in asked], np.ones(len(tangents))),
-        ([bound.along for bound in asked], -tangents[:, 0]),
-        ([bound.scale for bound in asked], -tangents[:, 1]),
-    )
-    for members, factors in terms:
-        numbers = np.repeat([place.get(id(m), -1) for m in members], counts).astype(int)
-        fixed = np.repeat([1.0 if m is None else m.value if id(m) not in place else 0.0 for m in members], counts)
-        free = np.flatnonzero(numbers >= 0)
-        rows += coo_array((factors[free], (free, numbers[free])), shape=rows.shape).tocsr()
-        rhs -= factors * fixed
-    return rows, rhs
+    members = [[b.height for b in asked], [b.along for b in asked], [b.scale for b in asked]]
+    numbers = np.repeat([[place.get(id(m), -1) for m in found] for found in members], counts, axis=1).astype(int)
+    fixed = [[0.0 if id(m) in place else 1.0 if m is None else m.value for m in found] for found in members]
+    factors = np.stack([np.ones(len(tangents)), -tangents[:, 0], -tangents[:, 1]])
+    term, row = np.nonzero(numbers >= 0)
+    rows = coo_array((factors[term, row], (row, numbers[term, row])), shape=(len(tangents), len(columns)))
+    return rows, -(factors * np.repeat(fixed, counts, axis=1)).sum(axis=0)

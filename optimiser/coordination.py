@@ -163,7 +163,7 @@ def _solve_network(
     forms = {j: search.network_forms(j, cycle_s) for j in junctions}
     built = build_network(search.network, search.demands, forms, cycle_s, search.settings, search.running_s)
     start_from(built, with_good_offsets(built, {j: search.alone[j, cycle_s].choice for j in junctions}))
-    solution = search.solve(f"network at {name}", built)
+    solution = search.solve(f"network at {name}", built, search.options(search.settings.mip_gap))
     return None if solution.objective is None else (built, solution, solution.objective)
 
 

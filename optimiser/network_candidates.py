@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import pyomo.environ as pyo
@@ -17,6 +17,14 @@ from optimiser.offset_descent import total_cost
 from optimiser.result import Candidate, worst_status
 from optimiser.search import Search
 from optimiser.streets import frozen_form
+
+
+@dataclass(frozen=True)
+class BandModel:
+    """A model of green bands, and the seconds that it took to build."""
+
+    model: pyo.ConcreteModel
+    build_s: float
 
 
 def cyclic_candidates(search: Search, demand: Demand, cycles_s: tuple[float, ...], profile: str) -> list[Candidate]:
@@ -79,7 +87,8 @@ def _banded(search: Search, cycle_s: float, profile: str) -> Candidate | None:
         return Candidate(name, cycle_s, search.plan(choices, profile), 0.0, 0.0, 0, "optimal")
     model = pyo.ConcreteModel()
     BANDS[search.rules.formulation](model, arterials, (cycle_s, cycle_s))
-    solution = search.solve_model(f"bands at {name}", model, perf_counter() - started)
+    options = search.options(search.settings.offset_gap)
+    solution = search.solve(f"bands at {name}", BandModel(model, perf_counter() - started), options, warm=False)
     if solution.objective is None:
         return None
     ends = streets_of_ways(arterials)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -24,7 +24,6 @@ from optimiser.formulation.platoons import Platoon, coordinated_shares, platoons
 from optimiser.lane_flows import JunctionDemand
 from optimiser.settings import ModelSettings
 from optimiser.signals import Network
-from optimiser.solve import Solution, SolveOptions, solve
 from optimiser.stage_forms import SequenceForm
 
 
@@ -165,13 +164,6 @@ def _turns(built: NetworkModel, choices: Mapping[str, Choice], a: int) -> int:
     early_s, length_s = _early_s(built, source, target, platoon)
     turns: int = -math.ceil((early_s - length_s) / built.cycle_s - 1e-9)
     return turns
-
-
-def solve_network(
-    built: NetworkModel, options: SolveOptions, *, warm: bool, cancelled: Callable[[], bool] | None
-) -> Solution:
-    """Solves a built model and leaves the best solution in it."""
-    return solve(built.model, options, warm=warm, cancelled=cancelled)
 
 
 def read_choices(built: NetworkModel) -> dict[str, Choice]:

@@ -102,7 +102,8 @@ def _solved(
     bound is never over what the area costs now, since dearer choices were left out."""
     built = build_area(streets, area, timings, held=held)
     what = f"offsets of {len(area)} junctions at {streets.cycle_s} s"
-    solution = search.solve_model(what, built.model, built.build_s, warm=True, parts=parts)
+    options = search.options(search.settings.offset_gap, parts=parts, sub_models=False)
+    solution = search.solve(what, built, options)
     bound = min(max(solution.bound, 0.0), built.cost)
     if solution.objective is not None:
         moved = descend(streets, {**timings, **read_timings(built)})

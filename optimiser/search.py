@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import pyomo.environ as pyo
 
@@ -12,7 +13,7 @@ from optimiser.errors import InfeasibleError
 from optimiser.formulation.limits import broken_by_structure
 from optimiser.infeasibility import conflicts_of
 from optimiser.lane_flows import JunctionDemand
-from optimiser.network_model import Choice, NetworkModel, build_network, read_choices, solve_network
+from optimiser.network_model import Choice, build_network, read_choices
 from optimiser.offered import offered_forms
 from optimiser.result import SolveLog
 from optimiser.rules import Rules
@@ -34,6 +35,18 @@ class Alone:
     objective: float
     bound: float
     ended: str
+
+
+class Built(Protocol):
+    """A model, and the seconds that it took to build."""
+
+    @property
+    def model(self) -> pyo.ConcreteModel:
+        """The model."""
+
+    @property
+    def build_s(self) -> float:
+        """Seconds."""
 
 
 @dataclass
@@ -97,34 +110,14 @@ class Search:
         if self.progress is not None:
             self.progress(min(self.done, self.steps), self.steps, what)
 
-    def solve(self, what: str, built: NetworkModel) -> Solution:
-        """Solves the model of several junctions from its present values, and logs it."""
+    def options(self, gap: float, *, parts: int = 1, presolve: bool = True, sub_models: bool = True) -> SolveOptions:
+        """How HiGHS solves a model to a gap; one of so many `parts` of a network gets its part of the nodes."""
         s = self.settings
-        options = SolveOptions(s.mip_gap, s.node_limit, s.time_limit_s, s.seed)
-        solution = solve_network(built, options, warm=True, cancelled=self.cancelled)
-        self._told(what, solution, built.build_s)
-        return solution
+        return SolveOptions(gap, max(1, s.node_limit // parts), s.time_limit_s, s.seed, presolve, sub_models)
 
-    def solve_alone(self, what: str, built: NetworkModel) -> Solution:
-        """Solves the model of one junction, and logs it."""
-        s = self.settings
-        options = SolveOptions(s.alone_gap, s.node_limit, s.time_limit_s, s.seed, presolve=False)
-        solution = solve_network(built, options, warm=False, cancelled=self.cancelled)
-        self._told(what, solution, built.build_s)
-        return solution
-
-    def solve_model(
-        self, what: str, model: pyo.ConcreteModel, build_s: float, *, warm: bool = False, parts: int = 1
-    ) -> Solution:
-        """Solves a model over offsets with stages given, to the gap asked of those, and logs it; one of so many `parts`
-        of a network gets its part of the nodes."""
-        s = self.settings
-        options = SolveOptions(s.offset_gap, max(1, s.node_limit // parts), s.time_limit_s, s.seed)
-        solution = solve(model, options, warm=warm, cancelled=self.cancelled)
-        self._told(what, solution, build_s)
-        return solution
-
-    def _told(self, what: str, solution: Solution, build_s: float) -> None:
+    def solve(self, what: str, built: Built, options: SolveOptions, *, warm: bool = True) -> Solution:
+        """Solves a model, from its present values where it is `warm`, and logs it."""
+        solution = solve(built.model, options, warm=warm, cancelled=self.cancelled)
         self.log.append(
             SolveLog(
                 what,
@@ -132,10 +125,16 @@ class Search:
                 solution.rows,
                 solution.columns,
                 solution.nodes,
-                build_s + solution.build_s,
+                built.build_s + solution.build_s,
                 solution.solve_s,
             )
         )
+        return solution
+
+    def solve_alone(self, what: str, built: Built) -> Solution:
+        """Solves the model of one junction by itself, which is small and has no start."""
+        options = self.options(self.settings.alone_gap, presolve=False, sub_models=False)
+        return self.solve(what, built, options, warm=False)
 
 
 def offer_orders(search: Search) -> None:

@@ -37,7 +37,7 @@ class ModelSettings:
     reserve_weight: float = 1.0
     common_cycles: int = 4
     starts: int = 100
-    rounds: int = 1
+    rounds: int = 2
     offset_gap: float = 0.005
     largest_area: int = 20
     mip_gap: float = 0.02

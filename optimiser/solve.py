@@ -16,7 +16,7 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.common.collections import ComponentMap
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler, LinearStandardFormInfo
-from scipy.sparse import vstack
+from scipy.sparse import coo_array
 
 from optimiser.convex_bounds import convex_bounds, tangent_rows
 from optimiser.errors import OptimiserError
@@ -24,14 +24,17 @@ from optimiser.errors import OptimiserError
 
 @dataclass(frozen=True)
 class SolveOptions:
-    """When HiGHS ends: relative gap, nodes, and seconds as the last resort. Small models are solved before their
-    `presolve` would be through."""
+    """When HiGHS ends: relative gap, nodes, and seconds as the last resort; and what is not worth its time.
+
+    Small models are solved before their `presolve` would be through; with a start that is near the best, nothing better
+    comes of the `sub_models` that HiGHS solves around it (RINS, RENS, root reduced costs)."""
 
     mip_gap: float = 0.01
     node_limit: int = 2000
     time_limit_s: float = 900.0
     seed: int = 1
     presolve: bool = True
+    sub_models: bool = True
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,9 @@ def _set_options(highs: highspy.Highs, options: SolveOptions) -> None:
         ("presolve", "choose" if options.presolve else "off"),
         # looks for a first incumbent, which these models have or find at once
         ("mip_heuristic_run_feasibility_jump", False),
+        ("mip_heuristic_run_rins", options.sub_models),
+        ("mip_heuristic_run_rens", options.sub_models),
+        ("mip_heuristic_run_root_reduced_cost", options.sub_models),
         ("random_seed", options.seed),
         ("mip_rel_gap", options.mip_gap),
         ("mip_max_nodes", options.node_limit),
@@ -152,7 +158,10 @@ def _highs_model(model: pyo.ConcreteModel, form: LinearStandardFormInfo) -> high
     bundles of tangents follow."""
     infinity = highspy.kHighsInf
     tangents, tangents_rhs = tangent_rows(list(convex_bounds(model)), form.columns)
-    matrix = vstack([form.A, tangents]).tocsc()
+    above = form.A.tocoo()
+    entries = np.concatenate([above.data, tangents.data])
+    places = np.concatenate([above.row, tangents.row + above.shape[0]]), np.concatenate([above.col, tangents.col])
+    matrix = coo_array((entries, places), shape=(above.shape[0] + len(tangents_rhs), above.shape[1])).tocsc()
     kinds = np.array([row.bound_type for row in form.rows] + [-1] * len(tangents_rhs), dtype=int)
     rhs = np.concatenate([form.rhs, tangents_rhs]).astype(float)
     lp = highspy.HighsLp()

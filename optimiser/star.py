@@ -50,7 +50,8 @@ def retimed(search: Search, streets: Streets, junction: str, timings: Mapping[st
     """What `junction` runs best while the others run `timings`; None where HiGHS finds nothing."""
     built = build_star(streets, junction, timings)
     start_from(built, _as_timed(streets, built, junction, timings))
-    solution = search.solve(f"{junction} among its neighbours at {streets.cycle_s} s", built)
+    options = search.options(search.settings.offset_gap, sub_models=False)
+    solution = search.solve(f"{junction} among its neighbours at {streets.cycle_s} s", built, options)
     if solution.objective is None:
         return None
     choice = read_choices(built)[junction]
