@@ -260,6 +260,7 @@ def optimise_step(network: Network, demand: Demand, options: RunOptions, clock: 
         settings=options.settings,
         profile=options.rules.profile or PROFILE,
         progress=lambda done, total, _: tell(done / max(1, total)),
+        workers=options.workers,
     )
     tell(1.0)
     return result

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from optimiser.demand import Demand
 from optimiser.evaluation import demands_of, evaluate
+from optimiser.exploration import explore
 from optimiser.formulation.bandwidth import BANDS
 from optimiser.formulation.names import CYCLIC_OFFSETS
 from optimiser.half_cycles import halves_of
@@ -27,7 +28,7 @@ from optimiser.network_model import (
 from optimiser.offered import candidate_cycles_s
 from optimiser.result import Candidate, OptimisationResult, worst_status
 from optimiser.rules import Rules
-from optimiser.search import Progress, Search, offer_orders, solve_alone
+from optimiser.search import Progress, Search
 from optimiser.settings import ModelSettings
 from optimiser.signals import Network, NetworkPlan
 from optimiser.solve import Solution
@@ -45,19 +46,20 @@ def optimise(
     profile: str = "",
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    workers: int = 1,
 ) -> OptimisationResult:
     """The plan of least person delay for `network` under `demand` within the engineer's `rules`.
 
     `progress` gets (step, steps, what is done); `cancelled` is asked between and within solves, and ends the search
-    with the best plan so far. Raises RulesError where the rules do not fit the network, and InfeasibleError, naming
+    with the best plan so far. Junctions by themselves are shared out over `workers` processes where there are many; the
+    plan does not hang on it. Raises RulesError where the rules do not fit the network, and InfeasibleError, naming
     junctions and limits, where no plan keeps all limits at any candidate cycle."""
     rules, settings = rules or Rules(), settings or ModelSettings()
     ruled = rules.apply(network)
-    search = Search(ruled, demands_of(ruled, demand, rules), rules, settings, progress, cancelled)
+    search = Search(ruled, demands_of(ruled, demand, rules), rules, settings, progress, cancelled, workers)
     cycles = candidate_cycles_s(ruled, [j.id for j in search.free], rules, settings)
-    search.steps = len(search.free) * (len(cycles) + 1) + settings.common_cycles + 2
-    offer_orders(search)
-    solve_alone(search, cycles)
+    search.steps = len(search.free) + settings.common_cycles + 2
+    explore(search, cycles)
     found = _coordinated(search, demand, cycles, profile)
     beside = () if rules.formulation in BANDS else (_own_cycles(search, profile), _webster(search, profile))
     for candidate in beside:

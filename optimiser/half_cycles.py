@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from optimiser.demand import Demand
 from optimiser.evaluation import evaluate
+from optimiser.exploration import explore
 from optimiser.network_model import Choice
 from optimiser.result import Candidate, worst_status
-from optimiser.search import Alone, Search, solve_alone
+from optimiser.search import Alone, Search
 
 HALF_PAYS = 0.97
 
@@ -58,7 +59,7 @@ def halves_of(search: Search, cycle_s: float) -> Halves | None:
     # cycles that the engineer names are all there are
     may_try = not search.rules.cycles_s and cycle_s / 2 >= search.settings.least_cycle_s
     if may_try and cycle_s / 2 not in search.tried_cycles_s:
-        solve_alone(search, (cycle_s / 2,))
+        explore(search, (cycle_s / 2,))
     at_half = {
         j.id: search.alone[j.id, cycle_s / 2]
         for j in search.free

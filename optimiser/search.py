@@ -1,27 +1,21 @@
-"""Solving junctions one by one: which stage orders are worth offering, and what each cycle costs each junction."""
+"""What one optimisation works on and knows so far; every solve goes through it and is logged."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyomo.environ as pyo
 
-from optimiser.derived_sequences import derived_sequences
-from optimiser.errors import InfeasibleError
-from optimiser.formulation.limits import broken_by_structure
-from optimiser.infeasibility import conflicts_of
 from optimiser.lane_flows import JunctionDemand
-from optimiser.network_model import Choice, build_network, read_choices
-from optimiser.offered import offered_forms
+from optimiser.network_model import Choice
 from optimiser.result import SolveLog
 from optimiser.rules import Rules
-from optimiser.sequences import stage_orders
 from optimiser.settings import ModelSettings
 from optimiser.signals import Junction, Network, NetworkPlan
 from optimiser.solve import Solution, SolveOptions, solve
-from optimiser.stage_forms import SequenceForm, sequence_form
+from optimiser.stage_forms import SequenceForm
 from optimiser.timeline import controller_plan, sequence_start_s
 
 Progress = Callable[[int, int, str], None]
@@ -51,7 +45,9 @@ class Built(Protocol):
 
 @dataclass
 class Search:
-    """What one optimisation works on and knows so far. `alone` is by (junction, cycle in s)."""
+    """What one optimisation works on, in how many processes, and what it knows so far.
+
+    `alone` is by (junction, cycle in s)."""
 
     network: Network
     demands: Mapping[str, JunctionDemand]
@@ -59,6 +55,7 @@ class Search:
     settings: ModelSettings
     progress: Progress | None
     cancelled: Callable[[], bool] | None
+    workers: int = 1
     forms: dict[str, tuple[SequenceForm, ...]] = field(default_factory=dict)
     alone: dict[tuple[str, float], Alone] = field(default_factory=dict)
     tried_cycles_s: set[float] = field(default_factory=set)
@@ -135,68 +132,3 @@ class Search:
         """Solves the model of one junction by itself, which is small and has no start."""
         options = self.options(self.settings.alone_gap, presolve=False, sub_models=False)
         return self.solve(what, built, options, warm=False)
-
-
-def offer_orders(search: Search) -> None:
-    """Fills `forms`: the listed sequences of each free junction, and the generated orders that look best at its running
-    cycle, `settings.orders` in all."""
-    for junction in search.free:
-        search.step(f"stage orders of {junction.id}")
-        listed = list(offered_forms(junction))
-        rules = search.rules.junctions.get(junction.id)
-        kept = rules.locked_stages if rules is not None else ()
-        forbidden = search.rules.forbidden_sequences(junction.id)
-        generated = stage_orders(junction, forbidden, kept, search.settings.most_generated)
-        if search.rules.derived_stages:
-            demand = search.demands[junction.id]
-            generated += derived_sequences(demand, forbidden, kept, search.settings.most_generated)
-        forms = [sequence_form(junction, sequence) for sequence in generated]
-        feasible = [form for form in forms if not broken_by_structure(junction, form)]
-        room = max(search.settings.orders - len(listed), 0 if listed else 1)
-        if feasible and room and not search.stopped():
-            listed += _best_orders(search, junction, feasible)[:room]
-        search.forms[junction.id] = tuple(listed)
-
-
-def _best_orders(search: Search, junction: Junction, forms: list[SequenceForm]) -> list[SequenceForm]:
-    """Forms by what the junction alone costs with each; those that cannot fill the running cycle come last."""
-    cycle_s = min(max(round(junction.running.cycle_s), junction.min_cycle_s), junction.max_cycle_s)
-    ranked = []
-    for number, form in enumerate(forms):
-        built = build_network(
-            search.network, search.demands, {junction.id: (form,)}, cycle_s, search.settings, search.running_s
-        )
-        solution = search.solve_alone(f"{junction.id}, order {form.id}", built)
-        objective = float("inf") if solution.objective is None else solution.objective
-        ranked.append((objective, number))
-    return [forms[number] for _, number in sorted(ranked)]
-
-
-def solve_alone(search: Search, cycles_s: tuple[float, ...]) -> None:
-    """Fills `alone`: every free junction at every cycle it allows, as far as HiGHS gets within its limits.
-
-    Raises InfeasibleError for junctions that no cycle suits."""
-    running = search.running_s
-    search.tried_cycles_s |= set(cycles_s)
-    undecided: set[str] = set()
-    for junction in search.free:
-        for cycle_s in cycles_s:
-            search.step(f"{junction.id} at {cycle_s:g} s")
-            if search.stopped():
-                return
-            if not junction.min_cycle_s <= cycle_s <= junction.max_cycle_s or not search.forms[junction.id]:
-                continue
-            forms = {junction.id: search.forms[junction.id]}
-            built = build_network(search.network, search.demands, forms, cycle_s, search.settings, running)
-            solution = search.solve_alone(f"{junction.id} at {cycle_s:g} s", built)
-            if solution.objective is not None:
-                choice = replace(read_choices(built)[junction.id], offset_s=round(running[junction.id]) % cycle_s)
-                found = Alone(choice, solution.objective, solution.bound, solution.ended)
-                search.alone[junction.id, cycle_s] = found
-            elif solution.ended != "infeasible":
-                undecided.add(junction.id)
-    solved = {junction for junction, _ in search.alone}
-    impossible = [j for j in search.free if j.id not in solved | undecided]
-    if impossible:
-        conflicts = tuple(c for j in impossible for c in conflicts_of(j, cycles_s))
-        raise InfeasibleError("no plan keeps all limits: " + "; ".join(conflicts), conflicts)

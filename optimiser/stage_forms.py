@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
 from typing import TypeVar, cast
@@ -114,10 +114,15 @@ class SequenceForm:
 
     def remembered(self, about: A, find: Callable[[A, SequenceForm], T]) -> T:
         """What `find` says of `about` and this form, worked out once."""
-        known = self._found.get((id(about), find))
-        if known is None or known[0] is not about:
-            known = self._found[id(about), find] = about, find(about, self)
-        return cast(T, known[1])
+        key = id(about), find
+        if key not in self._found:
+            # with what it is about, whose id nothing else can get as long as it is kept
+            self._found[key] = about, find(about, self)
+        return cast(T, self._found[key][1])
+
+    def __getstate__(self) -> dict[str, object]:
+        """What another process gets: the form, without what was worked out of it."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     # A form is asked for the same things at every cycle; it cannot change, so they are found once.
     @cached_property
