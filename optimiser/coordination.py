@@ -8,8 +8,10 @@ best of all, and by the model never worse than Webster's plan.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
+from optimiser.crew import crew
 from optimiser.demand import Demand
 from optimiser.evaluation import demands_of, evaluate
 from optimiser.exploration import explore
@@ -34,6 +36,8 @@ from optimiser.signals import Network, NetworkPlan
 from optimiser.solve import Solution
 from optimiser.webster import webster
 
+WORTH_A_CREW = 200
+"""Solves of single junctions; fewer are done by the time that other processes have begun."""
 OWN_CYCLES, WEBSTER = "own cycles", "webster"
 
 
@@ -51,16 +55,18 @@ def optimise(
     """The plan of least person delay for `network` under `demand` within the engineer's `rules`.
 
     `progress` gets (step, steps, what is done); `cancelled` is asked between and within solves, and ends the search
-    with the best plan so far. Junctions by themselves are shared out over `workers` processes where there are many; the
+    with the best plan so far. Work on single junctions is shared out over `workers` processes where there is much; the
     plan does not hang on it. Raises RulesError where the rules do not fit the network, and InfeasibleError, naming
     junctions and limits, where no plan keeps all limits at any candidate cycle."""
     rules, settings = rules or Rules(), settings or ModelSettings()
     ruled = rules.apply(network)
-    search = Search(ruled, demands_of(ruled, demand, rules), rules, settings, progress, cancelled, workers)
+    search = Search(ruled, demands_of(ruled, demand, rules), rules, settings, progress, cancelled)
     cycles = candidate_cycles_s(ruled, [j.id for j in search.free], rules, settings)
     search.steps = len(search.free) + settings.common_cycles + 2
-    explore(search, cycles)
-    found = _coordinated(search, demand, cycles, profile)
+    many = len(search.free) * len(cycles) >= WORTH_A_CREW
+    with crew(search, workers) if workers > 1 and many else nullcontext():
+        explore(search, cycles)
+        found = _coordinated(search, demand, cycles, profile)
     beside = () if rules.formulation in BANDS else (_own_cycles(search, profile), _webster(search, profile))
     for candidate in beside:
         if candidate is not None:

@@ -1,36 +1,32 @@
 """Junctions one by one: which stage orders are worth offering, and what each cycle costs each junction.
 
-No junction's answer hangs on another's. Where there is enough to do they are shared out over processes, and the answers
-are the same.
+No junction's answer hangs on another's, so a search may share them out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
-from multiprocessing.synchronize import Event
 
 from optimiser.derived_sequences import derived_sequences
-from optimiser.errors import InfeasibleError, OptimiserError
+from optimiser.errors import InfeasibleError
 from optimiser.formulation.limits import broken_by_structure
 from optimiser.infeasibility import conflicts_of
-from optimiser.lane_flows import JunctionDemand
 from optimiser.network_model import build_network, read_choices
 from optimiser.offered import offered_forms
-from optimiser.result import SolveLog
-from optimiser.rules import Rules
 from optimiser.search import Alone, Search
 from optimiser.sequences import stage_orders
-from optimiser.settings import ModelSettings
-from optimiser.signals import Junction, Network
+from optimiser.signals import Junction
 from optimiser.stage_forms import SequenceForm, sequence_form
 
-WORTH_SHARING = 200
-"""Solves of single junctions; fewer are done by the time that another process has begun."""
-_LOOK_S = 0.2
+
+@dataclass(frozen=True)
+class Unexplored:
+    """A junction to solve at some cycles (s); `forms` are its orders on offer, None where they are to be found."""
+
+    junction: str
+    forms: tuple[SequenceForm, ...] | None
+    cycles_s: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -41,21 +37,19 @@ class Explored:
     forms: tuple[SequenceForm, ...]
     alone: Mapping[float, Alone]
     undecided: bool
-    log: tuple[SolveLog, ...]
 
 
 def explore(search: Search, cycles_s: tuple[float, ...]) -> None:
     """Fills `forms` where a free junction has none yet: its listed sequences and the generated orders that look best at
     its running cycle, `settings.orders` in all; and `alone` at every cycle it allows, as far as HiGHS gets.
 
-    Raises InfeasibleError for junctions that no cycle suits, OptimiserError where a process is lost."""
+    Raises InfeasibleError for junctions that no cycle suits."""
     search.tried_cycles_s |= set(cycles_s)
-    shared = search.workers > 1 and len(search.free) * len(cycles_s) >= WORTH_SHARING
     undecided: set[str] = set()
-    for found in _shared_out(search, cycles_s) if shared else _one_by_one(search, cycles_s):
+    parts = [Unexplored(j.id, search.forms.get(j.id), cycles_s) for j in search.free]
+    for found in search.each(_explored, parts):
         search.forms[found.junction] = found.forms
         search.alone |= {(found.junction, cycle_s): alone for cycle_s, alone in found.alone.items()}
-        search.log += found.log
         if found.undecided:
             undecided.add(found.junction)
         search.step(f"{found.junction} alone")
@@ -68,67 +62,13 @@ def explore(search: Search, cycles_s: tuple[float, ...]) -> None:
         raise InfeasibleError("no plan keeps all limits: " + "; ".join(conflicts), conflicts)
 
 
-def _one_by_one(search: Search, cycles_s: tuple[float, ...]) -> Iterator[Explored]:
-    for junction in search.free:
-        # what is solved here goes to the search's log with the answer, as it does from other processes
-        own = replace(search, log=[])
-        yield _explored(own, junction, cycles_s)
-
-
-def _shared_out(search: Search, cycles_s: tuple[float, ...]) -> Iterator[Explored]:
-    """The same from other processes, in the same order."""
-    context = get_context("spawn")
-    stop = context.Event()
-    given = (search.network, search.demands, search.rules, search.settings, search.forms, stop)
-    with ProcessPoolExecutor(search.workers, context, _begin, given) as pool:
-        try:
-            for future in [pool.submit(_explored_there, j.id, cycles_s) for j in search.free]:
-                yield _awaited(search, future, stop)
-        except BrokenProcessPool as error:
-            raise OptimiserError(
-                "a process of the optimiser ended before its answer; take fewer workers where memory is short"
-            ) from error
-        finally:
-            stop.set()
-
-
-def _awaited(search: Search, future: Future[Explored], stop: Event) -> Explored:
-    while True:
-        try:
-            return future.result(_LOOK_S)
-        except TimeoutError:
-            if search.stopped():
-                stop.set()
-
-
-_there: Search | None = None
-"""What another process works on."""
-
-
-def _begin(
-    network: Network,
-    demands: Mapping[str, JunctionDemand],
-    rules: Rules,
-    settings: ModelSettings,
-    forms: dict[str, tuple[SequenceForm, ...]],
-    stop: Event,
-) -> None:
-    global _there
-    _there = Search(network, demands, rules, settings, None, stop.is_set, forms=forms)
-
-
-def _explored_there(junction: str, cycles_s: tuple[float, ...]) -> Explored:
-    assert _there is not None
-    return _explored(replace(_there, log=[]), _there.network.junction(junction), cycles_s)
-
-
-def _explored(search: Search, junction: Junction, cycles_s: tuple[float, ...]) -> Explored:
-    known = search.forms.get(junction.id)
-    forms = _offered(search, junction) if known is None else known
+def _explored(search: Search, part: Unexplored) -> Explored:
+    junction = search.network.junction(part.junction)
+    forms = _offered(search, junction) if part.forms is None else part.forms
     alone: dict[float, Alone] = {}
     undecided = False
     running_s = search.running_s
-    for cycle_s in cycles_s if forms else ():
+    for cycle_s in part.cycles_s if forms else ():
         if search.stopped():
             break
         if not junction.min_cycle_s <= cycle_s <= junction.max_cycle_s:
@@ -140,7 +80,7 @@ def _explored(search: Search, junction: Junction, cycles_s: tuple[float, ...]) -
             alone[cycle_s] = Alone(choice, solution.objective, solution.bound, solution.ended)
         elif solution.ended != "infeasible":
             undecided = True
-    return Explored(junction.id, forms, alone, undecided, tuple(search.log))
+    return Explored(junction.id, forms, alone, undecided)
 
 
 def _offered(search: Search, junction: Junction) -> tuple[SequenceForm, ...]:

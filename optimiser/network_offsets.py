@@ -16,7 +16,7 @@ from optimiser.offset_descent import Timing, descend, good_timings, total_cost
 from optimiser.offset_model import build_area, read_timings
 from optimiser.search import Search
 from optimiser.solve import Solution
-from optimiser.star import retimed
+from optimiser.star import retimed, star_of
 from optimiser.streets import Streets, alternative_alone, streets_of
 from optimiser.subareas import subareas
 
@@ -57,15 +57,17 @@ def coordinate(search: Search, streets: Streets, timings: dict[str, Timing]) -> 
 
 
 def _retime_each(search: Search, streets: Streets, timings: Mapping[str, Timing]) -> dict[str, Timing]:
-    """Every junction once while the others stay; descent goes on from each change."""
+    """Every junction once while its neighbours stay, those together that are no neighbours; descent goes on from each
+    change."""
     found = dict(timings)
-    for junction in streets.cases:
+    for junctions in streets.apart:
         if search.stopped():
             break
-        alternative = retimed(search, streets, junction, found)
-        if alternative is not None:
-            streets.add(junction, alternative)
-            found = descend(streets, found, {junction})
+        stars = [star_of(streets, j, found) for j in junctions]
+        for j, alternative in zip(junctions, search.each(retimed, stars), strict=True):
+            if alternative is not None:
+                streets.add(j, alternative)
+        found = descend(streets, found, junctions)
     return found
 
 
@@ -77,14 +79,16 @@ def _proven(search: Search, streets: Streets, timings: dict[str, Timing]) -> Coo
     nodes = 0
     if len(areas) > 1:
         for area in areas:
-            timings, solution = _solved(search, streets, area, timings, len(areas), held=True)
+            timed, solution = _solved(search, Area(streets, area, timings, len(areas), held=True))
+            timings = _bettered(streets, timings, timed)
             nodes += solution.nodes
         timings = good_timings(streets, timings, settings.starts, settings.seed)
     part = {j: n for n, area in enumerate(areas) for j in area}
     bound = sum(least_cost(streets, ends) for ends in streets.between if part[ends[0]] != part[ends[1]])
     ended = []
-    for area in areas:
-        timings, solution = _solved(search, streets, area, timings, len(areas), held=False)
+    alone = [Area(streets.within(area), area, timings, len(areas), held=False) for area in areas]
+    for timed, solution in search.each(_solved, alone):
+        timings = _bettered(streets, timings, timed)
         bound += solution.bound
         nodes += solution.nodes
         ended.append(solution.ended)
@@ -95,21 +99,33 @@ def _proven(search: Search, streets: Streets, timings: dict[str, Timing]) -> Coo
     return Coordinated(choices, objective, min(bound, objective), nodes, tuple(ended), areas)
 
 
-def _solved(
-    search: Search, streets: Streets, area: Sequence[str], timings: dict[str, Timing], parts: int, *, held: bool
-) -> tuple[dict[str, Timing], Solution]:
-    """The area solved from `timings`: the better timings of the whole network, and HiGHS's word on the area, whose
-    bound is never over what the area costs now, since dearer choices were left out."""
-    built = build_area(streets, area, timings, held=held)
-    what = f"offsets of {len(area)} junctions at {streets.cycle_s} s"
-    options = search.options(search.settings.offset_gap, parts=parts, sub_models=False)
+@dataclass(frozen=True)
+class Area:
+    """Junctions to solve as one of so many `parts` of a network that runs `timings`; what lies around them is `held`,
+    or left out."""
+
+    streets: Streets
+    junctions: tuple[str, ...]
+    timings: Mapping[str, Timing]
+    parts: int
+    held: bool
+
+
+def _solved(search: Search, area: Area) -> tuple[dict[str, Timing], Solution]:
+    """The best timings of the area that HiGHS found, and its word on them; the bound is never over what the area costs
+    now, since dearer choices were left out."""
+    built = build_area(area.streets, area.junctions, area.timings, held=area.held)
+    what = f"offsets of {len(area.junctions)} junctions at {area.streets.cycle_s} s"
+    options = search.options(search.settings.offset_gap, parts=area.parts, sub_models=False)
     solution = search.solve(what, built, options)
-    bound = min(max(solution.bound, 0.0), built.cost)
-    if solution.objective is not None:
-        moved = descend(streets, {**timings, **read_timings(built)})
-        if total_cost(streets, moved) < total_cost(streets, timings):
-            timings = moved
-    return timings, replace(solution, bound=bound)
+    timed = read_timings(built) if solution.objective is not None else {}
+    return timed, replace(solution, bound=min(max(solution.bound, 0.0), built.cost))
+
+
+def _bettered(streets: Streets, timings: dict[str, Timing], timed: Mapping[str, Timing]) -> dict[str, Timing]:
+    """The network with a part of it `timed` anew, where it is the better for that."""
+    moved = descend(streets, {**timings, **timed})
+    return moved if total_cost(streets, moved) < total_cost(streets, timings) else timings
 
 
 def least_cost(streets: Streets, ends: tuple[str, str]) -> float:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pyomo.environ as pyo
 
@@ -19,6 +19,8 @@ from optimiser.stage_forms import SequenceForm
 from optimiser.timeline import controller_plan, sequence_start_s
 
 Progress = Callable[[int, int, str], None]
+P = TypeVar("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,16 @@ class Built(Protocol):
         """Seconds."""
 
 
+class Crew(Protocol):
+    """Those who take on parts of a search."""
+
+    def each(self, work: Callable[[Search, P], R], parts: Sequence[P]) -> Iterator[tuple[R, list[SolveLog]]]:
+        """What `work` makes of each part, in their order, and the solves that it took."""
+
+
 @dataclass
 class Search:
-    """What one optimisation works on, in how many processes, and what it knows so far.
+    """What one optimisation works on, who helps with it, and what it knows so far.
 
     `alone` is by (junction, cycle in s)."""
 
@@ -55,7 +64,7 @@ class Search:
     settings: ModelSettings
     progress: Progress | None
     cancelled: Callable[[], bool] | None
-    workers: int = 1
+    crew: Crew | None = None
     forms: dict[str, tuple[SequenceForm, ...]] = field(default_factory=dict)
     alone: dict[tuple[str, float], Alone] = field(default_factory=dict)
     tried_cycles_s: set[float] = field(default_factory=set)
@@ -76,6 +85,15 @@ class Search:
     def stopped(self) -> bool:
         """Whether the caller wants no more."""
         return self.cancelled is not None and self.cancelled()
+
+    def each(self, work: Callable[[Search, P], R], parts: Sequence[P]) -> Iterator[R]:
+        """What `work` makes of each part, in their order; by the crew where there is one, with the same answers. Work
+        may read the network, demands, rules and settings of the search it is given, and solve; the rest it does not
+        know."""
+        found = (worked(self, work, part) for part in parts) if self.crew is None else self.crew.each(work, parts)
+        for answer, log in found:
+            self.log += log
+            yield answer
 
     def network_forms(self, junction: str, cycle_s: float) -> tuple[SequenceForm, ...]:
         """The order that is best for the junction alone at this cycle, and the first that it lists."""
@@ -132,3 +150,9 @@ class Search:
         """Solves the model of one junction by itself, which is small and has no start."""
         options = self.options(self.settings.alone_gap, presolve=False, sub_models=False)
         return self.solve(what, built, options, warm=False)
+
+
+def worked(search: Search, work: Callable[[Search, P], R], part: P) -> tuple[R, list[SolveLog]]:
+    """What `work` makes of a part, and the solves that it took."""
+    own = Search(search.network, search.demands, search.rules, search.settings, None, search.cancelled)
+    return work(own, part), own.log

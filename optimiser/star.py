@@ -7,7 +7,7 @@ alternative for the choice over the whole network.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import pyomo.environ as pyo
@@ -46,10 +46,26 @@ def build_star(streets: Streets, junction: str, timings: Mapping[str, Timing]) -
     return NetworkModel(model, {junction: cases[junction]}, found, tree, cycle_s, perf_counter() - started)
 
 
-def retimed(search: Search, streets: Streets, junction: str, timings: Mapping[str, Timing]) -> Alternative | None:
-    """What `junction` runs best while the others run `timings`; None where HiGHS finds nothing."""
-    built = build_star(streets, junction, timings)
-    start_from(built, _as_timed(streets, built, junction, timings))
+@dataclass(frozen=True)
+class Star:
+    """A junction to retime among `streets`, while the others run `timings`."""
+
+    streets: Streets
+    junction: str
+    timings: Mapping[str, Timing]
+
+
+def star_of(streets: Streets, junction: str, timings: Mapping[str, Timing]) -> Star:
+    """The star of a junction of a network that runs `timings`."""
+    around = streets.around(junction)
+    return Star(around, junction, {j: timings[j] for j in around.cases})
+
+
+def retimed(search: Search, star: Star) -> Alternative | None:
+    """What the junction of a star runs best; None where HiGHS finds nothing."""
+    streets, junction = star.streets, star.junction
+    built = build_star(streets, junction, star.timings)
+    start_from(built, _as_timed(streets, built, junction, star.timings))
     options = search.options(search.settings.offset_gap, sub_models=False)
     solution = search.solve(f"{junction} among its neighbours at {streets.cycle_s} s", built, options)
     if solution.objective is None:

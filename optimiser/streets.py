@@ -6,7 +6,7 @@ their costs come from tables over one cycle (`formulation.street_costs`), made o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -59,6 +59,34 @@ class Streets:
             found[one] += (Near(other, True),)
             found[other] += (Near(one, False),)
         return found
+
+    @cached_property
+    def apart(self) -> tuple[tuple[str, ...], ...]:
+        """All junctions in sets within which no street joins two."""
+        found: list[list[str]] = []
+        for j in self.cases:
+            beside = {street.other for street in self.near[j]}
+            free = next((members for members in found if not beside & set(members)), None)
+            if free is None:
+                found.append([j])
+            else:
+                free.append(j)
+        return tuple(map(tuple, found))
+
+    def within(self, junctions: Collection[str]) -> Streets:
+        """Some of the junctions with the streets between them."""
+        inside = set(junctions)
+        return Streets(
+            self.cycle_s,
+            {j: self.cases[j] for j in sorted(inside)},
+            {ends: platoons for ends, platoons in self.between.items() if inside.issuperset(ends)},
+            {j: self.alternatives[j] for j in sorted(inside)},
+        )
+
+    def around(self, junction: str) -> Streets:
+        """A junction with its streets, and their other ends with them."""
+        found = self.within([junction, *(street.other for street in self.near[junction])])
+        return replace(found, between={ends: p for ends, p in found.between.items() if junction in ends})
 
     def add(self, junction: str, alternative: Alternative) -> int:
         """Number of the alternative, which is new unless the same durations are there already."""
