@@ -33,4 +33,4 @@ def in_categories(frame: pl.DataFrame, categories: Mapping[str, pl.Enum]) -> pl.
 
 def in_text(frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with its categories as text again."""
-    return frame.with_columns(cs.enum().cast(pl.String))
+    return frame.with_columns(cs.by_dtype(pl.Enum, pl.Categorical).cast(pl.String))

@@ -14,7 +14,8 @@ def clustered(rows: pl.DataFrame, identity: str | None = None) -> pl.DataFrame:
     if identity is not None and rows.height:
         order = _ties_broken(rows, order, identity)
     # one column after the other: all at once would be all rows twice
-    return pl.DataFrame([column.gather(order) for column in rows.iter_columns()])
+    told = (column if column.null_count() == rows.height else column.gather(order) for column in rows.iter_columns())
+    return pl.DataFrame(list(told))
 
 
 def by_vehicle_and_time(vehicle_id: pl.Series, event_timestamp: pl.Series) -> Rows:

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from mobility.boardings import boardings
+from mobility.categories import in_text
 from mobility.clocks import assert_same_clock
 from mobility.geometry import Projection
 from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
@@ -168,12 +169,12 @@ def _taps(
         return nothing_ingested(FareTransaction)
     if manifest.lake is not None:
         return passengers_taps(raw, manifest)
-    known = pl.concat(
-        [
-            locations["vehicle_id"],
-            visits["vehicle_id"],
-            timetable.trips["trip_id"],
-            timetable.trips["block_id"].drop_nulls(),
-        ]
-    ).unique()
-    return ingest_fares(raw, _service_day(manifest), known.sort().to_list() or None, key)
+    named = (
+        locations["vehicle_id"],
+        visits["vehicle_id"],
+        timetable.trips["trip_id"],
+        timetable.trips["block_id"].drop_nulls(),
+    )
+    known = pl.concat([column.unique().cast(pl.String) for column in named]).unique()
+    taken = ingest_fares(raw, _service_day(manifest), known.sort().to_list() or None, key)
+    return replace(taken, accepted=in_text(taken.accepted))

@@ -188,7 +188,7 @@ def silent_depots(day: DayRecord, rules: IrregularityRules = DEFAULT) -> pl.Data
         return _rows(pl.DataFrame(schema={"line": pl.String}), "depot_without_taps", pl.lit(""))
     found = []
     for kind, rows in (("depot_without_positions", day.locations), ("depot_without_taps", day.taps)):
-        sent = rows.select("vehicle_id").unique().with_columns(pl.lit(True).alias("sent"))
+        sent = rows.select("vehicle_id").unique().cast(pl.String).with_columns(pl.lit(True).alias("sent"))
         depots = (
             day.depots.unique("vehicle_id", keep="first", maintain_order=True)
             .join(sent, on="vehicle_id", how="left")
@@ -249,9 +249,10 @@ def _kept_away(unseen: pl.DataFrame, day: DayRecord, rules: IrregularityRules) -
     if unseen.is_empty():
         return unseen
     vehicles = unseen.select("vehicle_id").unique(maintain_order=True).with_row_index("vehicle")
+    same = vehicles.cast({"vehicle_id": day.locations.schema["vehicle_id"]})
     located = (
         day.locations.select("vehicle_id", "event_timestamp", "longitude", "latitude")
-        .join(vehicles, on="vehicle_id", maintain_order="left")
+        .join(same, on="vehicle_id", maintain_order="left")
         .select(_key("event_timestamp").alias("key"), "longitude", "latitude")
     )
     # both tables have the vehicles in order, so this holds for a day's positions as they come

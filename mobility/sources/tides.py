@@ -127,6 +127,17 @@ def text(table: RawTable, column: str) -> pl.Expr:
     return pl.col(column).cast(pl.String).str.strip_chars().replace("", None).alias(column)
 
 
+def name(table: RawTable, column: str) -> pl.Series:
+    """As `text`, a column that repeats few texts, in categories: each text is looked at once."""
+    if not table.has(column):
+        return pl.Series(column, [None], dtype=pl.Categorical).new_from_index(0, table.rows.height)
+    named = table.rows[column].cast(pl.String).cast(pl.Categorical)
+    shown = named.unique().cast(pl.String).to_frame()
+    if shown.equals(shown.select(text(table, column))):
+        return named
+    return table.rows.select(text(table, column).cast(pl.Categorical)).to_series()
+
+
 def number(table: RawTable, column: str) -> pl.Expr:
     """A column as numbers; null where it is none or the file does not give it."""
     if table.has(column) and table.rows.schema[column].is_numeric():
