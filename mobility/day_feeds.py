@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 
 from mobility.boardings import boardings
-from mobility.categories import in_text
+from mobility.categories import in_categories
 from mobility.clocks import assert_same_clock
+from mobility.day_names import day_names, placed_in, timetable_in
 from mobility.geometry import Projection
 from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
 from mobility.lake_feeds import accepted_before, lake_table, passengers_taps
@@ -21,7 +22,7 @@ from mobility.service_days import ServiceDay
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
 from mobility.sources.manifest import Manifest
 from mobility.sources.mapped_csv import read_mapped, read_mapping
-from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_tides, timestamps
+from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, name, read_tides, timestamps
 from mobility.validator_clocks import clock_offsets, set_right
 from mobility.visits import stop_visits
 
@@ -68,9 +69,14 @@ def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> Da
     raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest)
     tell("stop visits", 0.25)
     placed = _placed(locations.accepted, timetable)
-    visits = _visits(placed, timetable, raw_taps, DayClock.of(manifest), manifest)
+    tapped = pl.Series([], dtype=pl.String) if raw_taps is None else _distinct(name(raw_taps, "vehicle_id"))
+    silent = _scheduled_only(tapped, placed.performed, timetable)
+    names = day_names(timetable, placed.performed.trips, tapped)
+    timetable, placed = timetable_in(names, timetable), placed_in(names, placed)
+    visits = _visits(placed, timetable, in_categories(silent, names), raw_taps, DayClock.of(manifest), manifest)
     tell("taps", 0.45)
     taps = _taps(raw_taps, visits, locations.accepted, timetable, manifest, key)
+    taps = replace(taps, accepted=in_categories(taps.accepted, {"vehicle_id": names["vehicle_id"]}))
     tell("boardings and alightings", 0.55)
     clocks = clock_offsets(taps.accepted, visits)
     boarded = boardings(set_right(taps.accepted, clocks), visits)
@@ -129,19 +135,23 @@ def _placed(locations: pl.DataFrame, timetable: Timetable) -> PlacedPositions:
     return place_positions(assign_trips(projected, timetable), timetable.paths)
 
 
+def _distinct(names: pl.Series) -> pl.Series:
+    return names.unique().drop_nulls().cast(pl.String).sort()
+
+
 def _visits(
-    placed: PlacedPositions, timetable: Timetable, raw_taps: RawTable | None, day: DayClock, manifest: Manifest
+    placed: PlacedPositions,
+    timetable: Timetable,
+    silent: pl.DataFrame,
+    raw_taps: RawTable | None,
+    day: DayClock,
+    manifest: Manifest,
 ) -> pl.DataFrame:
     """Stop visits, and a check that the taps tell the same time as the vehicles."""
-    tapped = (
-        raw_taps.rows["vehicle_id"].drop_nulls().unique().sort()
-        if raw_taps is not None
-        else pl.Series([], dtype=pl.String)
-    )
-    silent = _scheduled_only(tapped, placed.performed, timetable)
     visits = stop_visits(placed, timetable, silent, day.midnight_s, day.end_s)
     if raw_taps is not None:
-        times = raw_taps.rows.select("vehicle_id", timestamps(raw_taps).alias("at"))
+        vehicle = name(raw_taps, "vehicle_id").cast(visits.schema["vehicle_id"])
+        times = raw_taps.rows.select(vehicle, timestamps(raw_taps).alias("at"))
         assert_same_clock(times, visits, manifest.zone)
     return visits.with_columns(pl.lit(manifest.service_date).alias("service_date")).select(StopVisit.column_names())
 
@@ -176,5 +186,4 @@ def _taps(
         timetable.trips["block_id"].drop_nulls(),
     )
     known = pl.concat([column.unique().cast(pl.String) for column in named]).unique()
-    taken = ingest_fares(raw, _service_day(manifest), known.sort().to_list() or None, key)
-    return replace(taken, accepted=in_text(taken.accepted))
+    return ingest_fares(raw, _service_day(manifest), known.sort().to_list() or None, key)

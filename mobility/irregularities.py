@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from mobility.categories import in_text
 from mobility.schemas import Irregularity
 from mobility.sources.gtfs import Timetable
 
@@ -155,9 +156,11 @@ def line_changes(day: DayRecord) -> pl.DataFrame:
 def validators_moved(day: DayRecord) -> pl.DataFrame:
     """Validators read in another vehicle than the last time, today or the day before (kind validator_moved)."""
     columns = ["device_id", "vehicle_id", "event_timestamp"]
-    today = day.taps.select(*columns, pl.lit(True).alias("today"))
-    before = [] if day.taps_before is None else [day.taps_before.select(*columns, pl.lit(False).alias("today"))]
-    reads = pl.concat([*before, today]).drop_nulls("device_id")
+    days = [(day.taps, True)] if day.taps_before is None else [(day.taps_before, False), (day.taps, True)]
+    reads = pl.concat(
+        in_text(taps.select(columns).drop_nulls("device_id")).with_columns(pl.lit(today).alias("today"))
+        for taps, today in days
+    )
     # nearly all validators stay where they are: only those of several vehicles are worth sorting
     several = reads.group_by("device_id").agg(pl.col("vehicle_id").n_unique().alias("vehicles"))
     several = several.filter(pl.col("vehicles") > 1)
@@ -322,9 +325,9 @@ def _rows(
         pl.lit(kind).alias("kind"),
         time.cast(pl.Datetime("ms", "UTC")).alias("at"),
         column("line").cast(pl.String).alias("line"),
-        column("vehicle_id").alias("vehicle_id"),
-        column(trip).alias("trip_id"),
-        column(device).alias("device_id"),
+        column("vehicle_id").cast(pl.String).alias("vehicle_id"),
+        column(trip).cast(pl.String).alias("trip_id"),
+        column(device).cast(pl.String).alias("device_id"),
         detail.cast(pl.String).alias("detail"),
     )
     return rows.select(name for name in Irregularity.column_names() if name != "service_date")

@@ -64,7 +64,7 @@ class _Visits:
 
     @classmethod
     def of(cls, visits: pl.DataFrame) -> _Visits:
-        vehicles, trips = (pl.Enum(visits[name].unique().sort()) for name in TRIP)
+        vehicles, trips = (pl.Enum(visits[name].unique().cast(pl.String).sort()) for name in TRIP)
         pairs, trip = np.unique(_pairs(visits, vehicles, trips), return_inverse=True)
         key = _key(trip.astype(np.int64), visits["trip_stop_sequence"])
         order = np.argsort(key, kind="stable")
@@ -151,7 +151,7 @@ def _described(
         category("method", place, METHODS),
         (pl.col("confidence") * pl.Series(share)).clip(0.0, 1.0).round(DIGITS).alias("confidence"),
     )
-    line = rows["line"].cast(pl.Enum(rows["line"].unique().sort())).to_physical().to_numpy()
+    line = rows["line"].cast(pl.Enum(rows["line"].unique().cast(pl.String).sort())).to_physical().to_numpy()
     vehicle, trip = np.divmod(found.pairs[found.trip], len(found.trips.categories))
     return loads[np.lexsort((rows["trip_stop_sequence"].to_numpy(), vehicle, trip, line))]
 

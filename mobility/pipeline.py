@@ -38,8 +38,9 @@ from mobility.schemas import (
     UnmatchedLocation,
     VehicleLocation,
 )
-from mobility.service import Record, service_tables, write_service
+from mobility.service import Record, passages_of_signals, service_tables, write_service
 from mobility.sources.depots import read_depots
+from mobility.sources.gtfs import Timetable
 from mobility.sources.manifest import Manifest, read_manifest
 from mobility.sources.tides import read_strings
 from mobility.stop_lines import stop_lines_on_paths
@@ -68,9 +69,11 @@ def build_flows(
     met = day_feeds(feeds, manifest, key, tell)
     tell("service", 0.6)
     summary = _observed(building, feeds, met, manifest)
+    passages = passages_of_signals(met.visits, met.placed, stop_lines_on_paths(feeds, met.timetable))
     boarded, visits, timetable = met.boarded, met.visits, met.timetable
     there = met.has_locations, met.has_taps
-    del met  # positions are most of a day, and riders need none
+    del met  # positions are most of a day, and neither the service nor riders need more of them
+    _served(building, visits, passages, timetable, manifest)
     tell("alightings", 0.75)
     rules = AlightingRules(chaining=ChainingRules(walk_limit_m))
     ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops, rules, known)
@@ -106,12 +109,17 @@ def _observed(building: Path, feeds: Path, met: DayFeeds, manifest: Manifest) ->
     astray = off_paths(met.placed).with_columns(pl.lit(day).alias("service_date"))
     lake.write(building, "unmatched_locations", UnmatchedLocation, astray, day)
     lake.write(building, "stop_visits", StopVisit, met.visits, day)
-    clock = DayClock.of(manifest)
-    record = Record(day, clock.midnight_s, clock.midnight_s + manifest.begin_s, clock.end_s)
-    stop_lines = stop_lines_on_paths(feeds, met.timetable)
-    write_service(building, service_tables(met.visits, met.placed, met.timetable, stop_lines, record), day)
     files = (file_count("vehicle_locations.csv", met.locations), file_count("fare_transactions.csv", met.taps))
     return _summary(manifest, files, met, unplaced.height, counts(odd))
+
+
+def _served(
+    building: Path, visits: pl.DataFrame, passages: pl.DataFrame, timetable: Timetable, manifest: Manifest
+) -> None:
+    """Write the tables of the service."""
+    clock = DayClock.of(manifest)
+    record = Record(manifest.service_date, clock.midnight_s, clock.midnight_s + manifest.begin_s, clock.end_s)
+    write_service(building, service_tables(visits, passages, timetable, record), manifest.service_date)
 
 
 def _irregularities(feeds: Path, met: DayFeeds, manifest: Manifest) -> pl.DataFrame:

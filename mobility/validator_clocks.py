@@ -88,12 +88,12 @@ def set_right(taps: pl.DataFrame, offsets: pl.DataFrame) -> pl.DataFrame:
 
 
 def _device() -> pl.Expr:
-    return pl.coalesce("device_id", "vehicle_id").alias("device_id")
+    return pl.coalesce(pl.col("device_id", "vehicle_id").cast(pl.String)).alias("device_id")
 
 
 def _fits(some: pl.DataFrame, seen: pl.DataFrame, device: Ints, devices: int, rules: ClockRules) -> Ints:
     """Of each device and each offset, in seconds from -furthest_s to furthest_s, the taps that fall on a stop."""
-    names = seen["vehicle_id"].unique().sort()
+    names = seen["vehicle_id"].unique().cast(pl.String).sort()
     begin_ms = int(seen["arrival"].dt.epoch("ms").to_numpy().min()) - 10 * rules.furthest_s * 1000
 
     def key(frame: pl.DataFrame, time: str) -> Ints:
