@@ -140,8 +140,10 @@ def _irregularities(feeds: Path, met: DayFeeds, manifest: Manifest) -> pl.DataFr
 
 def _unplaced(taps: pl.DataFrame, boarded: pl.DataFrame) -> pl.DataFrame:
     """Taps that board but have no stop."""
-    placed = boarded.select(pl.col("leg_id").alias("transaction_id"))
-    return taps.filter(pl.col("fare_action").is_in(BOARDS)).join(placed, on="transaction_id", how="anti")
+    boards = taps.filter(pl.col("fare_action").is_in(BOARDS))
+    if boards.height == boarded.height:
+        return boards.clear()
+    return boards.join(boarded.select(pl.col("leg_id").alias("transaction_id")), on="transaction_id", how="anti")
 
 
 def _weighed(feeds: Path, legs: pl.DataFrame, manifest: Manifest) -> Weighed:

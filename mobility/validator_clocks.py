@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from mobility.clustering import by_vehicle_and_time
 from mobility.line_stops import Ints, spread
 
 VEHICLE_BITS = 41
@@ -45,10 +46,12 @@ def clock_offsets(taps: pl.DataFrame, visits: pl.DataFrame, rules: ClockRules = 
 
     `taps`: rows of FareTransaction; a tap without device_id is its vehicle's. `visits`: rows of StopVisit."""
     seen = visits.filter(pl.col("method") == "gps")
+    known = taps.select(_device(), "vehicle_id", "event_timestamp").join(
+        seen.select("vehicle_id").unique(), on="vehicle_id", how="semi", maintain_order="left"
+    )
+    # by their validator; those of one time stay as the lake keeps them
     some = (
-        taps.with_columns(_device())
-        .join(seen.select("vehicle_id").unique(), on="vehicle_id", how="semi")
-        .sort("device_id", "event_timestamp", "transaction_id")
+        known[by_vehicle_and_time(known["device_id"], known["event_timestamp"])]
         .with_columns(pl.int_range(pl.len()).over("device_id").alias("place"), pl.len().over("device_id").alias("taps"))
         .filter((pl.col("taps") >= rules.least_taps) & (pl.col("place") % (pl.col("taps") // rules.sample + 1) == 0))
     )
