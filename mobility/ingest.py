@@ -24,7 +24,7 @@ from mobility.runs import runs_of
 from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
 from mobility.service_days import LONGEST_SERVICE_DAY, Bounds, ServiceDay, ServiceDays, own_dates
 from mobility.sources.mapped_csv import SetApart
-from mobility.sources.tides import RawTable, clock_times, name, number, text, timestamps
+from mobility.sources.tides import RawTable, clock_times, name, number, own_text, text, timestamps
 
 Earlier = Callable[[list[date]], pl.DataFrame]
 BOUNDS_MARGIN_DEG = 0.03
@@ -60,7 +60,7 @@ def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: Ea
     """Vehicle positions, sorted by vehicle and time. `earlier`: gives the rows of VehicleLocation that are in the lake
     already of some service dates, of which no second is taken."""
     typed = _dated(table, day).with_columns(
-        text(table, "location_ping_id"),
+        own_text(table, "location_ping_id"),
         *(name(table, column) for column in ("vehicle_id", "trip_id_performed", "occupancy_status")),
         *(number(table, column) for column in ("latitude", "longitude", "speed", "heading")),
     )
@@ -110,7 +110,7 @@ def ingest_fares(
     `set_apart` are the mapping's rows to keep apart. `earlier`: gives the rows of FareTransaction that are in the lake
     already of some service dates, of which no second is taken."""
     typed = _dated(table, day).with_columns(
-        text(table, "transaction_id"),
+        own_text(table, "transaction_id"),
         text(table, "fare_media_id"),
         *(name(table, column) for column in ("vehicle_id", "device_id", "trip_id_performed")),
         name(table, "fare_action").fill_null("Unknown action type"),
@@ -162,27 +162,26 @@ def nothing_ingested(schema: type[FareTransaction] | type[VehicleLocation]) -> I
 
 def _dated(table: RawTable, day: ServiceDay | ServiceDays) -> pl.DataFrame:
     """The rows with `at` (UTC), `service_date`, and what speaks against these (columns of TIME_RULES)."""
+    at, own_date = timestamps(table), own_dates(table)
     given = table.rows.select(
-        timestamps(table).alias("at"),
-        clock_times(table).alias("clock"),
-        text(table, "service_date").alias("given_date"),
-        own_dates(table).alias("own_date"),
+        at.alias("at"),
+        own_date.alias("own_date"),
+        (at.is_null() & clock_times(table).is_not_null()).alias("skipped"),
+        (text(table, "service_date").is_not_null() & own_date.is_null()).alias("no_date"),
     )
     # within a minute of the clock nothing changes, and rows of one minute mostly stand together
     minute = given.select("own_date", pl.col("at").dt.epoch("ms") // 60_000)
-    first, rows = runs_of(minute, minute.columns)
+    first, rows = runs_of(minute, minute.columns if table.has("service_date") else ["at"])
     days = given[first].select("own_date", "at", day.dates().alias("service_date"))
-    days = days.select("service_date", day.midnights().alias("start"))[np.repeat(np.arange(len(first)), rows)]
-    at, start = pl.col("at"), days["start"]
-    judged = given.select(
-        "at",
+    days = days.select("service_date", day.midnights().alias("start"))
+    days = days[np.repeat(np.arange(len(first), dtype=np.uint32), rows)]
+    start = days["start"]
+    judged = given.with_columns(
         days["service_date"],
-        (at.is_null() & pl.col("clock").is_not_null()).alias("skipped"),
-        (pl.col("given_date").is_not_null() & pl.col("own_date").is_null()).alias("no_date"),
         (pl.col("own_date") != days["service_date"]).alias("other_date"),
-        (~at.is_between(start, start + LONGEST_SERVICE_DAY)).alias("outside"),
+        (~pl.col("at").is_between(start, start + LONGEST_SERVICE_DAY)).alias("outside"),
     )
-    return table.rows.drop("service_date", strict=False).hstack(judged)
+    return table.rows.drop("service_date", strict=False).hstack(judged.drop("own_date"))
 
 
 def _dates(rows: pl.DataFrame) -> list[date]:

@@ -253,14 +253,14 @@ def _kept_away(unseen: pl.DataFrame, day: DayRecord, rules: IrregularityRules) -
         return unseen
     vehicles = unseen.select("vehicle_id").unique(maintain_order=True).with_row_index("vehicle")
     same = vehicles.cast({"vehicle_id": day.locations.schema["vehicle_id"]})
-    located = (
-        day.locations.select("vehicle_id", "event_timestamp", "longitude", "latitude")
+    positions = (
+        day.locations.select("vehicle_id", "event_timestamp")
+        .with_row_index("row")
         .join(same, on="vehicle_id", maintain_order="left")
-        .select(_key("event_timestamp").alias("key"), "longitude", "latitude")
+        .select(_key("event_timestamp").alias("key"), "row")
     )
     # both tables have the vehicles in order, so this holds for a day's positions as they come
-    located = located if located["key"].is_sorted() else located.sort("key")
-    positions = day.timetable.projection.project(located, "longitude", "latitude")
+    positions = positions if positions["key"].is_sorted() else positions.sort("key")
     calls = unseen.join(vehicles, on="vehicle_id", maintain_order="left").with_row_index("call")
     keys = calls.select(_key("from").alias("from"), _key("until").alias("until"))
     calls = calls.with_columns(
@@ -270,12 +270,15 @@ def _kept_away(unseen: pl.DataFrame, day: DayRecord, rules: IrregularityRules) -
     count, seconds = pl.col("end") - pl.col("begin"), (pl.col("until") - pl.col("from")).dt.total_milliseconds() / 1000
     tracked = calls.filter((count * rules.tracked_s >= seconds) & (count > 0))
     stops = day.timetable.stops.select("stop_id", pl.col("x_m").alias("stop_x"), pl.col("y_m").alias("stop_y"))
-    nearest = (
+    around = (
         tracked.join(stops, on="stop_id")
         .select("call", "stop_x", "stop_y", pl.int_ranges("begin", "end").alias("place"))
         .explode("place")
-        .join(positions.select("x_m", "y_m").with_row_index("place").cast({"place": pl.Int64}), on="place")
         .sort("call", "place")
+    )
+    at = day.locations.select("longitude", "latitude")[positions["row"].gather(around["place"])]
+    nearest = (
+        around.hstack(day.timetable.projection.project(at, "longitude", "latitude").select("x_m", "y_m"))
         .with_columns(
             pl.col("x_m").shift(-1).over("call").fill_null(pl.col("x_m")).alias("next_x"),
             pl.col("y_m").shift(-1).over("call").fill_null(pl.col("y_m")).alias("next_y"),

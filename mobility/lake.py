@@ -121,7 +121,9 @@ def _checked(schema: type[S], rows: pl.DataFrame) -> pl.DataFrame:
     To find each key among all others costs more than all other rules together, and hashes nearly always tell that none
     comes twice. The other rules are of one column each, so that a category is looked at once."""
     typed = rows.select(
-        rows[name] if rows.schema[name] in CATEGORIES and column.dtype == pl.String else rows[name].cast(column.dtype)
+        pl.col(name)
+        if rows.schema[name] == column.dtype or (rows.schema[name] in CATEGORIES and column.dtype == pl.String)
+        else pl.col(name).cast(column.dtype)
         for name, column in schema.columns().items()
     )
     values = (column.unique() if column.dtype in CATEGORIES else column for column in typed.iter_columns())
