@@ -16,13 +16,15 @@ from mobility.geometry import Projection
 from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
 from mobility.lake_feeds import accepted_before, lake_table, passengers_taps
 from mobility.performed import PERFORMED, Performed, assign_trips
-from mobility.positions import PlacedPositions, place_positions
+from mobility.positions import PlacedPositions, off_paths, place_positions, reasons
 from mobility.schemas import FareTransaction, StopVisit, VehicleLocation
+from mobility.service import passages_of_signals
 from mobility.service_days import ServiceDay
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
 from mobility.sources.manifest import Manifest
 from mobility.sources.mapped_csv import read_mapped, read_mapping
 from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, name, read_tides, timestamps
+from mobility.stop_lines import stop_lines_on_paths
 from mobility.validator_clocks import clock_offsets, set_right
 from mobility.visits import stop_visits
 
@@ -44,13 +46,27 @@ class DayClock:
 
 
 @dataclass(frozen=True)
+class Driven:
+    """What is kept of positions on paths beside the stop visits: `trips` that were driven, of them `by_pattern` and
+    `unmatched` (Performed), the positions on no path (off_paths) with how many there are by `reasons`, and the
+    passages_of_signals."""
+
+    trips: int
+    by_pattern: int
+    unmatched: int
+    reasons: dict[str, int]
+    astray: pl.DataFrame
+    passages: pl.DataFrame
+
+
+@dataclass(frozen=True)
 class DayFeeds:
-    """`locations`, `taps`: what became of their rows; `placed`: the positions on paths; `visits`: rows of StopVisit;
-    `boarded`: boardings(); `clocks_off`: validators whose clock was set right. `has_`: whether a feed has any row."""
+    """`locations`, `taps`: what became of their rows; `visits`: rows of StopVisit; `boarded`: boardings();
+    `clocks_off`: validators whose clock was set right. `has_`: whether a feed has any row."""
 
     timetable: Timetable
     locations: Ingested
-    placed: PlacedPositions
+    driven: Driven
     visits: pl.DataFrame
     taps: Ingested
     clocks_off: int
@@ -74,6 +90,8 @@ def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> Da
     names = day_names(timetable, placed.performed.trips, tapped)
     timetable, placed = timetable_in(names, timetable), placed_in(names, placed)
     visits = _visits(placed, timetable, in_categories(silent, names), raw_taps, DayClock.of(manifest), manifest)
+    driven = _driven(feeds, placed, visits, timetable)
+    del placed  # the largest there is of a day, and no later step needs it
     tell("taps", 0.45)
     taps = _taps(raw_taps, visits, locations.accepted, timetable, manifest, key)
     taps = replace(taps, accepted=in_categories(taps.accepted, {"vehicle_id": names["vehicle_id"]}))
@@ -83,7 +101,7 @@ def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> Da
     return DayFeeds(
         timetable,
         locations,
-        placed,
+        driven,
         visits,
         taps,
         clocks.height,
@@ -154,6 +172,18 @@ def _visits(
         times = raw_taps.rows.select(vehicle, timestamps(raw_taps).alias("at"))
         assert_same_clock(times, visits, manifest.zone)
     return visits.with_columns(pl.lit(manifest.service_date).alias("service_date")).select(StopVisit.column_names())
+
+
+def _driven(feeds: Path, placed: PlacedPositions, visits: pl.DataFrame, timetable: Timetable) -> Driven:
+    performed = placed.performed
+    return Driven(
+        performed.trips.height,
+        performed.by_pattern,
+        performed.unmatched,
+        reasons(placed),
+        off_paths(placed),
+        passages_of_signals(visits, placed, stop_lines_on_paths(feeds, timetable)),
+    )
 
 
 def _scheduled_only(tapped: pl.Series, performed: Performed, timetable: Timetable) -> pl.DataFrame:

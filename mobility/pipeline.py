@@ -23,7 +23,6 @@ from mobility.lake_feeds import taps_of_the_day_before
 from mobility.leg_weights import Weighed, weighed
 from mobility.link_loads import link_loads
 from mobility.od_matrix import od_flows
-from mobility.positions import off_paths, reasons
 from mobility.schemas import (
     Boarding,
     FareTransaction,
@@ -38,12 +37,11 @@ from mobility.schemas import (
     UnmatchedLocation,
     VehicleLocation,
 )
-from mobility.service import Record, passages_of_signals, service_tables, write_service
+from mobility.service import Record, service_tables, write_service
 from mobility.sources.depots import read_depots
 from mobility.sources.gtfs import Timetable
 from mobility.sources.manifest import Manifest, read_manifest
 from mobility.sources.tides import read_strings
-from mobility.stop_lines import stop_lines_on_paths
 from mobility.summary import FileCount, FlowsSummary, file_count, legs_by, warnings, write_summary
 
 
@@ -69,8 +67,7 @@ def build_flows(
     met = day_feeds(feeds, manifest, key, tell)
     tell("service", 0.6)
     summary = _observed(building, feeds, met, manifest)
-    passages = passages_of_signals(met.visits, met.placed, stop_lines_on_paths(feeds, met.timetable))
-    boarded, visits, timetable = met.boarded, met.visits, met.timetable
+    boarded, visits, timetable, passages = met.boarded, met.visits, met.timetable, met.driven.passages
     there = met.has_locations, met.has_taps
     del met  # positions are most of a day, and neither the service nor riders need more of them
     _served(building, visits, passages, timetable, manifest)
@@ -106,7 +103,7 @@ def _observed(building: Path, feeds: Path, met: DayFeeds, manifest: Manifest) ->
         _write_accepted(building, day, met.locations, met.taps)
     odd = _irregularities(feeds, met, manifest)
     lake.write(building, "irregularities", Irregularity, odd, day)
-    astray = off_paths(met.placed).with_columns(pl.lit(day).alias("service_date"))
+    astray = met.driven.astray.with_columns(pl.lit(day).alias("service_date"))
     lake.write(building, "unmatched_locations", UnmatchedLocation, astray, day)
     lake.write(building, "stop_visits", StopVisit, met.visits, day)
     files = (file_count("vehicle_locations.csv", met.locations), file_count("fare_transactions.csv", met.taps))
@@ -201,10 +198,10 @@ def _summary(
         begin_s=manifest.begin_s,
         end_s=manifest.end_s,
         files=files,
-        trips=met.placed.performed.trips.height,
-        trips_by_pattern=met.placed.performed.by_pattern,
-        trips_unmatched=met.placed.performed.unmatched,
-        unmatched_positions=reasons(met.placed),
+        trips=met.driven.trips,
+        trips_by_pattern=met.driven.by_pattern,
+        trips_unmatched=met.driven.unmatched,
+        unmatched_positions=met.driven.reasons,
         stop_visits=met.visits.height,
         unplaced=unplaced,
         clocks_off=met.clocks_off,
