@@ -26,11 +26,11 @@ def categories_of(frames: Iterable[pl.DataFrame], columns: Sequence[str]) -> dic
     return {column: pl.Enum(pl.concat(parts).drop_nulls().unique().sort()) for column, parts in found.items() if parts}
 
 
-def in_categories(frame: pl.DataFrame, categories: Mapping[str, pl.Enum]) -> pl.DataFrame:
+def in_categories(frame: pl.DataFrame, categories: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """`frame` with the columns that have categories in them."""
     return frame.with_columns(pl.col(column).cast(of) for column, of in categories.items() if column in frame.columns)
 
 
 def in_text(frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with its categories as text again."""
-    return frame.with_columns(cs.enum().cast(pl.String))
+    return frame.with_columns(cs.by_dtype(pl.Enum, pl.Categorical).cast(pl.String))

@@ -14,7 +14,9 @@ def clustered(rows: pl.DataFrame, identity: str | None = None) -> pl.DataFrame:
     if identity is not None and rows.height:
         order = _ties_broken(rows, order, identity)
     # one column after the other: all at once would be all rows twice
-    return pl.DataFrame([column.gather(order) for column in rows.iter_columns()])
+    blank = [column.name for column in rows.iter_columns() if column.null_count() == rows.height]
+    told = pl.DataFrame([column.gather(order) for column in rows.drop(blank).iter_columns()])
+    return told.with_columns(pl.lit(None, dtype=rows.schema[name]).alias(name) for name in blank).select(rows.columns)
 
 
 def by_vehicle_and_time(vehicle_id: pl.Series, event_timestamp: pl.Series) -> Rows:

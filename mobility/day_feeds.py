@@ -9,18 +9,22 @@ from pathlib import Path
 import polars as pl
 
 from mobility.boardings import boardings
+from mobility.categories import in_categories
 from mobility.clocks import assert_same_clock
+from mobility.day_names import day_names, placed_in, timetable_in
 from mobility.geometry import Projection
 from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
 from mobility.lake_feeds import accepted_before, lake_table, passengers_taps
 from mobility.performed import PERFORMED, Performed, assign_trips
-from mobility.positions import PlacedPositions, place_positions
+from mobility.positions import PlacedPositions, off_paths, place_positions, reasons
 from mobility.schemas import FareTransaction, StopVisit, VehicleLocation
+from mobility.service import passages_of_signals
 from mobility.service_days import ServiceDay
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
 from mobility.sources.manifest import Manifest
 from mobility.sources.mapped_csv import read_mapped, read_mapping
-from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_tides, timestamps
+from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, name, read_tides, timestamps
+from mobility.stop_lines import stop_lines_on_paths
 from mobility.validator_clocks import clock_offsets, set_right
 from mobility.visits import stop_visits
 
@@ -42,13 +46,27 @@ class DayClock:
 
 
 @dataclass(frozen=True)
+class Driven:
+    """What is kept of positions on paths beside the stop visits: `trips` that were driven, of them `by_pattern` and
+    `unmatched` (Performed), the positions on no path (off_paths) with how many there are by `reasons`, and the
+    passages_of_signals."""
+
+    trips: int
+    by_pattern: int
+    unmatched: int
+    reasons: dict[str, int]
+    astray: pl.DataFrame
+    passages: pl.DataFrame
+
+
+@dataclass(frozen=True)
 class DayFeeds:
-    """`locations`, `taps`: what became of their rows; `placed`: the positions on paths; `visits`: rows of StopVisit;
-    `boarded`: boardings(); `clocks_off`: validators whose clock was set right. `has_`: whether a feed has any row."""
+    """`locations`, `taps`: what became of their rows; `visits`: rows of StopVisit; `boarded`: boardings();
+    `clocks_off`: validators whose clock was set right. `has_`: whether a feed has any row."""
 
     timetable: Timetable
     locations: Ingested
-    placed: PlacedPositions
+    driven: Driven
     visits: pl.DataFrame
     taps: Ingested
     clocks_off: int
@@ -67,16 +85,23 @@ def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> Da
     raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest)
     tell("stop visits", 0.25)
     placed = _placed(locations.accepted, timetable)
-    visits = _visits(placed, timetable, raw_taps, DayClock.of(manifest), manifest)
+    tapped = pl.Series([], dtype=pl.String) if raw_taps is None else _distinct(name(raw_taps, "vehicle_id"))
+    silent = _scheduled_only(tapped, placed.performed, timetable)
+    names = day_names(timetable, placed.performed.trips, tapped)
+    timetable, placed = timetable_in(names, timetable), placed_in(names, placed)
+    visits = _visits(placed, timetable, in_categories(silent, names), raw_taps, DayClock.of(manifest), manifest)
+    driven = _driven(feeds, placed, visits, timetable)
+    del placed  # the largest there is of a day, and no later step needs it
     tell("taps", 0.45)
     taps = _taps(raw_taps, visits, locations.accepted, timetable, manifest, key)
+    taps = replace(taps, accepted=in_categories(taps.accepted, {"vehicle_id": names["vehicle_id"]}))
     tell("boardings and alightings", 0.55)
     clocks = clock_offsets(taps.accepted, visits)
     boarded = boardings(set_right(taps.accepted, clocks), visits)
     return DayFeeds(
         timetable,
         locations,
-        placed,
+        driven,
         visits,
         taps,
         clocks.height,
@@ -128,21 +153,37 @@ def _placed(locations: pl.DataFrame, timetable: Timetable) -> PlacedPositions:
     return place_positions(assign_trips(projected, timetable), timetable.paths)
 
 
+def _distinct(names: pl.Series) -> pl.Series:
+    return names.unique().drop_nulls().cast(pl.String).sort()
+
+
 def _visits(
-    placed: PlacedPositions, timetable: Timetable, raw_taps: RawTable | None, day: DayClock, manifest: Manifest
+    placed: PlacedPositions,
+    timetable: Timetable,
+    silent: pl.DataFrame,
+    raw_taps: RawTable | None,
+    day: DayClock,
+    manifest: Manifest,
 ) -> pl.DataFrame:
     """Stop visits, and a check that the taps tell the same time as the vehicles."""
-    tapped = (
-        raw_taps.rows["vehicle_id"].drop_nulls().unique().sort()
-        if raw_taps is not None
-        else pl.Series([], dtype=pl.String)
-    )
-    silent = _scheduled_only(tapped, placed.performed, timetable)
     visits = stop_visits(placed, timetable, silent, day.midnight_s, day.end_s)
     if raw_taps is not None:
-        times = raw_taps.rows.select("vehicle_id", timestamps(raw_taps).alias("at"))
+        vehicle = name(raw_taps, "vehicle_id").cast(visits.schema["vehicle_id"])
+        times = raw_taps.rows.select(vehicle, timestamps(raw_taps).alias("at"))
         assert_same_clock(times, visits, manifest.zone)
     return visits.with_columns(pl.lit(manifest.service_date).alias("service_date")).select(StopVisit.column_names())
+
+
+def _driven(feeds: Path, placed: PlacedPositions, visits: pl.DataFrame, timetable: Timetable) -> Driven:
+    performed = placed.performed
+    return Driven(
+        performed.trips.height,
+        performed.by_pattern,
+        performed.unmatched,
+        reasons(placed),
+        off_paths(placed),
+        passages_of_signals(visits, placed, stop_lines_on_paths(feeds, timetable)),
+    )
 
 
 def _scheduled_only(tapped: pl.Series, performed: Performed, timetable: Timetable) -> pl.DataFrame:
@@ -168,12 +209,11 @@ def _taps(
         return nothing_ingested(FareTransaction)
     if manifest.lake is not None:
         return passengers_taps(raw, manifest)
-    known = pl.concat(
-        [
-            locations["vehicle_id"],
-            visits["vehicle_id"],
-            timetable.trips["trip_id"],
-            timetable.trips["block_id"].drop_nulls(),
-        ]
-    ).unique()
+    named = (
+        locations["vehicle_id"],
+        visits["vehicle_id"],
+        timetable.trips["trip_id"],
+        timetable.trips["block_id"].drop_nulls(),
+    )
+    known = pl.concat([column.unique().cast(pl.String) for column in named]).unique()
     return ingest_fares(raw, _service_day(manifest), known.sort().to_list() or None, key)

@@ -43,7 +43,7 @@ def rides_told(legs: pl.DataFrame) -> pl.DataFrame:
     """Rides of each card of a day by boarding and alighting stop (columns of HABIT), as far as the card's own taps tell
     the alighting; each counts by its confidence. `legs`: JourneyLeg, or those of alightings()."""
     ridden = legs.filter(pl.col("method").is_in(["chained", "chained_last"]) & pl.col("card_id").is_not_null())
-    return habits([ridden.select(*WAY, pl.col("confidence").alias("rides"))])
+    return habits([ridden.select(pl.col(WAY).cast(pl.String), pl.col("confidence").alias("rides"))])
 
 
 def habits(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -72,10 +72,13 @@ class OwnRides:
         if known.is_empty():
             return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(boarded.height))
         found = (
-            boarded.select("card_id", "boarding_stop_id")
+            boarded.select("card_id", pl.col("boarding_stop_id").cast(pl.String))
             .with_row_index("ride")
             .join(known, on=["card_id", "boarding_stop_id"])
-            .join(pl.DataFrame({"alighting_stop_id": lines.stop_ids}).with_row_index("stop"), on="alighting_stop_id")
+            .join(
+                pl.DataFrame({"alighting_stop_id": lines.stop_ids.cast(pl.String)}).with_row_index("stop"),
+                on="alighting_stop_id",
+            )
             .sort("ride", "stop")
         )
         ride, stop = (found[name].cast(pl.Int64).to_numpy() for name in ("ride", "stop"))

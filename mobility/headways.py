@@ -21,11 +21,11 @@ def headways(visits: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
 
     The last stop of a trip takes nobody aboard and has no headway."""
     boarding = visits.filter(~pl.col("is_last_stop")).sort(*STOP, "departure", "vehicle_id", "trip_id_performed")
-    gap_s = (pl.col("departure") - pl.col("departure").shift(1).over(STOP)).dt.total_milliseconds() / 1000
+    gap_s = (pl.col("departure") - _before("departure")).dt.total_milliseconds() / 1000
     return (
         boarding.with_columns(
             gap_s.alias("headway_s"),
-            pl.min_horizontal("confidence", pl.col("confidence").shift(1).over(STOP)).alias("confidence"),
+            pl.min_horizontal("confidence", _before("confidence")).alias("confidence"),
         )
         .drop_nulls("headway_s")
         .join(planned, on=["vehicle_id", "trip_id_performed", "trip_stop_sequence"], how="left", maintain_order="left")
@@ -41,7 +41,7 @@ def planned_headways(calls: pl.DataFrame) -> pl.DataFrame:
         calls.filter(~pl.col("is_last_stop"))
         .drop_nulls("departure_s")
         .sort(*STOP, "departure_s", "trip_id")
-        .with_columns((pl.col("departure_s") - pl.col("departure_s").shift(1).over(STOP)).alias("scheduled_headway_s"))
+        .with_columns((pl.col("departure_s") - _before("departure_s")).alias("scheduled_headway_s"))
     )
 
 
@@ -74,6 +74,13 @@ def wait_times(
         .sort(*STOP, "hour")
         .select(WaitTime.column_names())
     )
+
+
+def _before(column: str) -> pl.Expr:
+    """What the row before has, where it is of the same STOP; the rows of one stand together."""
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in STOP)
+    # the first row has none before it, whatever its own columns lack
+    return pl.when(same & (pl.int_range(pl.len()) > 0)).then(pl.col(column).shift(1))
 
 
 def _wait(headway: str) -> pl.Expr:

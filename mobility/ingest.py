@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
+import dataframely as dy
+import numpy as np
 import polars as pl
 
 from mobility.clustering import clustered
@@ -17,10 +20,11 @@ from mobility.ledger import BROUGHT_BY_ANOTHER
 from mobility.odd_taps import odd_cards, ridden
 from mobility.privacy import monthly_pseudonyms
 from mobility.quarantine import Repetition, Rule, quarantined, screen
+from mobility.runs import runs_of
 from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
 from mobility.service_days import LONGEST_SERVICE_DAY, Bounds, ServiceDay, ServiceDays, own_dates
 from mobility.sources.mapped_csv import SetApart
-from mobility.sources.tides import RawTable, clock_times, number, text, timestamps
+from mobility.sources.tides import RawTable, clock_times, name, number, own_text, text, timestamps
 
 Earlier = Callable[[list[date]], pl.DataFrame]
 BOUNDS_MARGIN_DEG = 0.03
@@ -30,10 +34,20 @@ FARE_ACTIONS = (
 )
 
 
+TIME_RULES: Final = (
+    Rule("event_timestamp is missing", pl.col("event_timestamp").is_null()),
+    Rule("event_timestamp is no time of its zone: the clock was set forward over it", pl.col("skipped")),
+    Rule("event_timestamp cannot be read as a time", pl.col("at").is_null()),
+    Rule("service_date is no date", pl.col("no_date")),
+    Rule("service_date is another than the feeds'", pl.col("other_date")),
+    Rule("event_timestamp is outside the service day (wrong zone?)", pl.col("outside")),
+)
+
+
 @dataclass(frozen=True)
 class Ingested:
-    """Rows of one file: `accepted` under the lake's schema, `quarantined` under Quarantined, `read` in all; and the
-    cards it tells are no passenger's (OddCard), where it holds taps."""
+    """Rows of one file: `accepted` under the lake's schema with names that repeat as categories, `quarantined` under
+    Quarantined, `read` in all; and the cards it tells are no passenger's (OddCard), where it holds taps."""
 
     accepted: pl.DataFrame
     quarantined: pl.DataFrame
@@ -46,15 +60,13 @@ def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: Ea
     """Vehicle positions, sorted by vehicle and time. `earlier`: gives the rows of VehicleLocation that are in the lake
     already of some service dates, of which no second is taken."""
     typed = _dated(table, day).with_columns(
-        text(table, "location_ping_id"),
-        text(table, "vehicle_id"),
-        text(table, "trip_id_performed"),
-        text(table, "occupancy_status"),
-        *(number(table, name) for name in ("latitude", "longitude", "speed", "heading")),
+        own_text(table, "location_ping_id"),
+        *(name(table, column) for column in ("vehicle_id", "trip_id_performed", "occupancy_status")),
+        *(number(table, column) for column in ("latitude", "longitude", "speed", "heading")),
     )
     rules = [
         Rule("location_ping_id is missing", pl.col("location_ping_id").is_null()),
-        *_time_rules(day),
+        *TIME_RULES,
         Rule("vehicle_id is missing", pl.col("vehicle_id").is_null()),
         Rule(
             "latitude or longitude is missing or no number",
@@ -79,7 +91,7 @@ def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: Ea
     seen = VehicleLocation.create_empty() if earlier is None else earlier(_dates(typed))
     typed = _known(typed, seen, "location_ping_id", ["vehicle_id"])
     accepted, refused = screen(typed, rules, once)
-    rows = clustered(_with_keys(accepted, day).select(VehicleLocation.column_names()))
+    rows = _of_agency(clustered(_stamped(accepted, VehicleLocation)), day, VehicleLocation)
     return Ingested(rows, quarantined(refused, table, None), table.read, table.digest)
 
 
@@ -98,12 +110,10 @@ def ingest_fares(
     `set_apart` are the mapping's rows to keep apart. `earlier`: gives the rows of FareTransaction that are in the lake
     already of some service dates, of which no second is taken."""
     typed = _dated(table, day).with_columns(
-        text(table, "transaction_id"),
-        text(table, "vehicle_id"),
-        text(table, "device_id"),
-        text(table, "trip_id_performed"),
+        own_text(table, "transaction_id"),
         text(table, "fare_media_id"),
-        text(table, "fare_action").fill_null("Unknown action type"),
+        *(name(table, column) for column in ("vehicle_id", "device_id", "trip_id_performed")),
+        name(table, "fare_action").fill_null("Unknown action type"),
         number(table, "amount"),
         pl.when(text(table, "group_size").is_null())
         .then(1.0)
@@ -114,7 +124,7 @@ def ingest_fares(
     typed = typed.with_columns(cards.alias("card_id"))
     rules = [
         Rule("transaction_id is missing", pl.col("transaction_id").is_null()),
-        *_time_rules(day),
+        *TIME_RULES,
         Rule("vehicle_id is missing", pl.col("vehicle_id").is_null()),
         Rule("fare_action is no word of TIDES", ~pl.col("fare_action").is_in(FARE_ACTIONS)),
         Rule("group_size is not a positive number", pl.col("group_size").is_null() | (pl.col("group_size") < 1)),
@@ -137,13 +147,12 @@ def ingest_fares(
     ]
     accepted, refused = screen(typed, rules, once)
     rides, odd = ridden(accepted, set_apart, table.precision_s)
-    rows = (
-        _with_keys(rides, day)
-        .with_columns(pl.col("group_size").cast(pl.Int64), pl.lit(table.precision_s).alias("event_precision_s"))
-        .select(FareTransaction.column_names())
+    rides = rides.with_columns(
+        pl.col("group_size").cast(pl.Int64), pl.lit(table.precision_s).alias("event_precision_s")
     )
+    rows = _of_agency(clustered(_stamped(rides, FareTransaction), "transaction_id"), day, FareTransaction)
     kept = quarantined(pl.concat([refused, odd]), table, key)
-    return Ingested(clustered(rows, "transaction_id"), kept, table.read, table.digest, odd_cards(odd, set_apart))
+    return Ingested(rows, kept, table.read, table.digest, odd_cards(odd, set_apart))
 
 
 def nothing_ingested(schema: type[FareTransaction] | type[VehicleLocation]) -> Ingested:
@@ -152,37 +161,32 @@ def nothing_ingested(schema: type[FareTransaction] | type[VehicleLocation]) -> I
 
 
 def _dated(table: RawTable, day: ServiceDay | ServiceDays) -> pl.DataFrame:
-    """The rows with `at` (UTC), `clock` (what the clock showed, where the time has no offset), `given_date` and
-    `own_date` (as written and as read), and `service_date`."""
-    return table.rows.with_columns(
-        timestamps(table).alias("at"),
-        clock_times(table).alias("clock"),
-        text(table, "service_date").alias("given_date"),
-        own_dates(table).alias("own_date"),
-    ).with_columns(day.dates().alias("service_date"))
+    """The rows with `at` (UTC), `service_date`, and what speaks against these (columns of TIME_RULES)."""
+    at, own_date = timestamps(table), own_dates(table)
+    given = table.rows.select(
+        at.alias("at"),
+        own_date.alias("own_date"),
+        (at.is_null() & clock_times(table).is_not_null()).alias("skipped"),
+        (text(table, "service_date").is_not_null() & own_date.is_null()).alias("no_date"),
+    )
+    # within a minute of the clock nothing changes, and rows of one minute mostly stand together
+    minute = given.select("own_date", pl.col("at").dt.epoch("ms") // 60_000)
+    first, rows = runs_of(minute, minute.columns if table.has("service_date") else ["at"])
+    days = given[first].select("own_date", "at", day.dates().alias("service_date"))
+    days = days.select("service_date", day.midnights().alias("start"))
+    days = days[np.repeat(np.arange(len(first), dtype=np.uint32), rows)]
+    start = days["start"]
+    judged = given.with_columns(
+        days["service_date"],
+        (pl.col("own_date") != days["service_date"]).alias("other_date"),
+        (~pl.col("at").is_between(start, start + LONGEST_SERVICE_DAY)).alias("outside"),
+    )
+    return table.rows.drop("service_date", strict=False).hstack(judged.drop("own_date"))
 
 
 def _dates(rows: pl.DataFrame) -> list[date]:
     """The service dates of the rows whose time can be read or that give one."""
     return rows["service_date"].unique().drop_nulls().sort().to_list()
-
-
-def _time_rules(day: ServiceDay | ServiceDays) -> list[Rule]:
-    start = day.midnights()
-    return [
-        Rule("event_timestamp is missing", pl.col("event_timestamp").is_null()),
-        Rule(
-            "event_timestamp is no time of its zone: the clock was set forward over it",
-            pl.col("at").is_null() & pl.col("clock").is_not_null(),
-        ),
-        Rule("event_timestamp cannot be read as a time", pl.col("at").is_null()),
-        Rule("service_date is no date", pl.col("given_date").is_not_null() & pl.col("own_date").is_null()),
-        Rule("service_date is another than the feeds'", pl.col("own_date") != pl.col("service_date")),
-        Rule(
-            "event_timestamp is outside the service day (wrong zone?)",
-            ~pl.col("at").is_between(start, start + LONGEST_SERVICE_DAY),
-        ),
-    ]
 
 
 def _outside(bounds: Bounds | None) -> pl.Expr:
@@ -200,6 +204,7 @@ def _known(rows: pl.DataFrame, earlier: pl.DataFrame, identity: str, event: list
     """The rows with `known_id`, `known_event`: whether `earlier` has the id on that date, or the event at that time."""
     if earlier.is_empty():
         return rows.with_columns(pl.lit(False).alias("known_id"), pl.lit(False).alias("known_event"))
+    earlier = earlier.with_columns(pl.col(name).cast(rows.schema[name]) for name in event)
     ids = earlier.select("service_date", identity).unique().with_columns(pl.lit(True).alias("known_id"))
     events = earlier.select(*event, pl.col("event_timestamp").alias("at")).unique()
     events = events.with_columns(pl.lit(True).alias("known_event"))
@@ -210,5 +215,13 @@ def _known(rows: pl.DataFrame, earlier: pl.DataFrame, identity: str, event: list
     )
 
 
-def _with_keys(rows: pl.DataFrame, day: ServiceDay | ServiceDays) -> pl.DataFrame:
-    return rows.with_columns(pl.lit(day.agency_id).alias("agency_id"), pl.col("at").alias("event_timestamp"))
+def _stamped(rows: pl.DataFrame, schema: type[dy.Schema]) -> pl.DataFrame:
+    """The columns of the lake's table, the agency apart."""
+    return rows.with_columns(pl.col("at").alias("event_timestamp")).select(
+        name for name in schema.column_names() if name != "agency_id"
+    )
+
+
+def _of_agency(rows: pl.DataFrame, day: ServiceDay | ServiceDays, schema: type[dy.Schema]) -> pl.DataFrame:
+    agency = pl.lit(day.agency_id, dtype=pl.Enum([day.agency_id]))
+    return rows.with_columns(agency.alias("agency_id")).select(schema.column_names())

@@ -129,8 +129,12 @@ def _dates(ingested: Ingested) -> list[date]:
 
 def _commit(lake: Path, name: str, ingested: Ingested, report: FileReport, entry: Path) -> None:
     building = arriving(lake)
-    for day, rows in sorted(ingested.accepted.partition_by("service_date", as_dict=True).items()):
-        lakes.write(building, name, TABLES[name], rows, day[0], part=report.digest)
+    accepted = ingested.accepted
+    for day in accepted["service_date"].unique().sort():
+        of_day = accepted["service_date"] == day
+        # most files are of one day, and one is too large to stand in memory twice
+        rows = accepted if of_day.all() else accepted.filter(of_day)
+        lakes.write(building, name, TABLES[name], rows, day, part=report.digest)
     odd = ingested.odd_cards if ingested.odd_cards is not None else OddCard.create_empty()
     for day, cards in sorted(odd.partition_by("service_date", as_dict=True).items()):
         lakes.write(building, ODD_CARDS, OddCard, cards, day[0], part=report.digest)

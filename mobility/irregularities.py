@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from mobility.categories import in_text
 from mobility.schemas import Irregularity
 from mobility.sources.gtfs import Timetable
 
@@ -155,9 +156,11 @@ def line_changes(day: DayRecord) -> pl.DataFrame:
 def validators_moved(day: DayRecord) -> pl.DataFrame:
     """Validators read in another vehicle than the last time, today or the day before (kind validator_moved)."""
     columns = ["device_id", "vehicle_id", "event_timestamp"]
-    today = day.taps.select(*columns, pl.lit(True).alias("today"))
-    before = [] if day.taps_before is None else [day.taps_before.select(*columns, pl.lit(False).alias("today"))]
-    reads = pl.concat([*before, today]).drop_nulls("device_id")
+    days = [(day.taps, True)] if day.taps_before is None else [(day.taps_before, False), (day.taps, True)]
+    reads = pl.concat(
+        in_text(taps.select(columns).drop_nulls("device_id")).with_columns(pl.lit(today).alias("today"))
+        for taps, today in days
+    )
     # nearly all validators stay where they are: only those of several vehicles are worth sorting
     several = reads.group_by("device_id").agg(pl.col("vehicle_id").n_unique().alias("vehicles"))
     several = several.filter(pl.col("vehicles") > 1)
@@ -188,7 +191,7 @@ def silent_depots(day: DayRecord, rules: IrregularityRules = DEFAULT) -> pl.Data
         return _rows(pl.DataFrame(schema={"line": pl.String}), "depot_without_taps", pl.lit(""))
     found = []
     for kind, rows in (("depot_without_positions", day.locations), ("depot_without_taps", day.taps)):
-        sent = rows.select("vehicle_id").unique().with_columns(pl.lit(True).alias("sent"))
+        sent = rows.select("vehicle_id").unique().cast(pl.String).with_columns(pl.lit(True).alias("sent"))
         depots = (
             day.depots.unique("vehicle_id", keep="first", maintain_order=True)
             .join(sent, on="vehicle_id", how="left")
@@ -249,14 +252,15 @@ def _kept_away(unseen: pl.DataFrame, day: DayRecord, rules: IrregularityRules) -
     if unseen.is_empty():
         return unseen
     vehicles = unseen.select("vehicle_id").unique(maintain_order=True).with_row_index("vehicle")
-    located = (
-        day.locations.select("vehicle_id", "event_timestamp", "longitude", "latitude")
-        .join(vehicles, on="vehicle_id", maintain_order="left")
-        .select(_key("event_timestamp").alias("key"), "longitude", "latitude")
+    same = vehicles.cast({"vehicle_id": day.locations.schema["vehicle_id"]})
+    positions = (
+        day.locations.select("vehicle_id", "event_timestamp")
+        .with_row_index("row")
+        .join(same, on="vehicle_id", maintain_order="left")
+        .select(_key("event_timestamp").alias("key"), "row")
     )
     # both tables have the vehicles in order, so this holds for a day's positions as they come
-    located = located if located["key"].is_sorted() else located.sort("key")
-    positions = day.timetable.projection.project(located, "longitude", "latitude")
+    positions = positions if positions["key"].is_sorted() else positions.sort("key")
     calls = unseen.join(vehicles, on="vehicle_id", maintain_order="left").with_row_index("call")
     keys = calls.select(_key("from").alias("from"), _key("until").alias("until"))
     calls = calls.with_columns(
@@ -266,12 +270,15 @@ def _kept_away(unseen: pl.DataFrame, day: DayRecord, rules: IrregularityRules) -
     count, seconds = pl.col("end") - pl.col("begin"), (pl.col("until") - pl.col("from")).dt.total_milliseconds() / 1000
     tracked = calls.filter((count * rules.tracked_s >= seconds) & (count > 0))
     stops = day.timetable.stops.select("stop_id", pl.col("x_m").alias("stop_x"), pl.col("y_m").alias("stop_y"))
-    nearest = (
+    around = (
         tracked.join(stops, on="stop_id")
         .select("call", "stop_x", "stop_y", pl.int_ranges("begin", "end").alias("place"))
         .explode("place")
-        .join(positions.select("x_m", "y_m").with_row_index("place").cast({"place": pl.Int64}), on="place")
         .sort("call", "place")
+    )
+    at = day.locations.select("longitude", "latitude")[positions["row"].gather(around["place"])]
+    nearest = (
+        around.hstack(day.timetable.projection.project(at, "longitude", "latitude").select("x_m", "y_m"))
         .with_columns(
             pl.col("x_m").shift(-1).over("call").fill_null(pl.col("x_m")).alias("next_x"),
             pl.col("y_m").shift(-1).over("call").fill_null(pl.col("y_m")).alias("next_y"),
@@ -321,9 +328,9 @@ def _rows(
         pl.lit(kind).alias("kind"),
         time.cast(pl.Datetime("ms", "UTC")).alias("at"),
         column("line").cast(pl.String).alias("line"),
-        column("vehicle_id").alias("vehicle_id"),
-        column(trip).alias("trip_id"),
-        column(device).alias("device_id"),
+        column("vehicle_id").cast(pl.String).alias("vehicle_id"),
+        column(trip).cast(pl.String).alias("trip_id"),
+        column(device).cast(pl.String).alias("device_id"),
         detail.cast(pl.String).alias("detail"),
     )
     return rows.select(name for name in Irregularity.column_names() if name != "service_date")

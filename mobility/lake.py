@@ -12,18 +12,22 @@ from __future__ import annotations
 import os
 import shutil
 from datetime import date
+from functools import cache
 from pathlib import Path
 from threading import get_ident
 from typing import TypeVar
 
 import dataframely as dy
 import polars as pl
+import polars.selectors as cs
 
 from mobility.errors import LakeError
+from mobility.repeats import may_repeat
 
 S = TypeVar("S", bound=dy.Schema)
 WHOLE = "data"
 ROW_GROUP = 262_144
+CATEGORIES = (pl.Enum, pl.Categorical)
 
 
 def partition(lake: Path, table: str, service_date: date) -> Path:
@@ -34,11 +38,12 @@ def partition(lake: Path, table: str, service_date: date) -> Path:
 def write(
     lake: Path, table: str, schema: type[S], rows: pl.DataFrame, service_date: date, *, part: str = WHOLE
 ) -> Path:
-    """Write `rows` of one service date, checked against `schema`, as one part of `table`; returns its path.
+    """Write `rows` of one service date, checked against `schema`, as one part of `table`; returns its path. Columns of
+    text may be categories here.
 
     A part of the same name is replaced. Raises LakeError where the rows break the schema."""
     try:
-        checked = schema.validate(rows.select(schema.column_names()), cast=True)
+        checked = _checked(schema, rows.select(schema.column_names()))
     except (dy.exc.SchemaError, dy.exc.ValidationError, pl.exceptions.PolarsError) as error:
         raise LakeError(f"table {table}, {service_date}: rows do not fit its schema: {error}") from error
     path = partition(lake, table, service_date) / f"{part}.parquet"
@@ -58,12 +63,13 @@ def service_dates(lake: Path, table: str) -> list[date]:
 
 
 def write_parquet(rows: pl.DataFrame, path: Path) -> None:
-    """Write one Parquet file through a neighbour and a rename."""
+    """Write one Parquet file through a neighbour and a rename; categories are written as text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # two workers may write the same file: each into a neighbour of its own
     partial = path.with_name(f"{path.stem}.{os.getpid()}-{get_ident()}.partial")
     # one chunk and fixed row groups: how many threads read the input must not show in the bytes
-    rows.rechunk().write_parquet(partial, compression="lz4", statistics=True, row_group_size=ROW_GROUP)
+    told = rows.rechunk().lazy().with_columns(cs.by_dtype(CATEGORIES).cast(pl.String))
+    told.sink_parquet(partial, compression="lz4", statistics=True, row_group_size=ROW_GROUP)
     partial.replace(path)
 
 
@@ -107,3 +113,25 @@ def replace_entries(built: Path, target: Path) -> None:
         entry.replace(place)
         shutil.rmtree(old, ignore_errors=True)
     built.rmdir()
+
+
+def _checked(schema: type[S], rows: pl.DataFrame) -> pl.DataFrame:
+    """`rows` with the types of `schema`, categories as they are. Raises as schema.validate does where they break it.
+
+    To find each key among all others costs more than all other rules together, and hashes nearly always tell that none
+    comes twice. The other rules are of one column each, so that a category is looked at once."""
+    typed = rows.select(
+        pl.col(name)
+        if rows.schema[name] == column.dtype or (rows.schema[name] in CATEGORIES and column.dtype == pl.String)
+        else pl.col(name).cast(column.dtype)
+        for name, column in schema.columns().items()
+    )
+    values = (column.unique() if column.dtype in CATEGORIES else column for column in typed.iter_columns())
+    kept = all(_of_column(schema, column.name).is_valid(column.to_frame(), cast=True) for column in values)
+    return typed if kept and not may_repeat(typed.select(schema.primary_key())) else schema.validate(typed, cast=True)
+
+
+@cache
+def _of_column(schema: type[dy.Schema], name: str) -> type[dy.Schema]:
+    """What `schema` asks of one column alone."""
+    return type(schema.__name__, (dy.Schema,), {name: schema.columns()[name].with_properties(primary_key=False)})

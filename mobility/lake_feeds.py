@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -16,11 +17,20 @@ from mobility.schemas import FareTransaction, OddCard, Quarantined
 from mobility.sources.manifest import Manifest
 from mobility.sources.tides import RawTable
 
+# what the steps from here on read of a position; of a tap all, as it may come out again as unplaced
+POSITION: Final = ("location_ping_id", "event_timestamp", "vehicle_id", "trip_id_performed", "latitude", "longitude")
+REPEATED: Final = ("agency_id", "vehicle_id", "device_id", "trip_id_performed", "fare_action")
+
 
 def lake_table(lake: Path, name: str, manifest: Manifest) -> RawTable | None:
-    """A table's rows of the service date, clustered by vehicle and time; nothing where the lake has none."""
+    """A table's rows of the service date, clustered by vehicle and time, with names that repeat as categories; nothing
+    where the lake has none. Of positions the columns of POSITION."""
     schema = TABLES[name]
-    rows = lakes.scan(lake, name, schema, manifest.service_date).collect()
+    asked = POSITION if name == "vehicle_locations" else schema.column_names()
+    repeated = [column for column in REPEATED if column in asked]
+    # names that repeat are categories before they stand in memory as text
+    read = lakes.scan(lake, name, schema, manifest.service_date).select(asked)
+    rows = read.with_columns(pl.col(repeated).cast(pl.Categorical)).collect(engine="streaming")
     if rows.is_empty():
         return None
     if len(lakes.parts(lake, name, manifest.service_date)) > 1:

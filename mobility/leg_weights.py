@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from mobility.categories import in_text
 from mobility.expansion import line_factors, trip_factors
 
 DIGITS = 6
@@ -28,17 +29,18 @@ def weighed(legs: pl.DataFrame, totals: pl.DataFrame | None, cash_share: float, 
 
     `legs`: line, trip_id_performed, boarded_at, riders; `totals`: control_totals()."""
     hour = ((pl.col("boarded_at").dt.epoch("ms") / 1000 - midnight_s) // 3600).cast(pl.Int64).alias("hour")
-    tapped = legs.group_by("line", hour).agg(pl.col("riders").sum()).sort("line", "hour")
+    tapped = in_text(legs.group_by("line", hour).agg(pl.col("riders").sum()).sort("line", "hour"))
     of_lines, of_trips = _of_lines_and_trips(totals)
     expansion = line_factors(tapped, of_lines, cash_share)
     factors, change = expansion.factors, None if expansion.fit is None else expansion.fit.change
     unknown = set(expansion.unknown)
     counted = pl.DataFrame(schema=dict.fromkeys(TRIP, pl.String) | {"factor": pl.Float64})
     if of_trips is not None:
-        fitted = trip_factors(legs.group_by(TRIP).agg(pl.col("riders").sum()), of_trips)
+        fitted = trip_factors(in_text(legs.group_by(TRIP).agg(pl.col("riders").sum())), of_trips)
         counted, change = fitted.factors, fitted.fit.change
         factors = pl.concat([factors.join(fitted.lines, on="line", how="anti"), fitted.lines])
         unknown -= set(fitted.lines["line"])
+    factors, counted = (_named_as(frame, legs) for frame in (factors, counted))
     scaled = (
         legs.join(factors, on="line", how="left", maintain_order="left")
         .join(counted.rename({"factor": "trip_factor"}), on=TRIP, how="left", maintain_order="left")
@@ -47,6 +49,13 @@ def weighed(legs: pl.DataFrame, totals: pl.DataFrame | None, cash_share: float, 
         .with_columns((pl.col("weight") * pl.col("riders")).round(DIGITS).alias("pax"))
     )
     return Weighed(scaled, change, expansion.unscaled, tuple(sorted(unknown)))
+
+
+def _named_as(factors: pl.DataFrame, legs: pl.DataFrame) -> pl.DataFrame:
+    """Factors with their names in the categories of the legs; of those that no leg has, null."""
+    return factors.with_columns(
+        pl.col(name).cast(legs.schema[name], strict=False) for name in TRIP if name in factors.columns
+    )
 
 
 def _of_lines_and_trips(totals: pl.DataFrame | None) -> tuple[pl.DataFrame | None, pl.DataFrame | None]:

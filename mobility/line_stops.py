@@ -82,7 +82,7 @@ class LineStops:
 
 def numbers(values: pl.Series, ids: pl.Series) -> Ints:
     """Place of each value among `ids` (different, and all values are among them)."""
-    return values.cast(pl.Enum(ids)).to_physical().cast(pl.Int64).to_numpy()
+    return values.cast(pl.Enum(ids.cast(pl.String))).to_physical().cast(pl.Int64).to_numpy()
 
 
 def spread(starts: Ints, counts: Ints) -> tuple[Ints, Ints]:

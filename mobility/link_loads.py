@@ -53,33 +53,46 @@ def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, options: pl.DataFrame, 
 @dataclass(frozen=True)
 class _Visits:
     """`rows` of StopVisit by vehicle, trip and stop, and of each the number of its `trip` and the `key` made of that
-    and the stop; `pairs`: of each trip vehicle and trip as one number, `vehicles`, `trips` their names in order."""
+    and the stop; `first`: of each trip the number of its first visit; `pairs`: of each trip vehicle and trip as one
+    number, `vehicles`, `trips` their names in order."""
 
     rows: pl.DataFrame
     trip: Ints
     key: Ints
+    first: Ints
     pairs: Ints
     vehicles: pl.Enum
     trips: pl.Enum
 
     @classmethod
     def of(cls, visits: pl.DataFrame) -> _Visits:
-        vehicles, trips = (pl.Enum(visits[name].unique().sort()) for name in TRIP)
+        vehicles, trips = (pl.Enum(visits[name].unique().cast(pl.String).sort()) for name in TRIP)
         pairs, trip = np.unique(_pairs(visits, vehicles, trips), return_inverse=True)
         key = _key(trip.astype(np.int64), visits["trip_stop_sequence"])
         order = np.argsort(key, kind="stable")
-        return cls(visits[order], trip[order].astype(np.int64), key[order], pairs, vehicles, trips)
+        trip = trip[order].astype(np.int64)
+        first = np.searchsorted(trip, np.arange(len(pairs)))
+        return cls(visits[order], trip, key[order], first, pairs, vehicles, trips)
 
     def boarded(self, legs: pl.DataFrame) -> Ints:
         """Number of the visit at which each leg boarded."""
-        trip = np.searchsorted(self.pairs, _pairs(legs, self.vehicles, self.trips))
-        return np.searchsorted(self.key, _key(trip, legs["boarding_stop_sequence"]))
+        pairs, names = _pairs(legs, self.vehicles, self.trips), len(self.trips.categories)
+        # nearly every trip is driven by one vehicle
+        driven = np.zeros(names, np.int64)
+        driven[self.pairs % names] = np.arange(len(self.pairs))
+        trip = _searched(self.pairs, pairs, driven[pairs % names])
+        return self._at(trip, legs["boarding_stop_sequence"])
+
+    def _at(self, trip: Ints, sequence: pl.Series) -> Ints:
+        """Number of the visit of each trip at the stop `sequence`, or of the one that would follow it."""
+        wanted, first = _key(trip, sequence), self.first[trip]
+        return _searched(self.key, wanted, first + wanted - self.key[first])
 
     def left(self, boarded: Ints, sequence: pl.Series) -> tuple[Ints, Bools]:
         """Number of the visit at which riders who `boarded` at another are off: that of the stop `sequence` of its trip
         or, where the vehicle was not at that stop, the next one; and whether there is one."""
         trip = self.trip[boarded]
-        found = np.searchsorted(self.key, _key(trip, sequence))
+        found = self._at(trip, sequence)
         number = np.minimum(found, len(self.key) - 1)
         return number, (found < len(self.key)) & (self.trip[number] == trip) & (number > boarded)
 
@@ -118,7 +131,8 @@ def _cards_boarding(found: _Visits, legs: pl.DataFrame, on: Ints) -> Floats:
     ends = legs["alighting_stop_sequence"].is_not_null()
     person = pl.coalesce("card_id", pl.concat_str(pl.lit("tap:"), "leg_id")).hash()
     # the legs of a card come in order of time
-    first = legs.filter(ends).select(pl.struct(person, "line", "direction_id").is_first_distinct()).to_series()
+    way = pl.struct(person, pl.col("line").cast(pl.String), "direction_id").hash()
+    first = legs.filter(ends).select(way.arg_unique()).to_series()
     row = np.flatnonzero(ends.to_numpy())[first.to_numpy()]
     off, is_off = found.left(on[row], legs["alighting_stop_sequence"][row])
     return tally(on[row], np.ones(len(row)), len(found.key)) - tally(off, is_off, len(found.key))
@@ -151,7 +165,7 @@ def _described(
         category("method", place, METHODS),
         (pl.col("confidence") * pl.Series(share)).clip(0.0, 1.0).round(DIGITS).alias("confidence"),
     )
-    line = rows["line"].cast(pl.Enum(rows["line"].unique().sort())).to_physical().to_numpy()
+    line = rows["line"].cast(pl.Enum(rows["line"].unique().cast(pl.String).sort())).to_physical().to_numpy()
     vehicle, trip = np.divmod(found.pairs[found.trip], len(found.trips.categories))
     return loads[np.lexsort((rows["trip_stop_sequence"].to_numpy(), vehicle, trip, line))]
 
@@ -163,6 +177,14 @@ def _pairs(rows: pl.DataFrame, vehicles: pl.Enum, trips: pl.Enum) -> Ints:
     )
     pairs: Ints = vehicle * len(trips.categories) + trip
     return pairs
+
+
+def _searched(ordered: Ints, wanted: Ints, likely: Ints) -> Ints:
+    """np.searchsorted of numbers that mostly stand where they are `likely` to."""
+    found = np.clip(likely, 0, len(ordered) - 1)
+    missed = np.flatnonzero(ordered[found] != wanted)
+    found[missed] = np.searchsorted(ordered, wanted[missed])
+    return found
 
 
 def _key(trip: Ints, sequence: pl.Series) -> Ints:

@@ -47,7 +47,7 @@ def od_flows(ended: Alightings, legs: pl.DataFrame, midnight: datetime) -> pl.Da
         found.habit_chance,
         stops,
     )
-    names = _Names(pl.Enum(found.lines.stop_ids), stops, least, legs["service_date"][0])
+    names = _Names(pl.Enum(found.lines.stop_ids.cast(pl.String)), stops, least, legs["service_date"][0])
     return pl.concat(
         in_batches(_of_origins, from_origin, BATCH_JOURNEYS, from_origin, frozen(made), frozen(ways), names)
     )

@@ -16,6 +16,7 @@ import polars as pl
 
 from mobility.boardings import BOARDS
 from mobility.quarantine import Rule, screen
+from mobility.repeats import repeating
 from mobility.schemas import OddCard
 from mobility.sources.mapped_csv import SetApart
 
@@ -53,13 +54,7 @@ def of_passengers(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Taps of a whole service date that may be passengers', and those of odd cards with their `reason`. `taps`: rows of
     FareTransaction that were `ridden` file by file; `known`: rows of OddCard."""
-    busy = (
-        taps.filter(pl.col("fare_action").is_in(BOARDS) & pl.col("card_id").is_not_null())
-        .group_by("card_id")
-        .len()
-        .filter(pl.col("len") > rules.most_taps)
-        .select("card_id", pl.lit(_busy_reason(rules)).alias("reason"))
-    )
+    busy = _busy_cards(taps, ["card_id"], rules).with_columns(pl.lit(_busy_reason(rules)).alias("reason"))
     odd = pl.concat([known.select("card_id", "reason").sort("card_id", "reason"), busy])
     odd = odd.unique("card_id", keep="first", maintain_order=True)
     if odd.is_empty():
@@ -75,11 +70,18 @@ def ridden(
 
     `taps`: card_id, vehicle_id, service_date, at, fare_action, transaction_id, and the columns `set_apart` names.
     Where times are coarser than `repeat_s`, a second tap is a companion's as likely as a repeated one and stays."""
-    # together by card and vehicle; hashes are faster to sort by than text, and which card comes first says nothing
-    together = (pl.col("card_id").hash(), pl.col("vehicle_id").hash())
-    ordered = taps.sort(*together, "at", pl.col("fare_action") == VOID, "transaction_id")
+    taps, apart = screen(taps, [*_set_apart_rules(set_apart), _busy_card_rule(taps, rules)])
+    # a tap that is the card's only one in the vehicle has nothing to do with any other
+    pair = taps.select("card_id", "vehicle_id").hash_rows()
+    involved = repeating(pair) | (taps["fare_action"] == VOID)
+    among = taps.with_row_index("row").filter(involved).with_columns(pair.filter(involved).alias("pair"))
+    among = among.sort("pair", "card_id", "vehicle_id", "at", pl.col("fare_action") == VOID, "transaction_id")
     repeats = [_repeat_rule(rules)] if precision_s <= rules.repeat_s else []
-    return screen(ordered, [*_set_apart_rules(set_apart), _busy_card_rule(rules)], _reversal_rules(rules), repeats)
+    _, odd = screen(among.drop("pair"), _reversal_rules(rules), repeats)
+    if odd.is_empty():
+        return taps, apart
+    rides = taps.with_row_index("row").join(odd.select("row"), on="row", how="anti", maintain_order="left").drop("row")
+    return rides, pl.concat([apart, odd.drop("row")])
 
 
 def _set_apart_rules(set_apart: Sequence[SetApart]) -> list[Rule]:
@@ -95,11 +97,21 @@ def _set_apart_rules(set_apart: Sequence[SetApart]) -> list[Rule]:
     return rules
 
 
-def _busy_card_rule(rules: TapRules) -> Rule:
-    """Cards tapped more often than any passenger could, as validators are tested and staff cards are used."""
-    boards = pl.col("fare_action").is_in(BOARDS)
-    taps = boards.sum().over("card_id", "service_date")
-    return Rule(_busy_reason(rules), pl.col("card_id").is_not_null() & (taps > rules.most_taps))
+def _busy_card_rule(taps: pl.DataFrame, rules: TapRules) -> Rule:
+    day = ["card_id", "service_date"]
+    busy = _busy_cards(taps, day, rules).with_columns(pl.lit(True).alias("busy"))
+    return Rule(
+        _busy_reason(rules), pl.lit(taps.select(day).join(busy, on=day, how="left", maintain_order="left")["busy"])
+    )
+
+
+def _busy_cards(taps: pl.DataFrame, of: list[str], rules: TapRules) -> pl.DataFrame:
+    """Cards tapped more often than any passenger could, as validators are tested and staff cards are used: columns
+    `of`, card_id among them."""
+    boards = taps.filter(pl.col("card_id").is_not_null() & pl.col("fare_action").is_in(BOARDS)).select(of)
+    # to hash cards is far cheaper than to count them by name, and such cards are few
+    boards = boards.filter(repeating(boards["card_id"].hash(), rules.most_taps + 1))
+    return boards.group_by(of, maintain_order=True).len().filter(pl.col("len") > rules.most_taps).select(of)
 
 
 def _busy_reason(rules: TapRules) -> str:

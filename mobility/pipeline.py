@@ -23,7 +23,6 @@ from mobility.lake_feeds import taps_of_the_day_before
 from mobility.leg_weights import Weighed, weighed
 from mobility.link_loads import link_loads
 from mobility.od_matrix import od_flows
-from mobility.positions import off_paths, reasons
 from mobility.schemas import (
     Boarding,
     FareTransaction,
@@ -40,9 +39,9 @@ from mobility.schemas import (
 )
 from mobility.service import Record, service_tables, write_service
 from mobility.sources.depots import read_depots
+from mobility.sources.gtfs import Timetable
 from mobility.sources.manifest import Manifest, read_manifest
 from mobility.sources.tides import read_strings
-from mobility.stop_lines import stop_lines_on_paths
 from mobility.summary import FileCount, FlowsSummary, file_count, legs_by, warnings, write_summary
 
 
@@ -68,9 +67,10 @@ def build_flows(
     met = day_feeds(feeds, manifest, key, tell)
     tell("service", 0.6)
     summary = _observed(building, feeds, met, manifest)
-    boarded, visits, timetable = met.boarded, met.visits, met.timetable
+    boarded, visits, timetable, passages = met.boarded, met.visits, met.timetable, met.driven.passages
     there = met.has_locations, met.has_taps
-    del met  # positions are most of a day, and riders need none
+    del met  # positions are most of a day, and neither the service nor riders need more of them
+    _served(building, visits, passages, timetable, manifest)
     tell("alightings", 0.75)
     rules = AlightingRules(chaining=ChainingRules(walk_limit_m))
     ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops, rules, known)
@@ -103,15 +103,20 @@ def _observed(building: Path, feeds: Path, met: DayFeeds, manifest: Manifest) ->
         _write_accepted(building, day, met.locations, met.taps)
     odd = _irregularities(feeds, met, manifest)
     lake.write(building, "irregularities", Irregularity, odd, day)
-    astray = off_paths(met.placed).with_columns(pl.lit(day).alias("service_date"))
+    astray = met.driven.astray.with_columns(pl.lit(day).alias("service_date"))
     lake.write(building, "unmatched_locations", UnmatchedLocation, astray, day)
     lake.write(building, "stop_visits", StopVisit, met.visits, day)
-    clock = DayClock.of(manifest)
-    record = Record(day, clock.midnight_s, clock.midnight_s + manifest.begin_s, clock.end_s)
-    stop_lines = stop_lines_on_paths(feeds, met.timetable)
-    write_service(building, service_tables(met.visits, met.placed, met.timetable, stop_lines, record), day)
     files = (file_count("vehicle_locations.csv", met.locations), file_count("fare_transactions.csv", met.taps))
     return _summary(manifest, files, met, unplaced.height, counts(odd))
+
+
+def _served(
+    building: Path, visits: pl.DataFrame, passages: pl.DataFrame, timetable: Timetable, manifest: Manifest
+) -> None:
+    """Write the tables of the service."""
+    clock = DayClock.of(manifest)
+    record = Record(manifest.service_date, clock.midnight_s, clock.midnight_s + manifest.begin_s, clock.end_s)
+    write_service(building, service_tables(visits, passages, timetable, record), manifest.service_date)
 
 
 def _irregularities(feeds: Path, met: DayFeeds, manifest: Manifest) -> pl.DataFrame:
@@ -132,8 +137,10 @@ def _irregularities(feeds: Path, met: DayFeeds, manifest: Manifest) -> pl.DataFr
 
 def _unplaced(taps: pl.DataFrame, boarded: pl.DataFrame) -> pl.DataFrame:
     """Taps that board but have no stop."""
-    placed = boarded.select(pl.col("leg_id").alias("transaction_id"))
-    return taps.filter(pl.col("fare_action").is_in(BOARDS)).join(placed, on="transaction_id", how="anti")
+    boards = taps.filter(pl.col("fare_action").is_in(BOARDS))
+    if boards.height == boarded.height:
+        return boards.clear()
+    return boards.join(boarded.select(pl.col("leg_id").alias("transaction_id")), on="transaction_id", how="anti")
 
 
 def _weighed(feeds: Path, legs: pl.DataFrame, manifest: Manifest) -> Weighed:
@@ -191,10 +198,10 @@ def _summary(
         begin_s=manifest.begin_s,
         end_s=manifest.end_s,
         files=files,
-        trips=met.placed.performed.trips.height,
-        trips_by_pattern=met.placed.performed.by_pattern,
-        trips_unmatched=met.placed.performed.unmatched,
-        unmatched_positions=reasons(met.placed),
+        trips=met.driven.trips,
+        trips_by_pattern=met.driven.by_pattern,
+        trips_unmatched=met.driven.unmatched,
+        unmatched_positions=met.driven.reasons,
         stop_visits=met.visits.height,
         unplaced=unplaced,
         clocks_off=met.clocks_off,

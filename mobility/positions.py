@@ -66,11 +66,10 @@ def on_paths(placed: PlacedPositions) -> pl.DataFrame:
 def off_paths(placed: PlacedPositions) -> pl.DataFrame:
     """Positions on no path (columns of UnmatchedLocation, service_date apart), sorted by vehicle and time."""
     columns = [name for name in UnmatchedLocation.column_names() if name not in ("service_date", "reason")]
-    return (
-        placed.performed.pings.select(columns)
-        .with_columns(pl.Series("reason", placed.places.status))
-        .filter(pl.col("reason") != MATCHED)
-        .with_columns(pl.col("reason").replace_strict(REASONS, return_dtype=pl.String))
+    rows = np.flatnonzero(placed.places.status != MATCHED)
+    status = pl.Series("reason", placed.places.status[rows])
+    return placed.performed.pings.select(columns)[rows].with_columns(
+        status.replace_strict(REASONS, return_dtype=pl.String)
     )
 
 

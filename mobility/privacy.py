@@ -13,6 +13,7 @@ from datetime import date
 import polars as pl
 
 from mobility.errors import MobilityError
+from mobility.repeats import numbered
 
 DEFAULT_K = 5
 MIN_KEY_BYTES = 16
@@ -31,23 +32,24 @@ def month_key(key: bytes, service_date: date | None) -> bytes:
 
 def pseudonyms(card_numbers: pl.Series, key: bytes) -> pl.Series:
     """Pseudonyms of a column of card numbers under one key (nulls stay null); hashes each different card once."""
-    distinct = card_numbers.drop_nulls().unique().alias("card")
-    named = pl.DataFrame([distinct, pl.Series("pseudonym", _pseudonyms_of(distinct.to_list(), key), pl.String)])
-    return card_numbers.to_frame("card").join(named, on="card", how="left", maintain_order="left")["pseudonym"]
+    there = card_numbers.is_not_null()
+    distinct, number = numbered(card_numbers.drop_nulls())
+    named = pl.Series("pseudonym", _pseudonyms_of(distinct.to_list(), key), pl.String)
+    if there.all():
+        return named.gather(number)
+    place = (there.cum_sum() - 1).cast(pl.Int64)
+    return named.gather(number.gather(place.set(~there, None)))
 
 
 def monthly_pseudonyms(card_numbers: pl.Series, service_dates: pl.Series, key: bytes) -> pl.Series:
     """Pseudonyms of card numbers, each under the key of its service date's month (nulls stay null); hashes each
     different card of a month once."""
     cards = pl.DataFrame({"card": card_numbers.cast(pl.String), "month": service_dates.dt.truncate("1mo")})
-    told = [cards.clear().with_columns(pl.lit(None, pl.String).alias("pseudonym"))]
-    for month in cards.drop_nulls("card").unique().partition_by("month"):
-        named = _pseudonyms_of(month["card"].to_list(), month_key(key, month["month"][0]))
-        told.append(month.with_columns(pl.Series("pseudonym", named, pl.String)))
-    named_cards = pl.concat(told)
-    return cards.join(named_cards, on=["card", "month"], how="left", nulls_equal=True, maintain_order="left")[
-        "pseudonym"
-    ]
+    told = [pl.DataFrame(schema={"row": pl.UInt32, "pseudonym": pl.String})]
+    for month in cards.with_row_index("row").partition_by("month"):
+        hidden = pseudonyms(month["card"], month_key(key, month["month"][0]))
+        told.append(pl.DataFrame([month["row"], hidden.alias("pseudonym")]))
+    return pl.concat(told).sort("row")["pseudonym"]
 
 
 def _pseudonyms_of(card_numbers: list[str], key: bytes) -> list[str]:

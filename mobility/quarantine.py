@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from mobility.privacy import month_key, monthly_pseudonyms, pseudonym
+from mobility.repeats import may_repeat
 from mobility.schemas import Quarantined
 from mobility.sources.tides import RawTable
 
@@ -35,7 +35,7 @@ class Repetition:
 
     def in_rows(self, rows: pl.DataFrame) -> Rule:
         """The rule for these rows."""
-        if not _may_repeat(rows.select(self.columns)):
+        if not may_repeat(rows.select(self.columns)):
             return Rule(self.reason, pl.lit(False))
         again = ~pl.struct(self.columns).is_first_distinct()
         return Rule(self.reason, again if self.among is None else again & self.among)
@@ -54,13 +54,6 @@ def screen(rows: pl.DataFrame, *stages: Sequence[Rule | Repetition]) -> tuple[pl
         refused.append(judged.filter(pl.col("reason").is_not_null()))
         rows = judged.filter(pl.col("reason").is_null()).drop("reason")
     return rows, pl.concat(refused)
-
-
-def _may_repeat(rows: pl.DataFrame) -> bool:
-    """Whether two rows can be the same: no where all hashes differ, as in most files; sorting these is far cheaper than
-    looking for each row among those before it."""
-    hashes = np.sort(rows.hash_rows().to_numpy())
-    return bool((hashes[1:] == hashes[:-1]).any())
 
 
 def quarantined(refused: pl.DataFrame, table: RawTable, key: bytes | None) -> pl.DataFrame:

@@ -16,16 +16,16 @@ def stop_to_stop(visits: pl.DataFrame, pattern_stops: pl.DataFrame) -> pl.DataFr
     `visits`: rows of StopVisit; `pattern_stops`: pattern_id, trip_stop_sequence, path_m. Returns service_date, TRIP,
     pattern_id, line, direction_id, trip_stop_sequence (of the first), from_stop, to_stop, departure, arrival, dwell_s,
     run_s, start_m, end_m, confidence."""
-    following = pl.col("trip_stop_sequence").shift(-1).over(TRIP) == pl.col("trip_stop_sequence") + 1
+    following = _next("trip_stop_sequence") == pl.col("trip_stop_sequence") + 1
     return (
         visits.join(pattern_stops.drop("stop_id"), on=["pattern_id", "trip_stop_sequence"])
         .sort(*TRIP, "trip_stop_sequence")
         .with_columns(
-            pl.col("stop_id").shift(-1).over(TRIP).alias("to_stop"),
-            pl.col("arrival").shift(-1).over(TRIP).alias("next_arrival"),
-            pl.col("path_m").shift(-1).over(TRIP).alias("end_m"),
-            pl.col("method").shift(-1).over(TRIP).is_in(SEEN).alias("end_seen"),
-            pl.min_horizontal("confidence", pl.col("confidence").shift(-1).over(TRIP)).alias("confidence"),
+            _next("stop_id").alias("to_stop"),
+            _next("arrival").alias("next_arrival"),
+            _next("path_m").alias("end_m"),
+            _next("method").is_in(SEEN).alias("end_seen"),
+            pl.min_horizontal("confidence", _next("confidence")).alias("confidence"),
             following.alias("follows"),
         )
         .filter(pl.col("follows") & pl.col("method").is_in(SEEN) & pl.col("end_seen"))
@@ -54,7 +54,7 @@ def run_times(runs: pl.DataFrame, calls: pl.DataFrame, midnight_s: float) -> pl.
 
     `calls`: vehicle_id, trip_id_performed, trip_stop_sequence, arrival_s, departure_s of the planned trip."""
     planned = calls.sort(*TRIP, "trip_stop_sequence").with_columns(
-        (pl.col("arrival_s").shift(-1).over(TRIP) - pl.col("departure_s")).alias("planned_run_s")
+        (_next("arrival_s") - pl.col("departure_s")).alias("planned_run_s")
     )
     key = ["service_date", "line", "from_stop", "to_stop", "hour"]
     return (
@@ -77,3 +77,9 @@ def run_times(runs: pl.DataFrame, calls: pl.DataFrame, midnight_s: float) -> pl.
         .sort(key)
         .select(RunTime.column_names())
     )
+
+
+def _next(column: str) -> pl.Expr:
+    """What the row after has, where it is of the same TRIP; the rows of one stand together."""
+    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(-1) for name in TRIP)
+    return pl.when(same).then(pl.col(column).shift(-1))

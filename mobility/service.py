@@ -11,7 +11,7 @@ import dataframely as dy
 import polars as pl
 
 from mobility import lake
-from mobility.categories import categories_of, in_categories, in_text
+from mobility.categories import in_categories, in_text
 from mobility.headways import headways, planned_headways, wait_times
 from mobility.positions import PlacedPositions, on_paths
 from mobility.punctuality import punctuality
@@ -36,8 +36,6 @@ from mobility.sources.gtfs import Timetable
 from mobility.trips_performed import RUN, scheduled_trip, trips_performed
 
 S = TypeVar("S", bound=dy.Schema)
-# Columns that name few things in millions of rows: sorted, joined and grouped as numbers.
-NAMES = ("vehicle_id", "trip_id_performed", "trip_id", "line", "pattern_id", "stop_id")
 
 TABLES: dict[str, type[dy.Schema]] = {
     "trips_performed": TripPerformed,
@@ -64,28 +62,21 @@ class Record:
 
 
 def service_tables(
-    visits: pl.DataFrame, placed: PlacedPositions, timetable: Timetable, stop_lines: pl.DataFrame | None, record: Record
+    visits: pl.DataFrame, passages: pl.DataFrame, timetable: Timetable, record: Record
 ) -> dict[str, pl.DataFrame]:
-    """Every table of TABLES by its name. `visits`: rows of StopVisit; `stop_lines`: StopLine rows, or nothing known of
-    signals (then their tables are empty)."""
+    """Every table of TABLES by its name. `visits`: rows of StopVisit, names as text or, as those of the timetable, in
+    categories; `passages`: `passages_of_signals`."""
     trips = trips_performed(visits, timetable, record.midnight_s, record.begin_s, record.end_s)
     roads = shared_roads(timetable.paths, timetable.projection)
-    passages: pl.DataFrame = SignalPassage.create_empty()
-    if stop_lines is not None and not stop_lines.is_empty():
-        positions = path_positions(placed, stop_lines)
-        passages = signal_passages(positions, stop_lines, visits)
-    names = categories_of((visits, timetable.calls, timetable.trips, timetable.pattern_stops), NAMES)
-    visits, calls, driven, pattern_stops, samples = (
-        in_categories(frame, names)
-        for frame in (visits, _calls(timetable), scheduled_trip(trips), timetable.pattern_stops, roads.samples)
-    )
+    samples = in_categories(roads.samples, {"pattern_id": timetable.pattern_stops.schema["pattern_id"]})
+    calls, driven, pattern_stops = _calls(timetable), scheduled_trip(trips), timetable.pattern_stops
     run_calls = driven.join(calls, on="trip_id")
     planned = planned_headways(calls)
     headway_of_run = driven.join(planned.select("trip_id", "trip_stop_sequence", "scheduled_headway_s"), on="trip_id")
     gaps = headways(visits, headway_of_run.drop("trip_id"))
     runs = stop_to_stop(visits, pattern_stops)
     speeds = segment_speeds(runs, replace(roads, samples=samples), pattern_stops, record.midnight_s)
-    tables = {
+    return {
         "trips_performed": trips.with_columns(pl.lit(record.service_date).alias("service_date")),
         "headways": gaps,
         "wait_times": wait_times(gaps, planned, record.midnight_s, record.begin_s, record.end_s),
@@ -97,13 +88,19 @@ def service_tables(
         "road_segments": roads.segments.with_columns(pl.lit(record.service_date).alias("service_date")),
         "line_segments": line_segments(timetable).with_columns(pl.lit(record.service_date).alias("service_date")),
     }
-    return {name: in_text(table) for name, table in tables.items()}
+
+
+def passages_of_signals(visits: pl.DataFrame, placed: PlacedPositions, stop_lines: pl.DataFrame | None) -> pl.DataFrame:
+    """Rows of SignalPassage. `visits`: rows of StopVisit; `stop_lines`: StopLine rows, or nothing known of signals."""
+    if stop_lines is None or stop_lines.is_empty():
+        return SignalPassage.create_empty()
+    return signal_passages(path_positions(placed, stop_lines), stop_lines, in_text(visits))
 
 
 def path_positions(placed: PlacedPositions, stop_lines: pl.DataFrame) -> dy.DataFrame[PathPosition]:
     """The positions of the trips whose pattern crosses a stop line, on the paths of their patterns, never backwards."""
     forward = (
-        on_paths(placed)
+        in_text(on_paths(placed))
         .join(stop_lines.select("pattern_id").unique(), on="pattern_id", how="semi", maintain_order="left")
         .with_columns(pl.col("path_m").cum_max().over(RUN))
     )

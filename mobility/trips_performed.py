@@ -109,7 +109,8 @@ def _by_start(driven: pl.DataFrame, free: pl.DataFrame) -> pl.DataFrame:
             taken_runs.add((vehicle, run))
             taken_trips.add(trip)
             matches.append((vehicle, run, trip))
-    return pl.DataFrame(matches, schema=dict.fromkeys([*RUN, "trip_by_start"], pl.String), orient="row")
+    types = {**{name: driven.schema[name] for name in RUN}, "trip_by_start": free.schema["trip_id"]}
+    return pl.DataFrame(matches, schema=types, orient="row")
 
 
 def _described(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from mobility.clustering import by_vehicle_and_time
 from mobility.line_stops import Ints, spread
 
 VEHICLE_BITS = 41
@@ -45,10 +46,12 @@ def clock_offsets(taps: pl.DataFrame, visits: pl.DataFrame, rules: ClockRules = 
 
     `taps`: rows of FareTransaction; a tap without device_id is its vehicle's. `visits`: rows of StopVisit."""
     seen = visits.filter(pl.col("method") == "gps")
+    known = taps.select(_device(), "vehicle_id", "event_timestamp").join(
+        seen.select("vehicle_id").unique(), on="vehicle_id", how="semi", maintain_order="left"
+    )
+    # by their validator; those of one time stay as the lake keeps them
     some = (
-        taps.with_columns(_device())
-        .join(seen.select("vehicle_id").unique(), on="vehicle_id", how="semi")
-        .sort("device_id", "event_timestamp", "transaction_id")
+        known[by_vehicle_and_time(known["device_id"], known["event_timestamp"])]
         .with_columns(pl.int_range(pl.len()).over("device_id").alias("place"), pl.len().over("device_id").alias("taps"))
         .filter((pl.col("taps") >= rules.least_taps) & (pl.col("place") % (pl.col("taps") // rules.sample + 1) == 0))
     )
@@ -88,12 +91,12 @@ def set_right(taps: pl.DataFrame, offsets: pl.DataFrame) -> pl.DataFrame:
 
 
 def _device() -> pl.Expr:
-    return pl.coalesce("device_id", "vehicle_id").alias("device_id")
+    return pl.coalesce(pl.col("device_id", "vehicle_id").cast(pl.String)).alias("device_id")
 
 
 def _fits(some: pl.DataFrame, seen: pl.DataFrame, device: Ints, devices: int, rules: ClockRules) -> Ints:
     """Of each device and each offset, in seconds from -furthest_s to furthest_s, the taps that fall on a stop."""
-    names = seen["vehicle_id"].unique().sort()
+    names = seen["vehicle_id"].unique().cast(pl.String).sort()
     begin_ms = int(seen["arrival"].dt.epoch("ms").to_numpy().min()) - 10 * rules.furthest_s * 1000
 
     def key(frame: pl.DataFrame, time: str) -> Ints:

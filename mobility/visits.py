@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from mobility.batches import frozen, in_batches
+from mobility.categories import category
 from mobility.line_stops import Ints
 from mobility.map_matching import over_tracks
 from mobility.performed import PERFORMED
@@ -158,7 +159,7 @@ def _frame(
         pl.Series("departure", visited.departure_ms[rows]).cast(time),
         pl.Series("dwell_s", visited.dwell_s[rows]),
         pl.Series("delay_s", visited.delay_s[rows], nan_to_null=True),
-        pl.Series(METHODS).gather(visited.method[rows]).alias("method"),
+        category("method", visited.method[rows], METHODS),
         pl.Series("confidence", visited.confidence[rows]),
     ]
     return pl.DataFrame(columns).select(name for name in StopVisit.column_names() if name != "service_date")

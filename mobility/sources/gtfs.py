@@ -18,6 +18,7 @@ import polars as pl
 from mobility.errors import FeedError
 from mobility.geometry import Projection
 from mobility.map_matching import place_stops
+from mobility.repeats import may_repeat
 
 STOP = {"stop_id": pl.String, "stop_name": pl.String, "x_m": pl.Float64, "y_m": pl.Float64}
 TRIP = {
@@ -175,10 +176,16 @@ def _running_services(tables: _Tables, service_date: date) -> list[str] | None:
 
 
 def _seconds(column: str) -> pl.Expr:
-    """HH:MM:SS, hours may pass 24, as seconds."""
-    parts = pl.col(column).str.strip_chars().str.split(":")
+    """HH:MM:SS, hours may pass 24, as seconds. A day has few of them, so each is read once."""
+    return pl.col(column).map_batches(_read_seconds, return_dtype=pl.Float64)
+
+
+def _read_seconds(clock: pl.Series) -> pl.Series:
+    shown = clock.unique().alias("clock").to_frame()
+    parts = pl.col("clock").str.strip_chars().str.split(":")
     numbers = [parts.list.get(i, null_on_oob=True).cast(pl.Float64, strict=False) for i in range(3)]
-    return numbers[0] * 3600 + numbers[1] * 60 + numbers[2]
+    read = shown.with_columns((numbers[0] * 3600 + numbers[1] * 60 + numbers[2]).alias("seconds"))
+    return clock.to_frame("clock").join(read, on="clock", how="left", maintain_order="left")["seconds"]
 
 
 def _calls(times: pl.DataFrame, trips: pl.DataFrame, stops: pl.DataFrame) -> pl.DataFrame:
@@ -195,8 +202,8 @@ def _calls(times: pl.DataFrame, trips: pl.DataFrame, stops: pl.DataFrame) -> pl.
             _seconds("departure_time").alias("departure_s"),
         )
         .drop_nulls("stop_sequence")
-        .unique(["trip_id", "stop_sequence"], keep="first", maintain_order=True)
-        .sort("trip_id", "stop_sequence")
+        .pipe(_each_once, ["trip_id", "stop_sequence"])
+        .pipe(_by_trip)
         .with_columns(
             pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("trip_id").alias("trip_stop_sequence"),
             (given & (_or_null(times, "timepoint") != "0").fill_null(True)).alias("is_timepoint"),
@@ -204,10 +211,20 @@ def _calls(times: pl.DataFrame, trips: pl.DataFrame, stops: pl.DataFrame) -> pl.
             pl.coalesce("departure_s", "arrival_s"),
         )
     )
-    place = pl.col("trip_stop_sequence").cast(pl.Float64)
-    return calls.with_columns(
-        pl.col(name).interpolate_by(place).over("trip_id") for name in ("arrival_s", "departure_s")
-    ).select(list(CALL))
+    place, untimed = pl.col("trip_stop_sequence").cast(pl.Float64), calls.filter(pl.col("arrival_s").is_null())
+    between = [pl.col(name).interpolate_by(place).over("trip_id") for name in ("arrival_s", "departure_s")]
+    return (calls if untimed.is_empty() else calls.with_columns(between)).select(list(CALL))
+
+
+def _each_once(rows: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+    """The first of the rows that are the same in `columns`."""
+    return rows.unique(columns, keep="first", maintain_order=True) if may_repeat(rows.select(columns)) else rows
+
+
+def _by_trip(calls: pl.DataFrame) -> pl.DataFrame:
+    """Calls by trip and stop_sequence, trips compared as numbers."""
+    trip = calls["trip_id"].cast(pl.Enum(calls["trip_id"].unique().sort())).to_physical()
+    return calls[calls.select(trip, "stop_sequence").select(pl.arg_sort_by("trip_id", "stop_sequence")).to_series()]
 
 
 def _trips(trips: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:

@@ -86,7 +86,10 @@ def read_records(path: Path, separator: str = ",", encoding: str = "utf-8") -> R
     if not starts_with(path, PARQUET_MAGIC):
         return read_delimited(path, separator, encoding)
     try:
-        rows = pl.read_parquet(path, hive_partitioning=False)
+        file = pl.scan_parquet(path, hive_partitioning=False)
+        # each column in one piece: what is put beside them would else have all of them copied, and those in `raw` too
+        columns = (file.select(name).collect().to_series().rechunk() for name in file.collect_schema().names())
+        rows = pl.DataFrame(list(columns))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise FeedError(f"{path} is no whole Parquet file: {error}") from error
     lines = pl.int_range(2, rows.height + 2, dtype=pl.Int64, eager=True).alias("line")
@@ -125,6 +128,25 @@ def text(table: RawTable, column: str) -> pl.Expr:
     if not table.has(column):
         return pl.lit(None, dtype=pl.String).alias(column)
     return pl.col(column).cast(pl.String).str.strip_chars().replace("", None).alias(column)
+
+
+def own_text(table: RawTable, column: str) -> pl.Series:
+    """As `text`, a column of many texts: no second one is made where nothing is to be taken off any."""
+    same = pl.col(column).eq_missing(text(table, column)).all()
+    if table.rows.schema[column] == pl.String and table.rows.lazy().select(same).collect(engine="streaming").item():
+        return table.rows[column]
+    return table.rows.select(text(table, column)).to_series()
+
+
+def name(table: RawTable, column: str) -> pl.Series:
+    """As `text`, a column that repeats few texts, in categories: each text is looked at once."""
+    if not table.has(column):
+        return pl.Series(column, [None], dtype=pl.Categorical).new_from_index(0, table.rows.height)
+    named = table.rows[column].cast(pl.String).cast(pl.Categorical)
+    shown = named.unique().cast(pl.String).to_frame()
+    if shown.equals(shown.select(text(table, column))):
+        return named
+    return table.rows.select(text(table, column).cast(pl.Categorical)).to_series()
 
 
 def number(table: RawTable, column: str) -> pl.Expr:

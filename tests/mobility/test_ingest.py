@@ -176,4 +176,4 @@ def test_rows_read_are_rows_accepted_and_quarantined(
     assert taps.read == len(city.taps) == taps.accepted.height + taps.quarantined.height
     assert taps.quarantined["line"].n_unique() == taps.quarantined.height
     assert taps.accepted["transaction_id"].n_unique() == taps.accepted.height
-    FareTransaction.validate(taps.accepted)
+    FareTransaction.validate(taps.accepted, cast=True)

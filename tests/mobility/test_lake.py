@@ -97,3 +97,44 @@ def test_entries_are_replaced_and_others_stay_also_after_a_crash_left_its_traces
     assert (target / "plan.json").read_text() == "mine"
     assert sorted(path.name for path in target.iterdir()) == ["plan.json", "summary.json", "table"]
     assert not built.exists()
+
+
+def test_columns_may_be_categories_and_are_written_as_text(tmp_path: Path) -> None:
+    stops = pl.Enum(["a", "b"])
+    as_categories = ROWS.cast({"origin_stop_id": stops, "destination_stop_id": stops, "method": pl.Categorical})
+    path = lake.write(tmp_path, "od_flows", OdFlow, as_categories, DAY)
+    assert pl.read_parquet(path, hive_partitioning=False).equals(ROWS)
+    assert path.read_bytes() == lake.write(tmp_path / "text", "od_flows", OdFlow, ROWS, DAY).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pl.concat([ROWS, ROWS]),
+        pl.concat([ROWS, ROWS.with_columns(pax=pl.lit(9.0))]),
+        ROWS.with_columns(origin_stop_id=pl.lit(None, dtype=pl.String)),
+        ROWS.with_columns(confidence=pl.lit(1.5)),
+        ROWS.with_columns(hour=pl.lit("seven")),
+        ROWS.drop("cards"),
+    ],
+    ids=["a row twice", "a key twice", "no part of a key", "out of range", "no number", "no such column"],
+)
+@pytest.mark.parametrize("stop", [pl.String, pl.Categorical])
+def test_what_breaks_the_schema_is_refused_as_text_or_categories(
+    broken: pl.DataFrame, stop: pl.DataType, tmp_path: Path
+) -> None:
+    with pytest.raises(LakeError, match="rows do not fit its schema"):
+        lake.write(tmp_path, "od_flows", OdFlow, broken.cast({"origin_stop_id": stop}), DAY)
+    assert not lake.parts(tmp_path, "od_flows")
+
+
+def test_rules_on_text_hold_for_categories(tmp_path: Path) -> None:
+    day = pl.DataFrame({"service_date": [DAY], "card_id": ["c"], "reason": [""]})
+    for rows in (day, day.cast({"reason": pl.Categorical})):
+        with pytest.raises(LakeError, match="min_length"):
+            lake.write(tmp_path, "odd_cards", schemas.OddCard, rows, DAY)
+
+
+@pytest.mark.parametrize("schema", TABLES)
+def test_every_rule_of_a_table_is_of_its_key_or_of_one_column(schema: type[dy.Schema]) -> None:
+    assert all(rule == "primary_key" or "|" in rule for rule in schema._validation_rules(with_cast=True))
