@@ -61,7 +61,12 @@ PolishRuns = Annotated[
 StartPlan = Annotated[
     Path | None, typer.Option("--start", help="An earlier plan to search from as well.", show_default=False)
 ]
-Workers = Annotated[int, typer.Option(help="Simulations at once.", show_default="one a core")]
+Workers = Annotated[
+    int,
+    typer.Option(
+        help="Processes at once: simulations, and the solver where there are many junctions.", show_default="one a core"
+    ),
+]
 
 CORES = os.cpu_count() or 1
 
