@@ -196,7 +196,7 @@ class JobWorker:
     def _work(self) -> None:
         while not self._stopping.is_set():
             try:
-                idle = not run_next_job(self._store, self._run_line, self._clock)
+                idle = not run_next_job(self._store, self._run_line, self._clock, self._stopping.is_set)
             except Exception:  # a database out of reach for a moment must not end the worker
                 _log.exception("the queue of jobs cannot be worked on; trying again")
                 idle = True
@@ -220,20 +220,33 @@ def requeue_interrupted(store: Store, *, attempts: int, now: datetime) -> list[s
         return [row.id for row in rows]
 
 
-def run_next_job(store: Store, run_line: LineRunner, clock: Clock) -> bool:
-    """Do the oldest queued job to its end; False where there is none. An error of the job is the job's, not raised."""
+def run_next_job(
+    store: Store, run_line: LineRunner, clock: Clock, stopping: Callable[[], bool] = lambda: False
+) -> bool:
+    """Do the oldest queued job to its end; False where there is none. An error of the job is the job's, not raised.
+
+    What breaks while the service is `stopping` is nobody's fault: the job is left to the next start."""
     job_id = _claim(store, clock())
     if job_id is None:
         return False
     try:
         _run(store, job_id, run_line, clock)
-    except (ApiError, MobilityError, OptimiserError, NetworkError) as error:
-        _finish(store, job_id, JobState.FAILED, str(error), clock())
-    except Exception as error:  # a job that breaks must not take the worker with it
-        _log.exception("job %s broke", job_id)
-        said = f"The line broke with {type(error).__name__}: {error}. The service's log has the details."
-        _finish(store, job_id, JobState.FAILED, said, clock())
+    except Exception as error:
+        if stopping():
+            _log.warning("job %s is left to the next start of the service", job_id, exc_info=True)
+        else:
+            _fail(store, job_id, error, clock())
     return True
+
+
+def _fail(store: Store, job_id: str, error: Exception, now: datetime) -> None:
+    """A job that breaks must not take the worker with it."""
+    if isinstance(error, ApiError | MobilityError | OptimiserError | NetworkError):
+        _finish(store, job_id, JobState.FAILED, str(error), now)
+    else:
+        _log.error("job %s broke", job_id, exc_info=error)
+        said = f"The line broke with {type(error).__name__}: {error}. The service's log has the details."
+        _finish(store, job_id, JobState.FAILED, said, now)
 
 
 def _claim(store: Store, now: datetime) -> str | None:

@@ -23,7 +23,7 @@ from mobility.service_days import ServiceDay
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
 from mobility.sources.manifest import Manifest
 from mobility.sources.mapped_csv import read_mapped, read_mapping
-from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, name, read_tides, timestamps
+from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_tides, repeated_text, timestamps
 from mobility.stop_lines import stop_lines_on_paths
 from mobility.validator_clocks import clock_offsets, set_right
 from mobility.visits import stop_visits
@@ -85,7 +85,7 @@ def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> Da
     raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest)
     tell("stop visits", 0.25)
     placed = _placed(locations.accepted, timetable)
-    tapped = pl.Series([], dtype=pl.String) if raw_taps is None else _distinct(name(raw_taps, "vehicle_id"))
+    tapped = pl.Series([], dtype=pl.String) if raw_taps is None else _distinct(repeated_text(raw_taps, "vehicle_id"))
     silent = _scheduled_only(tapped, placed.performed, timetable)
     names = day_names(timetable, placed.performed.trips, tapped)
     timetable, placed = timetable_in(names, timetable), placed_in(names, placed)
@@ -168,7 +168,7 @@ def _visits(
     """Stop visits, and a check that the taps tell the same time as the vehicles."""
     visits = stop_visits(placed, timetable, silent, day.midnight_s, day.end_s)
     if raw_taps is not None:
-        vehicle = name(raw_taps, "vehicle_id").cast(visits.schema["vehicle_id"])
+        vehicle = repeated_text(raw_taps, "vehicle_id").cast(visits.schema["vehicle_id"])
         times = raw_taps.rows.select(vehicle, timestamps(raw_taps).alias("at"))
         assert_same_clock(times, visits, manifest.zone)
     return visits.with_columns(pl.lit(manifest.service_date).alias("service_date")).select(StopVisit.column_names())

@@ -24,7 +24,7 @@ from mobility.runs import runs_of
 from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
 from mobility.service_days import LONGEST_SERVICE_DAY, Bounds, ServiceDay, ServiceDays, own_dates
 from mobility.sources.mapped_csv import SetApart
-from mobility.sources.tides import RawTable, clock_times, name, number, own_text, text, timestamps
+from mobility.sources.tides import RawTable, clock_times, number, own_text, repeated_text, text, timestamps
 
 Earlier = Callable[[list[date]], pl.DataFrame]
 BOUNDS_MARGIN_DEG = 0.03
@@ -61,7 +61,7 @@ def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: Ea
     already of some service dates, of which no second is taken."""
     typed = _dated(table, day).with_columns(
         own_text(table, "location_ping_id"),
-        *(name(table, column) for column in ("vehicle_id", "trip_id_performed", "occupancy_status")),
+        *(repeated_text(table, column) for column in ("vehicle_id", "trip_id_performed", "occupancy_status")),
         *(number(table, column) for column in ("latitude", "longitude", "speed", "heading")),
     )
     rules = [
@@ -109,29 +109,7 @@ def ingest_fares(
     `vehicles` are those with positions or in the timetable (nothing: not checked); a tap in another is quarantined.
     `set_apart` are the mapping's rows to keep apart. `earlier`: gives the rows of FareTransaction that are in the lake
     already of some service dates, of which no second is taken."""
-    typed = _dated(table, day).with_columns(
-        own_text(table, "transaction_id"),
-        text(table, "fare_media_id"),
-        *(name(table, column) for column in ("vehicle_id", "device_id", "trip_id_performed")),
-        name(table, "fare_action").fill_null("Unknown action type"),
-        number(table, "amount"),
-        pl.when(text(table, "group_size").is_null())
-        .then(1.0)
-        .otherwise(number(table, "group_size"))
-        .alias("group_size"),
-    )
-    cards = monthly_pseudonyms(typed["fare_media_id"], typed["service_date"], key)
-    typed = typed.with_columns(cards.alias("card_id"))
-    rules = [
-        Rule("transaction_id is missing", pl.col("transaction_id").is_null()),
-        *TIME_RULES,
-        Rule("vehicle_id is missing", pl.col("vehicle_id").is_null()),
-        Rule("fare_action is no word of TIDES", ~pl.col("fare_action").is_in(FARE_ACTIONS)),
-        Rule("group_size is not a positive number", pl.col("group_size").is_null() | (pl.col("group_size") < 1)),
-    ]
-    if vehicles is not None:
-        unknown = ~pl.col("vehicle_id").is_in(list(vehicles))
-        rules.append(Rule("unknown vehicle: no positions of it and not in the timetable", unknown))
+    typed = _typed_taps(table, day, key)
     seen = FareTransaction.create_empty() if earlier is None else earlier(_dates(typed))
     typed = _known(typed, seen, "transaction_id", ["vehicle_id", "card_id", "fare_action"])
     has_card = pl.col("card_id").is_not_null()
@@ -145,7 +123,7 @@ def ingest_fares(
         Rule(f"transaction_id is in the lake already, {BROUGHT_BY_ANOTHER}", pl.col("known_id")),
         Rule(f"duplicated tap: the lake has it already, {BROUGHT_BY_ANOTHER}", has_card & pl.col("known_event")),
     ]
-    accepted, refused = screen(typed, rules, once)
+    accepted, refused = screen(typed, _tap_rules(vehicles), once)
     rides, odd = ridden(accepted, set_apart, table.precision_s)
     rides = rides.with_columns(
         pl.col("group_size").cast(pl.Int64), pl.lit(table.precision_s).alias("event_precision_s")
@@ -153,6 +131,37 @@ def ingest_fares(
     rows = _of_agency(clustered(_stamped(rides, FareTransaction), "transaction_id"), day, FareTransaction)
     kept = quarantined(pl.concat([refused, odd]), table, key)
     return Ingested(rows, kept, table.read, table.digest, odd_cards(odd, set_apart))
+
+
+def _typed_taps(table: RawTable, day: ServiceDay | ServiceDays, key: bytes) -> pl.DataFrame:
+    """The rows with their columns in the types of the lake's table, as far as they can be read, and `card_id`."""
+    typed = _dated(table, day).with_columns(
+        own_text(table, "transaction_id"),
+        text(table, "fare_media_id"),
+        *(repeated_text(table, column) for column in ("vehicle_id", "device_id", "trip_id_performed")),
+        repeated_text(table, "fare_action").fill_null("Unknown action type"),
+        number(table, "amount"),
+        pl.when(text(table, "group_size").is_null())
+        .then(1.0)
+        .otherwise(number(table, "group_size"))
+        .alias("group_size"),
+    )
+    cards = monthly_pseudonyms(typed["fare_media_id"], typed["service_date"], key)
+    return typed.with_columns(cards.alias("card_id"))
+
+
+def _tap_rules(vehicles: Sequence[str] | None) -> list[Rule]:
+    rules = [
+        Rule("transaction_id is missing", pl.col("transaction_id").is_null()),
+        *TIME_RULES,
+        Rule("vehicle_id is missing", pl.col("vehicle_id").is_null()),
+        Rule("fare_action is no word of TIDES", ~pl.col("fare_action").is_in(FARE_ACTIONS)),
+        Rule("group_size is not a positive number", pl.col("group_size").is_null() | (pl.col("group_size") < 1)),
+    ]
+    if vehicles is not None:
+        unknown = ~pl.col("vehicle_id").is_in(list(vehicles))
+        rules.append(Rule("unknown vehicle: no positions of it and not in the timetable", unknown))
+    return rules
 
 
 def nothing_ingested(schema: type[FareTransaction] | type[VehicleLocation]) -> Ingested:
@@ -181,7 +190,9 @@ def _dated(table: RawTable, day: ServiceDay | ServiceDays) -> pl.DataFrame:
         (pl.col("own_date") != days["service_date"]).alias("other_date"),
         (~pl.col("at").is_between(start, start + LONGEST_SERVICE_DAY)).alias("outside"),
     )
-    return table.rows.drop("service_date", strict=False).hstack(judged.drop("own_date"))
+    judged = judged.drop("own_date")
+    # a file may have a column of any name
+    return table.rows.drop(judged.columns, strict=False).hstack(judged)
 
 
 def _dates(rows: pl.DataFrame) -> list[date]:

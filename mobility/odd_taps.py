@@ -21,6 +21,8 @@ from mobility.schemas import OddCard
 from mobility.sources.mapped_csv import SetApart
 
 VOID: Final = "Void"
+# names that no file's own columns have
+_ROW, _PAIR = "\trow", "\tpair"
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,14 @@ def ridden(
     # a tap that is the card's only one in the vehicle has nothing to do with any other
     pair = taps.select("card_id", "vehicle_id").hash_rows()
     involved = repeating(pair) | (taps["fare_action"] == VOID)
-    among = taps.with_row_index("row").filter(involved).with_columns(pair.filter(involved).alias("pair"))
-    among = among.sort("pair", "card_id", "vehicle_id", "at", pl.col("fare_action") == VOID, "transaction_id")
+    among = taps.with_row_index(_ROW).filter(involved).with_columns(pair.filter(involved).alias(_PAIR))
+    among = among.sort(_PAIR, "card_id", "vehicle_id", "at", pl.col("fare_action") == VOID, "transaction_id")
     repeats = [_repeat_rule(rules)] if precision_s <= rules.repeat_s else []
-    _, odd = screen(among.drop("pair"), _reversal_rules(rules), repeats)
+    _, odd = screen(among.drop(_PAIR), _reversal_rules(rules), repeats)
     if odd.is_empty():
         return taps, apart
-    rides = taps.with_row_index("row").join(odd.select("row"), on="row", how="anti", maintain_order="left").drop("row")
-    return rides, pl.concat([apart, odd.drop("row")])
+    rides = taps.with_row_index(_ROW).join(odd.select(_ROW), on=_ROW, how="anti", maintain_order="left").drop(_ROW)
+    return rides, pl.concat([apart, odd.drop(_ROW)])
 
 
 def _set_apart_rules(set_apart: Sequence[SetApart]) -> list[Rule]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from mobility.errors import FeedError
 from mobility.sources.tides import RawTable, text
 from mobility.sources.zones import midnights
 
@@ -37,17 +38,23 @@ class ServiceDay:
 @dataclass(frozen=True)
 class ServiceDays:
     """Any number of service days. A row without a date of its own is of the local date; before `day_start`, where the
-    agency's day ends after midnight, of the date before. `bounds` as in ServiceDay."""
+    agency's day ends after midnight, of the date before. `bounds` as in ServiceDay.
+
+    Raises FeedError where `day_start` is no whole minute."""
 
     agency_id: str
     zone: str
     day_start: time = time(0)
     bounds: Bounds | None = None
 
+    def __post_init__(self) -> None:
+        if self.day_start.second or self.day_start.microsecond:
+            raise FeedError(f"service_day_start {self.day_start} is no whole minute; write {self.day_start:%H:%M}")
+
     def dates(self) -> pl.Expr:
         """Service date of a row with `own_date` and `at` (UTC)."""
         local = pl.col("at").dt.convert_time_zone(self.zone).dt.replace_time_zone(None)
-        start = timedelta(hours=self.day_start.hour, minutes=self.day_start.minute, seconds=self.day_start.second)
+        start = timedelta(hours=self.day_start.hour, minutes=self.day_start.minute)
         return pl.coalesce("own_date", (local - start).dt.date())
 
     def midnights(self) -> pl.Expr:

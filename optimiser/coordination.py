@@ -37,7 +37,7 @@ from optimiser.solve import Solution
 from optimiser.webster import webster
 
 WORTH_A_CREW = 200
-"""Solves of single junctions; fewer are done by the time that other processes have begun."""
+"""Junctions times cycles; fewer solves are done by the time that other processes have begun."""
 OWN_CYCLES, WEBSTER = "own cycles", "webster"
 
 
@@ -56,13 +56,14 @@ def optimise(
 
     `progress` gets (step, steps, what is done); `cancelled` is asked between and within solves, and ends the search
     with the best plan so far. Work on single junctions is shared out over `workers` processes where there is much; the
-    plan does not hang on it. Raises RulesError where the rules do not fit the network, and InfeasibleError, naming
+    plan does not depend on it. Raises RulesError where the rules do not fit the network, and InfeasibleError, naming
     junctions and limits, where no plan keeps all limits at any candidate cycle."""
     rules, settings = rules or Rules(), settings or ModelSettings()
     ruled = rules.apply(network)
     search = Search(ruled, demands_of(ruled, demand, rules), rules, settings, progress, cancelled)
     cycles = candidate_cycles_s(ruled, [j.id for j in search.free], rules, settings)
-    search.steps = len(search.free) + settings.common_cycles + 2
+    rounds = 1 + settings.rounds if rules.formulation == CYCLIC_OFFSETS else 1
+    search.steps = rounds * len(search.free) + settings.common_cycles + 2
     many = len(search.free) * len(cycles) >= WORTH_A_CREW
     with crew(search, workers) if workers > 1 and many else nullcontext():
         explore(search, cycles)

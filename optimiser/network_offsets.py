@@ -65,6 +65,7 @@ def _retime_each(search: Search, streets: Streets, timings: Mapping[str, Timing]
             break
         stars = [star_of(streets, j, found) for j in junctions]
         for j, alternative in zip(junctions, search.each(retimed, stars), strict=True):
+            search.step(f"{j} among its neighbours")
             if alternative is not None:
                 streets.add(j, alternative)
         found = descend(streets, found, junctions)

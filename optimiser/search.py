@@ -120,7 +120,7 @@ class Search:
         return NetworkPlan(network_hash=self.network.network_hash, profile=profile, controllers=tuple(controllers))
 
     def step(self, what: str) -> None:
-        """Tells the caller that one more piece of work begins."""
+        """Tells the caller what has come to its turn, one more piece of all work."""
         self.done += 1
         if self.progress is not None:
             self.progress(min(self.done, self.steps), self.steps, what)

@@ -18,7 +18,7 @@ from pyomo.common.collections import ComponentMap
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler, LinearStandardFormInfo
 from scipy.sparse import coo_array
 
-from optimiser.convex_bounds import convex_bounds, tangent_rows
+from optimiser.convex_bounds import convex_bounds, settle, tangent_rows
 from optimiser.errors import OptimiserError
 
 
@@ -91,6 +91,7 @@ def solve(
     if found:
         for variable, value in zip(form.columns, highs.getSolution().col_value, strict=True):
             variable.set_value(value if variable.is_continuous() else round(value), skip_validation=True)
+        settle(convex_bounds(model), form.columns)
     integers = any(not v.is_continuous() for v in form.columns)
     objective = float(info.objective_function_value) if found else None
     bound = float(info.mip_dual_bound) if integers else (objective if objective is not None else float("inf"))
@@ -150,7 +151,10 @@ def _set_options(highs: highspy.Highs, options: SolveOptions) -> None:
         ("mip_max_nodes", options.node_limit),
         ("time_limit", options.time_limit_s),
     ):
-        highs.setOptionValue(name, value)
+        if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
+            raise OptimiserError(
+                f"HiGHS {highs.version()} knows no option {name} = {value}; install the pinned highspy"
+            )
 
 
 def _highs_model(model: pyo.ConcreteModel, form: LinearStandardFormInfo) -> highspy.HighsLp:

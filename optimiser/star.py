@@ -63,6 +63,8 @@ def star_of(streets: Streets, junction: str, timings: Mapping[str, Timing]) -> S
 
 def retimed(search: Search, star: Star) -> Alternative | None:
     """What the junction of a star runs best; None where HiGHS finds nothing."""
+    if search.stopped():
+        return None
     streets, junction = star.streets, star.junction
     built = build_star(streets, junction, star.timings)
     start_from(built, _as_timed(streets, built, junction, star.timings))

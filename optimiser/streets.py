@@ -81,12 +81,18 @@ class Streets:
             {j: self.cases[j] for j in sorted(inside)},
             {ends: platoons for ends, platoons in self.between.items() if inside.issuperset(ends)},
             {j: self.alternatives[j] for j in sorted(inside)},
+            {key: table for key, table in self._tables.items() if inside.issuperset(key[:2])},
         )
 
     def around(self, junction: str) -> Streets:
         """A junction with its streets, and their other ends with them."""
-        found = self.within([junction, *(street.other for street in self.near[junction])])
-        return replace(found, between={ends: p for ends, p in found.between.items() if junction in ends})
+        inside = sorted([junction, *(street.other for street in self.near[junction])])
+        return Streets(
+            self.cycle_s,
+            {j: self.cases[j] for j in inside},
+            {ends: platoons for ends, platoons in self.between.items() if junction in ends},
+            {j: self.alternatives[j] for j in inside},
+        )
 
     def add(self, junction: str, alternative: Alternative) -> int:
         """Number of the alternative, which is new unless the same durations are there already."""

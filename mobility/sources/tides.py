@@ -138,7 +138,7 @@ def own_text(table: RawTable, column: str) -> pl.Series:
     return table.rows.select(text(table, column)).to_series()
 
 
-def name(table: RawTable, column: str) -> pl.Series:
+def repeated_text(table: RawTable, column: str) -> pl.Series:
     """As `text`, a column that repeats few texts, in categories: each text is looked at once."""
     if not table.has(column):
         return pl.Series(column, [None], dtype=pl.Categorical).new_from_index(0, table.rows.height)

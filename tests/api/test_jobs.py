@@ -20,7 +20,7 @@ from api.security import create_api_key
 from api.settings import Settings
 from api.store import JobRow
 from mobility import lake, schemas
-from optimiser.errors import InfeasibleError
+from optimiser.errors import InfeasibleError, OptimiserError
 from optimiser.signals import NetworkPlan
 
 PLAN = examples.network_plan(("a", "b"))
@@ -128,6 +128,19 @@ def test_a_rejected_plan_is_not_proved(bench: Bench) -> None:
     body = {"kind": "verify", "scenario_id": bench.scenario(), "plan_id": PLAN.id}
     answer = bench.client.post("/v1/jobs", json=body, headers=bench.headers())
     assert (answer.status_code, answer.json()["detail"]) == (409, f"Plan {PLAN.id} was rejected: no")
+
+
+def test_what_breaks_while_the_service_stops_is_left_to_its_next_start(bench: Bench) -> None:
+    job_id = ordered(bench)
+
+    def line(order: LineOrder, progress: Progress) -> None:
+        raise OptimiserError("a process of the optimiser ended before its answer")
+
+    assert run_next_job(bench.store, line, bench.clock, lambda: True)
+    assert job(bench, job_id)["state"] == "running"
+    assert requeue_interrupted(bench.store, attempts=3, now=bench.clock()) == [job_id]
+    run_next_job(bench.store, line, bench.clock)
+    assert job(bench, job_id)["state"] == "failed"
 
 
 def test_a_job_killed_in_the_line_is_taken_up_again(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +19,7 @@ from mobility.ingest import Ingested, ingest_fares, ingest_locations
 from mobility.pipeline import build_flows
 from mobility.privacy import month_key, pseudonym
 from mobility.schemas import FareTransaction
-from mobility.service_days import ServiceDay
+from mobility.service_days import ServiceDay, ServiceDays
 from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, read_tides
 
 SMALL = build_city(riders=60)
@@ -177,3 +177,31 @@ def test_rows_read_are_rows_accepted_and_quarantined(
     assert taps.quarantined["line"].n_unique() == taps.quarantined.height
     assert taps.accepted["transaction_id"].n_unique() == taps.accepted.height
     FareTransaction.validate(taps.accepted, cast=True)
+
+
+@pytest.mark.parametrize("column", ["at", "row", "pair", "skipped", "no_date", "other_date", "outside", "own_date"])
+def test_a_file_may_have_more_columns_of_any_name(tmp_path: Path, column: str) -> None:
+    city = copy.deepcopy(SMALL)
+    for tap in city.taps:
+        tap[column] = "x"
+    for position in city.positions:
+        position[column] = "x"
+    assert taps_in(city, tmp_path).accepted.equals(taps_in(SMALL, tmp_path).accepted)
+    assert positions_in(city, tmp_path).accepted.equals(positions_in(SMALL, tmp_path).accepted)
+
+
+def test_a_day_that_does_not_begin_on_a_minute_is_refused() -> None:
+    with pytest.raises(FeedError, match=r"03:00:30 is no whole minute; write 03:00"):
+        ServiceDays("synthetic", "Asia/Almaty", time(3, 0, 30))
+
+
+def test_two_taps_of_one_minute_may_be_of_two_service_days(tmp_path: Path) -> None:
+    city = copy.deepcopy(SMALL)
+    for tap, clock_time in zip(city.taps, ("02:59:50", "02:59:59", "03:00:00", "03:00:10"), strict=False):
+        tap["event_timestamp"], tap["service_date"] = f"2025-03-03T{clock_time}+05:00", ""
+    path = tmp_path / "fare_transactions.csv"
+    path.write_text(as_csv(city.taps[:4]))
+    days = ServiceDays("synthetic", city.zone, time(3))
+    taken = ingest_fares(read_tides(path, FARE_TRANSACTIONS, city.zone), days, None, KEY)
+    dated = {row["transaction_id"]: row["service_date"] for row in taken.accepted.iter_rows(named=True)}
+    assert [dated[tap["transaction_id"]].day for tap in city.taps[:4]] == [2, 2, 3, 3]

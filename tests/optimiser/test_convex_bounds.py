@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimiser.convex_bounds import ConvexBound, bound_below
+from optimiser.errors import OptimiserError
 from optimiser.solve import SolveOptions, row_duals, solve
 
 NUMBERS = st.integers(-20, 20).map(float)
@@ -52,10 +53,33 @@ def test_a_place_that_is_fixed_is_no_column(tangents: tuple[tuple[float, float],
     assert solve(model, SolveOptions()).objective == pytest.approx(max(s * at + c for s, c in tangents))
 
 
-def test_a_height_that_nothing_else_asks_for_gets_no_row() -> None:
-    model = bowl(((1.0, 0.0),), 3.0)
+def test_a_height_that_nothing_else_asks_for_gets_no_row_but_its_least_value() -> None:
+    model = bowl(((1.0, 0.0), (2.0, -1.0)), 3.0)
     model.least.set_value(model.part.along)
     assert solve(model, SolveOptions()).rows == 1
+    assert pyo.value(model.height) == pytest.approx(5.0)
+
+
+def test_a_fixed_height_bounds_what_it_is_over() -> None:
+    model = bowl(((1.0, 0.0),), 0.0)
+    model.at.deactivate()
+    model.height.fix(2.0)
+    model.part.along.setub(10.0)
+    model.least.set_value(-model.part.along)
+    solve(model, SolveOptions())
+    assert pyo.value(model.part.along) == pytest.approx(2.0)
+
+
+def test_a_bundle_along_a_variable_of_no_row_is_refused_by_name() -> None:
+    model = bowl(((1.0, 0.0),), 0.0)
+    model.at.deactivate()
+    with pytest.raises(OptimiserError, match=r"part\.along, which nothing else"):
+        solve(model, SolveOptions())
+
+
+def test_an_option_that_highs_does_not_know_is_refused() -> None:
+    with pytest.raises(OptimiserError, match="knows no option mip_rel_gap = -1"):
+        solve(bowl(((1.0, 0.0),), 0.0), SolveOptions(mip_gap=-1.0))
 
 
 def test_duals_are_those_of_the_constraints_with_the_bundle_in_force() -> None:

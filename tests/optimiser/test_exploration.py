@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import os
 import pickle
+from contextlib import nullcontext
+from time import sleep
 
 import pytest
 from junctions import arterial, four_arm
 
+from optimiser import coordination
 from optimiser.crew import crew
-from optimiser.demand import Demand, TurningFlow
+from optimiser.demand import Demand, PedestrianFlow, TurningFlow
 from optimiser.errors import OptimiserError
 from optimiser.evaluation import demands_of
 from optimiser.exploration import explore
 from optimiser.formulation.limits import requirements
+from optimiser.formulation.names import CYCLIC_OFFSETS
 from optimiser.network_offsets import coordinate, prepare
+from optimiser.rule_tables import Weights
 from optimiser.rules import Rules
 from optimiser.search import Search
 from optimiser.settings import ModelSettings
+from optimiser.signals import GroupKind, Network
 from optimiser.stage_forms import sequence_form
 
+SETTINGS = ModelSettings(cycle_step_s=30.0, orders=2, most_generated=4)
 CYCLES_S = (60.0, 90.0)
 
 
-def search_of() -> Search:
-    """Three junctions on a street, their orders not yet offered."""
-    network = arterial(3)
+def demand_of(network: Network, walkers: tuple[PedestrianFlow, ...] = ()) -> Demand:
+    """More on every movement from junction to junction."""
     flows = tuple(
         TurningFlow(junction=j.id, movement=m.id, flow_veh_h=150.0 + 60.0 * n, served_veh_h=150.0 + 60.0 * n)
         for n, j in enumerate(network.junctions)
         for m in j.movements
     )
-    demand, rules = Demand(begin_s=0, end_s=3600, turning_flows=flows), Rules()
-    settings = ModelSettings(orders=2, most_generated=4)
-    return Search(network, demands_of(network, demand, rules), rules, settings, None, None)
+    return Demand(begin_s=0, end_s=3600, turning_flows=flows, pedestrian_flows=walkers)
+
+
+def search_of() -> Search:
+    """Three junctions on a street, their orders not yet offered."""
+    network, rules = arterial(3), Rules()
+    return Search(network, demands_of(network, demand_of(network), rules), rules, SETTINGS, None, None)
 
 
 def test_a_crew_gives_the_same_answers_in_the_same_order() -> None:
@@ -48,7 +58,7 @@ def test_a_crew_gives_the_same_answers_in_the_same_order() -> None:
     assert there.alone == here.alone
     assert plans[0] == plans[1]
     assert [(e.what, e.rows, e.nodes) for e in there.log] == [(e.what, e.rows, e.nodes) for e in here.log]
-    assert there.done == here.done == 3
+    assert there.done == here.done
 
 
 def test_orders_that_are_known_are_not_offered_anew() -> None:
@@ -60,12 +70,58 @@ def test_orders_that_are_known_are_not_offered_anew() -> None:
     assert len(search.log) == solves + 3
 
 
-def test_who_cancels_gets_what_is_known_so_far() -> None:
+def told(search: Search, part: int) -> bool:
+    """Whether the search was stopped when a short part of it was begun."""
+    sleep(0.05)
+    return search.stopped()
+
+
+def test_who_cancels_while_answers_come_fast_is_heard() -> None:
     search = search_of()
-    search.cancelled = lambda: True
+    heard = []
+    search.cancelled = lambda: len(heard) > 3
     with crew(search, 2):
-        explore(search, CYCLES_S)
-    assert set(search.forms) == {j.id for j in search.free}
+        for answer in search.each(told, range(60)):
+            heard.append(answer)
+    assert not heard[0]
+    assert heard[-1]
+
+
+def test_who_cancels_at_once_has_nothing_solved() -> None:
+    for helped in (False, True):
+        search = search_of()
+        search.cancelled = lambda: True
+        with crew(search, 2) if helped else nullcontext():
+            explore(search, CYCLES_S)
+        assert search.alone == {}
+        assert search.log == []
+
+
+def test_a_plan_does_not_depend_on_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coordination, "WORTH_A_CREW", 1)
+    network, rules = arterial(3), Rules(formulation=CYCLIC_OFFSETS)
+    demand = demand_of(network)
+    here, there = (coordination.optimise(network, demand, rules, settings=SETTINGS, workers=n) for n in (1, 2))
+    assert there.plan == here.plan
+    assert (there.bound, there.nodes, len(there.log)) == (here.bound, here.nodes, len(here.log))
+
+
+def test_people_who_count_for_nothing_are_no_error() -> None:
+    network = arterial(3)
+    crossings = [(j.id, g.id) for j in network.junctions for g in j.groups if g.kind is GroupKind.PEDESTRIAN]
+    walkers = tuple(PedestrianFlow(junction=j, group=group, flow_pax_h=100.0) for j, group in crossings)
+    rules = Rules(formulation=CYCLIC_OFFSETS, weights=Weights(pedestrian=0.0))
+    assert crossings
+    assert coordination.optimise(network, demand_of(network, walkers), rules, settings=SETTINGS).objective > 0
+
+
+def test_every_junction_is_in_one_set_and_no_two_neighbours_are() -> None:
+    search = search_of()
+    explore(search, (60.0,))
+    streets, _ = prepare(search, 60, [j.id for j in search.free])
+    assert sorted(j for members in streets.apart for j in members) == sorted(streets.cases)
+    assert not [ends for ends in streets.between for members in streets.apart if set(ends) <= set(members)]
+    assert len(streets.apart) == 2
 
 
 def lost(search: Search, part: int) -> None:
