@@ -28,8 +28,10 @@ def run(folder: Path, out: Path, begun_s: float) -> dict[str, object]:
     open_lake(lake, LakeDescription(manifest.agency_id, manifest.zone))
     rows = {}
     for name in ("vehicle_locations", "fare_transactions"):
-        table, raw = form_named("tides").read(folder / f"{name}.parquet", manifest.zone)
-        rows[name] = take_in(lake, table, raw, key=KEY).accepted
+        # no name for what was read, which would keep it in memory to the end
+        rows[name] = take_in(
+            lake, *form_named("tides").read(folder / f"{name}.parquet", manifest.zone), key=KEY
+        ).accepted
         watch.lap(f"ingest {name}")
     order = DayOrder(lake, folder / "gtfs.zip", flows, manifest.service_date, manifest.begin_s, manifest.end_s)
     summary = flows_of_day(replace(order, cash_share=manifest.cash_share))

@@ -14,7 +14,7 @@ from mobility.clocks import assert_same_clock
 from mobility.day_names import day_names, placed_in, timetable_in
 from mobility.geometry import Projection
 from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
-from mobility.lake_feeds import accepted_before, lake_table, passengers_taps
+from mobility.lake_feeds import accepted_before, lake_table, passengers_taps, without_ids
 from mobility.performed import PERFORMED, Performed, assign_trips
 from mobility.positions import PlacedPositions, off_paths, place_positions, reasons
 from mobility.schemas import FareTransaction, StopVisit, VehicleLocation
@@ -81,10 +81,11 @@ def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> Da
     tell("timetable", 0.0)
     timetable = _timetable(feeds, manifest)
     tell("vehicle positions", 0.1)
-    locations, locations_file = _locations(feeds, manifest, timetable)
-    raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest)
+    locations, has_locations = _locations(feeds, manifest, timetable)
     tell("stop visits", 0.25)
     placed = _placed(locations.accepted, timetable)
+    # not before: to place positions takes the most memory of all steps, and needs no tap
+    raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest)
     tapped = pl.Series([], dtype=pl.String) if raw_taps is None else _distinct(repeated_text(raw_taps, "vehicle_id"))
     silent = _scheduled_only(tapped, placed.performed, timetable)
     names = day_names(timetable, placed.performed.trips, tapped)
@@ -92,6 +93,8 @@ def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> Da
     visits = _visits(placed, timetable, in_categories(silent, names), raw_taps, DayClock.of(manifest), manifest)
     driven = _driven(feeds, placed, visits, timetable)
     del placed  # the largest there is of a day, and no later step needs it
+    if manifest.lake is not None:
+        locations = without_ids(locations)
     tell("taps", 0.45)
     taps = _taps(raw_taps, visits, locations.accepted, timetable, manifest, key)
     taps = replace(taps, accepted=in_categories(taps.accepted, {"vehicle_id": names["vehicle_id"]}))
@@ -106,8 +109,8 @@ def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> Da
         taps,
         clocks.height,
         boarded,
-        has_locations=locations_file is not None and not locations_file.rows.is_empty(),
-        has_taps=raw_taps is not None and not raw_taps.rows.is_empty(),
+        has_locations,
+        raw_taps is not None and not raw_taps.rows.is_empty(),
     )
 
 
@@ -136,16 +139,17 @@ def _service_day(manifest: Manifest) -> ServiceDay:
     return ServiceDay(manifest.agency_id, manifest.service_date, manifest.midnight(), manifest.bounds)
 
 
-def _locations(feeds: Path, manifest: Manifest, timetable: Timetable) -> tuple[Ingested, RawTable | None]:
+def _locations(feeds: Path, manifest: Manifest, timetable: Timetable) -> tuple[Ingested, bool]:
+    """What became of the positions, and whether the feed has any row."""
     raw = _raw(feeds, "vehicle_locations", VEHICLE_LOCATIONS, manifest)
     if raw is None:
-        return nothing_ingested(VehicleLocation), None
+        return nothing_ingested(VehicleLocation), False
     if manifest.lake is not None:
-        return accepted_before(raw), raw
+        return accepted_before(raw), not raw.rows.is_empty()
     day = _service_day(manifest)
     if day.bounds is None:
         day = replace(day, bounds=timetable.bounds)
-    return ingest_locations(raw, day), raw
+    return ingest_locations(raw, day), not raw.rows.is_empty()
 
 
 def _placed(locations: pl.DataFrame, timetable: Timetable) -> PlacedPositions:

@@ -9,26 +9,38 @@ import dataframely as dy
 import polars as pl
 
 from mobility import lake
+from mobility.categories import categories_of
 from mobility.schemas import Boarding, Journey, JourneyLeg, LineLoad, LinkLoad, OdFlow, StopVisit
 
 DIGITS = 6
+QUARTER_MS = 900_000
 
 
 def boardings_by_stop(legs: pl.DataFrame) -> pl.DataFrame:
     """Boardings of one service date by stop, line and quarter-hour (columns of Boarding)."""
+    names = categories_of((legs,), ("boarding_stop_id", "line"))
+    stop, line = (pl.col(name).cast(of).to_physical().cast(pl.Int64) for name, of in names.items())
+    stops, lines = (max(1, len(of.categories)) for of in names.values())
+    quarter = pl.col("quarter_start").dt.epoch("ms") // QUARTER_MS
     return (
         legs.with_columns(pl.col("boarded_at").dt.truncate("15m").alias("quarter_start"), _person().alias("person"))
-        .with_columns(pl.col("person").is_first_distinct().alias("once"))
-        .group_by("service_date", "quarter_start", pl.col("boarding_stop_id").alias("stop_id"), "line")
+        .with_columns(
+            pl.col("person").is_first_distinct().alias("once"),
+            # one number in the order of quarter-hour, stop and line: millions of legs are grouped by it twice as fast
+            ((quarter * stops + stop) * lines + line).alias("cell"),
+        )
+        .group_by("cell")
         .agg(
+            pl.col("service_date", "quarter_start", "line").first(),
+            pl.col("boarding_stop_id").first().alias("stop_id"),
             pl.len().cast(pl.Int64).alias("taps"),
             pl.col("pax").sum().round(DIGITS).alias("boardings_pax"),
             pl.col("person").n_unique().cast(pl.Int64).alias("cards"),
             pl.col("once").sum().cast(pl.Int64).alias("cards_once"),
             pl.col("boarding_confidence").mean().round(DIGITS).alias("confidence"),
         )
+        .sort("cell")
         .select(Boarding.column_names())
-        .sort("quarter_start", "stop_id", "line")
     )
 
 

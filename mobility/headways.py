@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from mobility.run_calls import join_calls
 from mobility.service_schemas import Headway, WaitTime
 
 STOP = ["line", "direction_id", "stop_id"]
@@ -22,13 +23,12 @@ def headways(visits: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
     The last stop of a trip takes nobody aboard and has no headway."""
     boarding = visits.filter(~pl.col("is_last_stop")).sort(*STOP, "departure", "vehicle_id", "trip_id_performed")
     gap_s = (pl.col("departure") - _before("departure")).dt.total_milliseconds() / 1000
+    apart = boarding.with_columns(
+        gap_s.alias("headway_s"),
+        pl.min_horizontal("confidence", _before("confidence")).alias("confidence"),
+    ).drop_nulls("headway_s")
     return (
-        boarding.with_columns(
-            gap_s.alias("headway_s"),
-            pl.min_horizontal("confidence", _before("confidence")).alias("confidence"),
-        )
-        .drop_nulls("headway_s")
-        .join(planned, on=["vehicle_id", "trip_id_performed", "trip_stop_sequence"], how="left", maintain_order="left")
+        join_calls(apart, planned, "left")
         .with_columns((pl.col("headway_s") < BUNCHED_SHARE * pl.col("scheduled_headway_s")).alias("is_bunched"))
         .select(Headway.column_names())
     )

@@ -26,7 +26,7 @@ from mobility.service_days import LONGEST_SERVICE_DAY, Bounds, ServiceDay, Servi
 from mobility.sources.mapped_csv import SetApart
 from mobility.sources.tides import RawTable, clock_times, number, own_text, repeated_text, text, timestamps
 
-Earlier = Callable[[list[date]], pl.DataFrame]
+Earlier = Callable[[list[date], list[str]], pl.DataFrame]
 BOUNDS_MARGIN_DEG = 0.03
 FARE_ACTIONS = (
     *("Unknown action type", "Purchase", "Enter", "Enter vehicle", "Exit", "Transfer entrance", "Transfer exit", "Add"),
@@ -57,8 +57,8 @@ class Ingested:
 
 
 def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: Earlier | None = None) -> Ingested:
-    """Vehicle positions, sorted by vehicle and time. `earlier`: gives the rows of VehicleLocation that are in the lake
-    already of some service dates, of which no second is taken."""
+    """Vehicle positions, sorted by vehicle and time. `earlier`: gives some columns of the rows of VehicleLocation that
+    are in the lake already of some service dates, of which no second is taken."""
     typed = _dated(table, day).with_columns(
         own_text(table, "location_ping_id"),
         *(repeated_text(table, column) for column in ("vehicle_id", "trip_id_performed", "occupancy_status")),
@@ -88,8 +88,7 @@ def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: Ea
         Rule(f"location_ping_id is in the lake already, {BROUGHT_BY_ANOTHER}", pl.col("known_id")),
         Rule(f"the lake has a position of the vehicle at this time, {BROUGHT_BY_ANOTHER}", pl.col("known_event")),
     ]
-    seen = VehicleLocation.create_empty() if earlier is None else earlier(_dates(typed))
-    typed = _known(typed, seen, "location_ping_id", ["vehicle_id"])
+    typed = _known(typed, earlier, "location_ping_id", ["vehicle_id"])
     accepted, refused = screen(typed, rules, once)
     rows = _of_agency(clustered(_stamped(accepted, VehicleLocation)), day, VehicleLocation)
     return Ingested(rows, quarantined(refused, table, None), table.read, table.digest)
@@ -107,11 +106,10 @@ def ingest_fares(
     """Taps, sorted by vehicle and time, card numbers replaced by pseudonyms under the month's key, made of `key`.
 
     `vehicles` are those with positions or in the timetable (nothing: not checked); a tap in another is quarantined.
-    `set_apart` are the mapping's rows to keep apart. `earlier`: gives the rows of FareTransaction that are in the lake
-    already of some service dates, of which no second is taken."""
+    `set_apart` are the mapping's rows to keep apart. `earlier`: gives some columns of the rows of
+    FareTransaction that are in the lake already of some service dates, of which no second is taken."""
     typed = _typed_taps(table, day, key)
-    seen = FareTransaction.create_empty() if earlier is None else earlier(_dates(typed))
-    typed = _known(typed, seen, "transaction_id", ["vehicle_id", "card_id", "fare_action"])
+    typed = _known(typed, earlier, "transaction_id", ["vehicle_id", "card_id", "fare_action"])
     has_card = pl.col("card_id").is_not_null()
     once: list[Rule | Repetition] = [
         Repetition("transaction_id came before in this file", ("service_date", "transaction_id")),
@@ -211,13 +209,15 @@ def _outside(bounds: Bounds | None) -> pl.Expr:
     return ~inside
 
 
-def _known(rows: pl.DataFrame, earlier: pl.DataFrame, identity: str, event: list[str]) -> pl.DataFrame:
+def _known(rows: pl.DataFrame, earlier: Earlier | None, identity: str, event: list[str]) -> pl.DataFrame:
     """The rows with `known_id`, `known_event`: whether `earlier` has the id on that date, or the event at that time."""
-    if earlier.is_empty():
+    columns = ["service_date", identity, *event, "event_timestamp"]
+    seen = pl.DataFrame() if earlier is None else earlier(_dates(rows), columns)
+    if seen.is_empty():
         return rows.with_columns(pl.lit(False).alias("known_id"), pl.lit(False).alias("known_event"))
-    earlier = earlier.with_columns(pl.col(name).cast(rows.schema[name]) for name in event)
-    ids = earlier.select("service_date", identity).unique().with_columns(pl.lit(True).alias("known_id"))
-    events = earlier.select(*event, pl.col("event_timestamp").alias("at")).unique()
+    seen = seen.with_columns(pl.col(name).cast(rows.schema[name]) for name in event)
+    ids = seen.select("service_date", identity).unique().with_columns(pl.lit(True).alias("known_id"))
+    events = seen.select(*event, pl.col("event_timestamp").alias("at")).unique()
     events = events.with_columns(pl.lit(True).alias("known_event"))
     return (
         rows.join(ids, on=["service_date", identity], how="left", maintain_order="left")

@@ -115,10 +115,11 @@ def take_in(
     return report
 
 
-def _rows_of(lake: Path, name: str, dates: list[date]) -> pl.DataFrame:
+def _rows_of(lake: Path, name: str, dates: list[date], columns: list[str]) -> pl.DataFrame:
     """What the lake has of these service dates."""
     schema = TABLES[name]
-    return pl.concat([schema.create_empty().lazy(), *(lakes.scan(lake, name, schema, day) for day in dates)]).collect()
+    rows = [schema.create_empty().lazy(), *(lakes.scan(lake, name, schema, day) for day in dates)]
+    return pl.concat(rows).select(columns).collect()
 
 
 def _dates(ingested: Ingested) -> list[date]:

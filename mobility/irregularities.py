@@ -252,12 +252,15 @@ def _kept_away(unseen: pl.DataFrame, day: DayRecord, rules: IrregularityRules) -
     if unseen.is_empty():
         return unseen
     vehicles = unseen.select("vehicle_id").unique(maintain_order=True).with_row_index("vehicle")
-    same = vehicles.cast({"vehicle_id": day.locations.schema["vehicle_id"]})
+    known = pl.Enum(vehicles["vehicle_id"].cast(pl.String))
     positions = (
-        day.locations.select("vehicle_id", "event_timestamp")
+        day.locations.lazy()
+        .select(pl.col("vehicle_id").cast(known, strict=False).to_physical().alias("vehicle"), "event_timestamp")
         .with_row_index("row")
-        .join(same, on="vehicle_id", maintain_order="left")
+        .filter(pl.col("vehicle").is_not_null())
         .select(_key("event_timestamp").alias("key"), "row")
+        # bit by bit: a day's positions take much room
+        .collect(engine="streaming")
     )
     # both tables have the vehicles in order, so this holds for a day's positions as they come
     positions = positions if positions["key"].is_sorted() else positions.sort("key")

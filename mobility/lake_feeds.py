@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -58,6 +59,11 @@ def passengers_taps(table: RawTable, manifest: Manifest) -> Ingested:
 def accepted_before(table: RawTable) -> Ingested:
     """The rows of a lake's table, which was screened when its files were taken in."""
     return Ingested(table.rows, Quarantined.create_empty(), table.rows.height, table.digest)
+
+
+def without_ids(locations: Ingested) -> Ingested:
+    """A lake's positions without their ids, which nobody asks for once those on no path are told apart."""
+    return replace(locations, accepted=locations.accepted.drop("location_ping_id"))
 
 
 def taps_of_the_day_before(manifest: Manifest) -> pl.DataFrame | None:

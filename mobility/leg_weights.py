@@ -41,13 +41,14 @@ def weighed(legs: pl.DataFrame, totals: pl.DataFrame | None, cash_share: float, 
         factors = pl.concat([factors.join(fitted.lines, on="line", how="anti"), fitted.lines])
         unknown -= set(fitted.lines["line"])
     factors, counted = (_named_as(frame, legs) for frame in (factors, counted))
-    scaled = (
-        legs.join(factors, on="line", how="left", maintain_order="left")
+    # legs themselves are not joined: that would be a second copy of the day's taps
+    weight = (
+        legs.select(TRIP)
+        .join(factors, on="line", how="left", maintain_order="left")
         .join(counted.rename({"factor": "trip_factor"}), on=TRIP, how="left", maintain_order="left")
-        .with_columns(pl.coalesce("trip_factor", "factor", pl.lit(expansion.default_factor)).alias("weight"))
-        .drop("trip_factor", "factor")
-        .with_columns((pl.col("weight") * pl.col("riders")).round(DIGITS).alias("pax"))
+        .select(pl.coalesce("trip_factor", "factor", pl.lit(expansion.default_factor)).alias("weight"))
     )
+    scaled = legs.hstack(weight).with_columns((pl.col("weight") * pl.col("riders")).round(DIGITS).alias("pax"))
     return Weighed(scaled, change, expansion.unscaled, tuple(sorted(unknown)))
 
 

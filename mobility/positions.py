@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from mobility.map_matching import GPS, MatchingModel, match_rows, pattern_numbers
-from mobility.path_viterbi import AFTER, BEFORE, CONTRADICTS, FAR, MATCHED, Ints, Places, Points, Tracks
+from mobility.path_viterbi import AFTER, BEFORE, CONTRADICTS, FAR, MATCHED, Floats, Ints, Places, Points, Tracks
 from mobility.performed import Performed
 from mobility.schemas import UnmatchedLocation
 
@@ -25,13 +25,14 @@ REASONS = {
 
 @dataclass(frozen=True)
 class PlacedPositions:
-    """`performed.pings` row by row: `points` in metres and epoch seconds, `places` on the path of their trip.
-    `tracks`: rows of each of `performed.trips`; their patterns count as `patterns` (pattern_id, pattern_number)."""
+    """`performed.pings` (their x_m and y_m apart) row by row: `at_s` in epoch seconds, `places` on the path of their
+    trip. `tracks`: rows of each of `performed.trips`; their patterns count as `patterns` (pattern_id, pattern_number).
+    """
 
     performed: Performed
     patterns: pl.DataFrame
     tracks: Tracks
-    points: Points
+    at_s: Floats
     places: Places
 
 
@@ -46,7 +47,8 @@ def place_positions(performed: Performed, paths: pl.DataFrame, model: MatchingMo
     astray = performed.runs.filter(pl.col("track").is_null()).select("first_row", "rows", "named")
     for first_row, rows, named in astray.iter_rows():
         places.status[first_row : first_row + rows] = NO_PATTERN if named else NO_TRIP
-    return PlacedPositions(performed, patterns, tracks, points, places)
+    # metres are of no use once the places are known, and weigh as much as these
+    return PlacedPositions(replace(performed, pings=pings.drop("x_m", "y_m")), patterns, tracks, at_s, places)
 
 
 def on_paths(placed: PlacedPositions) -> pl.DataFrame:

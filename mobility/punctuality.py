@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from mobility.run_calls import join_calls
 from mobility.service_schemas import Punctuality
 
 EARLY_S = -60.0
@@ -24,11 +25,7 @@ def punctuality(visits: pl.DataFrame, calls: pl.DataFrame, midnight_s: float) ->
     early, late = delay_s < EARLY_S, delay_s > LATE_S
     key = ["service_date", "line", "direction_id", "stop_id", "hour"]
     return (
-        visits.filter(pl.col("method") == "gps")
-        .join(
-            calls.filter("is_timepoint"),
-            on=["vehicle_id", "trip_id_performed", "trip_stop_sequence"],
-        )
+        join_calls(visits.filter(pl.col("method") == "gps"), calls.filter("is_timepoint"), "inner")
         .with_columns(
             (actual.dt.epoch("ms") / 1000 - midnight_s - planned_s).alias("delay_at_point_s"),
             (planned_s // 3600).cast(pl.Int64).alias("hour"),

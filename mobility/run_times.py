@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from mobility.run_calls import join_calls
 from mobility.service_schemas import RunTime
 
 TRIP = ["vehicle_id", "trip_id_performed"]
@@ -58,9 +59,7 @@ def run_times(runs: pl.DataFrame, calls: pl.DataFrame, midnight_s: float) -> pl.
     )
     key = ["service_date", "line", "from_stop", "to_stop", "hour"]
     return (
-        runs.join(
-            planned.select(*TRIP, "trip_stop_sequence", "planned_run_s"), on=[*TRIP, "trip_stop_sequence"], how="left"
-        )
+        join_calls(runs, planned.select(*TRIP, "trip_stop_sequence", "planned_run_s"), "left")
         .with_columns(((pl.col("departure").dt.epoch("ms") / 1000 - midnight_s) // 3600).cast(pl.Int64).alias("hour"))
         .group_by(key)
         .agg(

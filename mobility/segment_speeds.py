@@ -11,7 +11,7 @@ from mobility.service_schemas import LineSegment, SegmentSpeed
 from mobility.sources.gtfs import Timetable
 from mobility.visits import DEFAULT as VISIT_RULES
 
-SEGMENT_HOUR = ["service_date", "segment_id", "hour"]
+BETWEEN = ["pattern_id", "trip_stop_sequence"]
 # a service day may run past midnight, but never so long
 MOST_HOURS = 100
 
@@ -23,9 +23,49 @@ def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame
     stop's zone to the start of the second's: dwell is left out, waiting at signals and in queues is not. Runs faster
     than a bus can go are errors of a position or of a stop's place, and are left out."""
     lines = runs["line"].unique().cast(pl.String).sort()
+    speeds = _speeds(runs, lines, midnight_s)
+    # a city has millions of runs over segments: a segment's hour is one number until all is summed up
+    segments = pl.Enum(roads.segments["segment_id"].unique().sort())
+    cell = pl.col("segment_id").to_physical().cast(pl.Int64) * MOST_HOURS + pl.col("hour")
+    shares = _between_stops(roads.samples, pattern_stops).with_columns(pl.col("segment_id").cast(segments))
+    lengths = roads.segments.select(pl.col("segment_id").cast(segments), "length_m")
+    driven = (
+        speeds.with_row_index("run")
+        .select(*BETWEEN, "hour", "run")
+        .join(shares, on=BETWEEN, maintain_order="left_right")
+        .select(cell.alias("cell"), "segment_id", "run", "metres")
+        # where the rows of a cell stand together, to sum them up takes no list of their places
+        .sort("cell", maintain_order=True)
+    )
+    driven = driven.hstack(speeds.select("speed_m_s", "confidence")[driven["run"]])
+    # a line is in a cell by any of its runs
+    named = speeds.select(*BETWEEN, "hour", "line").unique().join(shares, on=BETWEEN)
+    cells = driven.group_by("cell").agg(
+        pl.col("segment_id", "run").first(),
+        pl.col("metres").sum().alias("driven_m"),
+        (pl.col("metres").sum() / (pl.col("metres") / pl.col("speed_m_s")).sum()).round(3).alias("speed_m_s"),
+        pl.col("speed_m_s").quantile(0.15, "linear").round(3).alias("p15_speed_m_s"),
+        pl.col("confidence").mean().round(6),
+    )
+    return (
+        cells.hstack(speeds.select("service_date", "hour")[cells["run"]])
+        .join(lengths, on="segment_id")
+        .join(_lines(named.select(cell.alias("cell"), "line"), lines), on="cell")
+        .sort("cell")
+        .with_columns(
+            pl.col("segment_id").cast(pl.String),
+            (pl.col("driven_m") / pl.col("length_m")).round().clip(lower_bound=1).cast(pl.Int64).alias("passages"),
+        )
+        .select(SegmentSpeed.column_names())
+    )
+
+
+def _speeds(runs: pl.DataFrame, lines: pl.Series, midnight_s: float) -> pl.DataFrame:
+    """Runs a bus can have driven: service_date, line (its place in `lines`), BETWEEN, hour (of the departure),
+    speed_m_s, confidence."""
     length_m = pl.col("end_m") - pl.col("start_m")
     driven_m = length_m - 2 * VISIT_RULES.zone_m
-    speeds = (
+    return (
         runs.filter((pl.col("run_s") > 0) & (driven_m > 0))
         .with_columns((driven_m / pl.col("run_s")).alias("speed_m_s"))
         .filter(pl.col("speed_m_s").is_between(0, MAX_SPEED_M_S, closed="right"))
@@ -40,42 +80,14 @@ def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame
             "confidence",
         )
     )
-    # a city has millions of runs over segments: a segment's hour is one number until all is summed up
-    segments = pl.Enum(roads.segments["segment_id"].unique().sort())
-    cell = pl.col("segment_id").to_physical().cast(pl.Int64) * MOST_HOURS + pl.col("hour")
-    shares = _between_stops(roads.samples, pattern_stops).with_columns(pl.col("segment_id").cast(segments))
-    lengths = roads.segments.select(pl.col("segment_id").cast(segments), "length_m")
-    driven = (
-        speeds.join(shares, on=["pattern_id", "trip_stop_sequence"], maintain_order="left_right")
-        .with_columns(cell.alias("cell"), (pl.col("metres") / pl.col("speed_m_s")).alias("seconds"))
-        .drop("pattern_id", "trip_stop_sequence")
-    )
-    return (
-        driven.group_by("cell")
-        .agg(
-            pl.col(*SEGMENT_HOUR).first(),
-            pl.col("metres").sum().alias("driven_m"),
-            (pl.col("metres").sum() / pl.col("seconds").sum()).round(3).alias("speed_m_s"),
-            pl.col("speed_m_s").quantile(0.15, "linear").round(3).alias("p15_speed_m_s"),
-            pl.col("confidence").mean().round(6),
-        )
-        .join(lengths, on="segment_id")
-        .join(_lines(driven, lines), on="cell")
-        .sort("cell")
-        .with_columns(
-            pl.col("segment_id").cast(pl.String),
-            (pl.col("driven_m") / pl.col("length_m")).round().clip(lower_bound=1).cast(pl.Int64).alias("passages"),
-        )
-        .select(SegmentSpeed.column_names())
-    )
 
 
-def _lines(driven: pl.DataFrame, lines: pl.Series) -> pl.DataFrame:
-    """The `lines` (given by number) in each cell, in order: cell, lines."""
+def _lines(named: pl.DataFrame, lines: pl.Series) -> pl.DataFrame:
+    """The lines in each cell, in order: cell, lines. `named`: cell, line (its place in `lines`)."""
     count = max(1, len(lines))
-    named = driven.select((pl.col("cell") * count + pl.col("line")).unique().sort().alias("key"))
+    told = named.select((pl.col("cell") * count + pl.col("line")).unique().sort().alias("key"))
     return (
-        named.select(pl.col("key") // count, lines.gather(named["key"] % count).alias("line"))
+        told.select(pl.col("key") // count, lines.gather(told["key"] % count).alias("line"))
         .group_by(pl.col("key").alias("cell"), maintain_order=True)
         .agg(pl.col("line").str.join(",").alias("lines"))
     )

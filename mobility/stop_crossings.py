@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from mobility.path_viterbi import MATCHED, Floats, Ints, Places, Points, Tracks
+from mobility.path_viterbi import MATCHED, Floats, Ints, Places, Tracks
 
 
 class StopLines(NamedTuple):
@@ -33,13 +33,14 @@ def cross_stops(
     begin: int,
     end: int,
     tracks: Tracks,
-    points: Points,
+    at_s: Floats,
     places: Places,
     lines: StopLines,
     first_call: Ints,
     crossings: Crossings,
 ) -> None:
-    """Crossings of the tracks from `begin` to before `end`; the entries of track t start at first_call[t].
+    """Crossings of the tracks from `begin` to before `end`; the entries of track t start at first_call[t]. `at_s`: time
+    of each position, epoch seconds.
 
     A line is crossed between the last position before it and the first after it, a position on it counting as after
     the line of arrival and before that of departure. Where a vehicle is seen first, or last, at the stop itself, that
@@ -47,21 +48,21 @@ def cross_stops(
     longest = 0
     for track in range(begin, end):
         longest = max(longest, tracks.rows[tracks.first_run[track] : tracks.first_run[track + 1]].sum())
-    at_m, at_s = np.empty(longest), np.empty(longest)
+    drive_m, drive_s = np.empty(longest), np.empty(longest)
     for track in range(begin, end):
-        seen = _drive(track, tracks, points, places, at_m, at_s)
+        seen = _drive(track, tracks, at_s, places, drive_m, drive_s)
         pattern, call, into, beyond = tracks.pattern[track], first_call[track], 0, 0
         for stop in range(lines.first_stop[pattern], lines.first_stop[pattern + 1]):
-            while into < seen and at_m[into] < lines.enter_m[stop]:
+            while into < seen and drive_m[into] < lines.enter_m[stop]:
                 into += 1
-            while beyond < seen and at_m[beyond] <= lines.leave_m[stop]:
+            while beyond < seen and drive_m[beyond] <= lines.leave_m[stop]:
                 beyond += 1
             if into < seen and beyond > 0:
-                arrival_s, departure_s, gap_s = at_s[0], at_s[seen - 1], 0.0
+                arrival_s, departure_s, gap_s = drive_s[0], drive_s[seen - 1], 0.0
                 if into > 0:
-                    arrival_s, gap_s = _between(at_m, at_s, into, lines.enter_m[stop])
+                    arrival_s, gap_s = _between(drive_m, drive_s, into, lines.enter_m[stop])
                 if beyond < seen:
-                    departure_s, left_gap_s = _between(at_m, at_s, beyond, lines.leave_m[stop])
+                    departure_s, left_gap_s = _between(drive_m, drive_s, beyond, lines.leave_m[stop])
                     gap_s = max(gap_s, left_gap_s)
                 crossings.arrival_s[call], crossings.departure_s[call] = arrival_s, departure_s
                 crossings.gap_s[call] = gap_s
@@ -69,14 +70,14 @@ def cross_stops(
 
 
 @njit(cache=True, nogil=True)
-def _drive(track: int, tracks: Tracks, points: Points, places: Places, at_m: Floats, at_s: Floats) -> int:
+def _drive(track: int, tracks: Tracks, at_s: Floats, places: Places, drive_m: Floats, drive_s: Floats) -> int:
     """Write the matched places of a track, never going back, and their times; returns how many there are."""
     seen, furthest = 0, -np.inf
     for run in range(tracks.first_run[track], tracks.first_run[track + 1]):
         for row in range(tracks.first_row[run], tracks.first_row[run] + tracks.rows[run]):
             if places.status[row] == MATCHED:
                 furthest = max(furthest, places.path_m[row])
-                at_m[seen], at_s[seen] = furthest, points.at_s[row]
+                drive_m[seen], drive_s[seen] = furthest, at_s[row]
                 seen += 1
     return seen
 

@@ -115,7 +115,7 @@ def _crossings(
     """When GPS saw the calls of each track, from `first_call` on; NaN where it did not."""
     crossings = Crossings(np.full(calls, np.nan), np.full(calls, np.nan), np.full(calls, np.nan))
     lines = frozen(_stop_lines(placed, pattern_stops, rules))
-    over_tracks(cross_stops, placed.tracks, frozen(placed.points), placed.places, lines, first_call, crossings)
+    over_tracks(cross_stops, placed.tracks, placed.at_s, placed.places, lines, first_call, crossings)
     return crossings
 
 
