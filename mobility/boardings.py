@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from mobility.batches import frozen
-from mobility.categories import category
+from mobility.categories import category, enum_of
 from mobility.line_stops import Ints
 from mobility.tap_visits import VEHICLE_BITS, Limits, Visits, board
 
@@ -63,7 +63,7 @@ def boardings(taps: pl.DataFrame, visits: pl.DataFrame, rules: BoardingRules = D
 
     `taps`: rows of FareTransaction; `visits`: rows of StopVisit, those of a trip together; the column `visit` counts
     them. Taps of vehicles without a visit near in time are left out; the caller counts and keeps them."""
-    vehicles = pl.Enum(visits["vehicle_id"].unique().cast(pl.String).sort())
+    vehicles = enum_of(visits["vehicle_id"])
     bus = taps["vehicle_id"].cast(vehicles, strict=False).to_physical()
     enters = taps.select("transaction_id", "event_timestamp", "card_id", "group_size")
     boards = taps["fare_action"].is_in(BOARDS) & bus.is_not_null()

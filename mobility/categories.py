@@ -16,6 +16,11 @@ def category(name: str, place: npt.NDArray[Any], texts: Sequence[str]) -> pl.Ser
     return pl.Series(name, place.astype(np.uint32)).cat.to(pl.Enum(texts))
 
 
+def enum_of(texts: pl.Series) -> pl.Enum:
+    """The categories of one column, sorted; text, or categories of another kind."""
+    return pl.Enum(texts.unique().cast(pl.String).sort())
+
+
 def categories_of(frames: Iterable[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.Enum]:
     """The categories of each column: all its values in any of the frames, sorted, so that rows sort as their texts."""
     found: dict[str, list[pl.Series]] = {column: [] for column in columns}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from mobility.categories import enum_of
 from mobility.counting_sort import Rows, stable_order
 
 
@@ -24,14 +25,14 @@ def by_vehicle_and_time(vehicle_id: pl.Series, event_timestamp: pl.Series) -> Ro
     categories.
 
     Rows that come in order of time, as feeds write them, are only dealt out to their vehicles."""
-    names = vehicle_id.unique().cast(pl.String).sort()
-    vehicle = vehicle_id.cast(pl.Enum(names)).to_physical().cast(pl.UInt32).to_numpy()
+    names = enum_of(vehicle_id)
+    vehicle = vehicle_id.cast(names).to_physical().cast(pl.UInt32).to_numpy()
     at = event_timestamp.dt.epoch("ms").to_numpy()
     if not (at[1:] < at[:-1]).any():
-        dealt: Rows = stable_order(vehicle, len(names))
+        dealt: Rows = stable_order(vehicle, len(names.categories))
         return dealt
     in_time = np.argsort(at, kind="stable").astype(np.uint32)
-    order: Rows = in_time[stable_order(vehicle[in_time], len(names))]
+    order: Rows = in_time[stable_order(vehicle[in_time], len(names.categories))]
     return order
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 from numba import njit
 
-from mobility.categories import category
+from mobility.categories import category, enum_of
 from mobility.schemas import LinkLoad
 from mobility.tally import tally
 
@@ -66,7 +66,7 @@ class _Visits:
 
     @classmethod
     def of(cls, visits: pl.DataFrame) -> _Visits:
-        vehicles, trips = (pl.Enum(visits[name].unique().cast(pl.String).sort()) for name in TRIP)
+        vehicles, trips = (enum_of(visits[name]) for name in TRIP)
         pairs, trip = np.unique(_pairs(visits, vehicles, trips), return_inverse=True)
         key = _key(trip.astype(np.int64), visits["trip_stop_sequence"])
         order = np.argsort(key, kind="stable")
@@ -165,7 +165,7 @@ def _described(
         category("method", place, METHODS),
         (pl.col("confidence") * pl.Series(share)).clip(0.0, 1.0).round(DIGITS).alias("confidence"),
     )
-    line = rows["line"].cast(pl.Enum(rows["line"].unique().cast(pl.String).sort())).to_physical().to_numpy()
+    line = rows["line"].cast(enum_of(rows["line"])).to_physical().to_numpy()
     vehicle, trip = np.divmod(found.pairs[found.trip], len(found.trips.categories))
     return loads[np.lexsort((rows["trip_stop_sequence"].to_numpy(), vehicle, trip, line))]
 

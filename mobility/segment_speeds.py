@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from mobility.categories import enum_of
 from mobility.map_matching import MAX_SPEED_M_S
 from mobility.roads import STEP_M, Roads
 from mobility.service_schemas import LineSegment, SegmentSpeed
@@ -22,7 +23,7 @@ def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame
     A bus has on every segment between two stops the mean speed of its run between them, from the end of the first
     stop's zone to the start of the second's: dwell is left out, waiting at signals and in queues is not. Runs faster
     than a bus can go are errors of a position or of a stop's place, and are left out."""
-    lines = runs["line"].unique().cast(pl.String).sort()
+    lines = enum_of(runs["line"])
     speeds = _speeds(runs, lines, midnight_s)
     # a city has millions of runs over segments: a segment's hour is one number until all is summed up
     segments = pl.Enum(roads.segments["segment_id"].unique().sort())
@@ -60,7 +61,7 @@ def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame
     )
 
 
-def _speeds(runs: pl.DataFrame, lines: pl.Series, midnight_s: float) -> pl.DataFrame:
+def _speeds(runs: pl.DataFrame, lines: pl.Enum, midnight_s: float) -> pl.DataFrame:
     """Runs a bus can have driven: service_date, line (its place in `lines`), BETWEEN, hour (of the departure),
     speed_m_s, confidence."""
     length_m = pl.col("end_m") - pl.col("start_m")
@@ -72,7 +73,7 @@ def _speeds(runs: pl.DataFrame, lines: pl.Series, midnight_s: float) -> pl.DataF
         .with_columns(((pl.col("departure").dt.epoch("ms") / 1000 - midnight_s) // 3600).cast(pl.Int64).alias("hour"))
         .select(
             "service_date",
-            pl.col("line").cast(pl.Enum(lines)).to_physical().cast(pl.Int64),
+            pl.col("line").cast(lines).to_physical().cast(pl.Int64),
             "pattern_id",
             "trip_stop_sequence",
             "hour",
@@ -82,12 +83,12 @@ def _speeds(runs: pl.DataFrame, lines: pl.Series, midnight_s: float) -> pl.DataF
     )
 
 
-def _lines(named: pl.DataFrame, lines: pl.Series) -> pl.DataFrame:
+def _lines(named: pl.DataFrame, lines: pl.Enum) -> pl.DataFrame:
     """The lines in each cell, in order: cell, lines. `named`: cell, line (its place in `lines`)."""
-    count = max(1, len(lines))
+    count = max(1, len(lines.categories))
     told = named.select((pl.col("cell") * count + pl.col("line")).unique().sort().alias("key"))
     return (
-        told.select(pl.col("key") // count, lines.gather(told["key"] % count).alias("line"))
+        told.select(pl.col("key") // count, lines.categories.gather(told["key"] % count).alias("line"))
         .group_by(pl.col("key").alias("cell"), maintain_order=True)
         .agg(pl.col("line").str.join(",").alias("lines"))
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from mobility.categories import enum_of
 from mobility.clustering import by_vehicle_and_time
 from mobility.line_stops import Ints, spread
 
@@ -96,11 +97,11 @@ def _device() -> pl.Expr:
 
 def _fits(some: pl.DataFrame, seen: pl.DataFrame, device: Ints, devices: int, rules: ClockRules) -> Ints:
     """Of each device and each offset, in seconds from -furthest_s to furthest_s, the taps that fall on a stop."""
-    names = seen["vehicle_id"].unique().cast(pl.String).sort()
+    names = enum_of(seen["vehicle_id"])
     begin_ms = int(seen["arrival"].dt.epoch("ms").to_numpy().min()) - 10 * rules.furthest_s * 1000
 
     def key(frame: pl.DataFrame, time: str) -> Ints:
-        bus = frame["vehicle_id"].cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy()
+        bus = frame["vehicle_id"].cast(names).to_physical().cast(pl.Int64).to_numpy()
         since: Ints = frame[time].dt.epoch("ms").to_numpy() - begin_ms
         return bus * (1 << VEHICLE_BITS) + since
 
