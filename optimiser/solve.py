@@ -143,6 +143,8 @@ def _set_options(highs: highspy.Highs, options: SolveOptions) -> None:
         ("presolve", "choose" if options.presolve else "off"),
         # looks for a first incumbent, which these models have or find at once
         ("mip_heuristic_run_feasibility_jump", False),
+        # on real junctions plans found this way are better, and found with fewer nodes, than at the default of 0.05
+        ("mip_heuristic_effort", 0.3 if options.sub_models else 0.05),
         ("mip_heuristic_run_rins", options.sub_models),
         ("mip_heuristic_run_rens", options.sub_models),
         ("mip_heuristic_run_root_reduced_cost", options.sub_models),
