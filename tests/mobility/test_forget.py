@@ -6,6 +6,7 @@ import getpass
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -93,9 +94,11 @@ def test_a_kill_at_any_step_leaves_all_of_the_file_or_nothing_and_is_made_good(
         left = step
         with monkeypatch.context() as patch:
             for change in ("replace", "unlink", "rmdir"):
-                real = getattr(Path, change)
+                real: Callable[..., object] = getattr(Path, change)
 
-                def dying(path: Path, *arguments: object, real=real, **options: object) -> object:  # type: ignore[no-untyped-def]
+                def dying(
+                    path: Path, *arguments: object, real: Callable[..., object] = real, **options: object
+                ) -> object:
                     nonlocal left
                     if left == 0:
                         raise Killed

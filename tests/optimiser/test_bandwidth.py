@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise, product
 
 import pyomo.environ as pyo
@@ -35,9 +36,9 @@ def road(starts: list[float], greens: list[float], travel_s: list[float]) -> Art
     return Arterial((way(names, starts, greens, travel_s), back))
 
 
-def widest(arterials: list[Arterial], add: object = add_maxband) -> float:
+def widest(arterials: list[Arterial], add: Callable[..., None] = add_maxband) -> float:
     model = pyo.ConcreteModel()
-    add(model, arterials, (CYCLE_S, CYCLE_S))  # type: ignore[operator]
+    add(model, arterials, (CYCLE_S, CYCLE_S))
     solution = solve(model, SolveOptions(mip_gap=1e-6))
     assert solution.objective is not None
     return -solution.objective
