@@ -6,7 +6,7 @@ import json
 import platform
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -71,12 +71,13 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunResult:
-    """Where a run left its results, and what they say."""
+    """Where a run left its results, and what they say; `kept`: by junction why it keeps its program."""
 
     folder: Path
     plan: NetworkPlan
     verdict: Verdict
     report: Path
+    kept: Mapping[str, str]
 
 
 @dataclass
@@ -136,7 +137,8 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
     )
     journal.close()
     tell(1.0)
-    return RunResult(out, polished.plan, verdict, report)
+    kept = {junction.id: junction.locked_reason for junction in model.network.junctions if junction.locked}
+    return RunResult(out, polished.plan, verdict, report, kept)
 
 
 def optimise_scenario(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -20,6 +20,7 @@ ROWS: Final = (
     ("Stops", "per vehicle", "stops_per_veh", 2),
     ("CO₂", "g per vehicle-km", "co2_g_per_veh_km", 0),
 )
+KEPT_NAMED: Final = 5
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -82,6 +83,17 @@ def print_verdict(verdict: Verdict) -> None:
         console.print("[green]accepted[/]: " + " ".join(verdict.reasons))
     else:
         console.print("[yellow]refused, the shipped programs stay[/]: " + " ".join(verdict.reasons))
+
+
+def print_kept(kept: Mapping[str, str]) -> None:
+    """A line for each reason why junctions keep their program, with the first of them."""
+    by_reason: dict[str, list[str]] = {}
+    for junction, reason in sorted(kept.items()):
+        by_reason.setdefault(reason, []).append(junction)
+    for reason, junctions in by_reason.items():
+        more = f" and {len(junctions) - KEPT_NAMED} more" if len(junctions) > KEPT_NAMED else ""
+        verb = "keeps its program" if len(junctions) == 1 else "keep their programs"
+        console.print(f"{', '.join(junctions[:KEPT_NAMED])}{more} {verb}: {reason}", markup=False)
 
 
 def print_error(message: str) -> None:

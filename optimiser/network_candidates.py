@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -11,10 +12,10 @@ from optimiser.arterials import arterials_of
 from optimiser.demand import Demand
 from optimiser.formulation.bandwidth import BANDS, streets_of_ways
 from optimiser.formulation.cycle_basis import potentials
-from optimiser.half_cycles import halves_of
-from optimiser.network_offsets import coordinate, prepare
+from optimiser.half_cycles import Halves, halves_of
+from optimiser.network_offsets import Descended, choices_of, coordinate, prepare
 from optimiser.offset_descent import total_cost
-from optimiser.result import Candidate, worst_status
+from optimiser.result import DESCENDED, Candidate, worst_status
 from optimiser.search import Search
 from optimiser.streets import frozen_form
 
@@ -28,39 +29,51 @@ class BandModel:
 
 
 def cyclic_candidates(search: Search, demand: Demand, cycles_s: tuple[float, ...], profile: str) -> list[Candidate]:
-    """The network at the common cycle whose descents end lowest, and with half cycles where that promises more; of the
-    other cycles nothing is proved."""
-    ready = {}
+    """The network at the common cycle whose descents end lowest; with half cycles, at the cycle where these promise
+    most; and the plans in which descents at the next best cycles end, of which nothing is proved."""
+    ready: dict[float, Descended] = {}
     for cycle_s in search.common_cycles(cycles_s):
         if cycle_s.is_integer() and not search.stopped():
             search.step(f"offsets at {cycle_s:g} s")
             ready[cycle_s] = prepare(search, int(cycle_s), [j.id for j in search.free])
-    if not ready:
+    ranked = sorted(ready, key=lambda c: (total_cost(*ready[c]), c))[: search.settings.common_cycles]
+    if not ranked:
         return []
-    cycle_s = min(ready, key=lambda c: (total_cost(*ready[c]), c))
-    search.step(f"network at {cycle_s:g} s")
-    found = coordinate(search, *ready[cycle_s])
+    search.step(f"network at {ranked[0]:g} s")
+    found = coordinate(search, *ready[ranked[0]])
     plan = search.plan(found.choices, profile)
     ended = worst_status(found.ended)
-    common = Candidate(f"{cycle_s:g} s", cycle_s, plan, found.objective, found.bound, found.nodes, ended)
-    mixed = _with_half_cycles(search, demand, cycle_s, total_cost(*ready[cycle_s]), profile)
-    return [common] if mixed is None else [common, mixed]
+    common = Candidate(f"{ranked[0]:g} s", ranked[0], plan, found.objective, found.bound, found.nodes, ended)
+    others = [_descended(search, c, ready[c], profile) for c in ranked[1:]]
+    return [common, *_with_half_cycles(search, demand, {c: ready[c] for c in ranked}, profile), *others]
+
+
+def _descended(search: Search, cycle_s: float, ready: Descended, profile: str) -> Candidate:
+    """The plan at a cycle in which descents ended."""
+    plan, objective = search.plan(choices_of(*ready), profile), total_cost(*ready)
+    return Candidate(f"{cycle_s:g} s, descents", cycle_s, plan, objective, objective, 0, DESCENDED)
 
 
 def _with_half_cycles(
-    search: Search, demand: Demand, cycle_s: float, descended: float, profile: str
-) -> Candidate | None:
-    """The network with half cycles, where descents with them end lower than the `descended` person delay without."""
-    halves = halves_of(search, cycle_s)
-    if halves is None or search.stopped():
-        return None
+    search: Search, demand: Demand, ready: Mapping[float, Descended], profile: str
+) -> list[Candidate]:
+    """The network with half cycles at that of the cycles at which descents with them end lowest; none where they end no
+    lower than without."""
+    mixed: dict[float, tuple[float, Halves, Descended]] = {}
+    for cycle_s, without in ready.items():
+        halves = None if search.stopped() else halves_of(search, cycle_s)
+        if halves is not None:
+            descended = prepare(search, int(cycle_s), halves.whole)
+            cost = total_cost(*descended) + sum(alone.objective for alone in halves.at_half.values())
+            if cost < total_cost(*without):
+                mixed[cycle_s] = cost, halves, descended
+    if not mixed or search.stopped():
+        return []
+    _, halves, descended = mixed[min(mixed, key=lambda c: (mixed[c][0], c))]
     search.step(f"network at {halves.name}")
-    ready = prepare(search, int(cycle_s), halves.whole)
-    if total_cost(*ready) + sum(alone.objective for alone in halves.at_half.values()) >= descended:
-        return None
-    found = coordinate(search, *ready)
+    found = coordinate(search, *descended)
     ended = worst_status(found.ended)
-    return halves.candidate(search, demand, found.choices, found.bound, found.nodes, ended, profile)
+    return [halves.candidate(search, demand, found.choices, found.bound, found.nodes, ended, profile)]
 
 
 def band_candidates(search: Search, cycles_s: tuple[float, ...], profile: str) -> list[Candidate]:

@@ -33,7 +33,11 @@ class Coordinated:
     areas: tuple[tuple[str, ...], ...]
 
 
-def prepare(search: Search, cycle_s: int, junctions: Sequence[str]) -> tuple[Streets, dict[str, Timing]]:
+Descended = tuple[Streets, dict[str, Timing]]
+"""The streets of a network at one cycle, and the timings in which descents ended."""
+
+
+def prepare(search: Search, cycle_s: int, junctions: Sequence[str]) -> Descended:
     """The streets between `junctions` at a cycle at which each of them is solved alone, and good offsets for what each
     runs best alone."""
     settings = search.settings
@@ -94,10 +98,14 @@ def _proven(search: Search, streets: Streets, timings: dict[str, Timing]) -> Coo
         nodes += solution.nodes
         ended.append(solution.ended)
     objective = total_cost(streets, timings)
-    choices = {
+    return Coordinated(choices_of(streets, timings), objective, min(bound, objective), nodes, tuple(ended), areas)
+
+
+def choices_of(streets: Streets, timings: Mapping[str, Timing]) -> dict[str, Choice]:
+    """What each junction runs under its alternative and offset."""
+    return {
         j: replace(streets.alternatives[j][p].choice, offset_s=float(offset_s)) for j, (p, offset_s) in timings.items()
     }
-    return Coordinated(choices, objective, min(bound, objective), nodes, tuple(ended), areas)
 
 
 @dataclass(frozen=True)

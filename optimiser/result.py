@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from optimiser.signals import NetworkPlan
 
+DESCENDED = "descents"
+"""How a plan ended that descents found and nothing proves."""
+
 
 @dataclass(frozen=True)
 class MovementFigures:
@@ -39,7 +42,9 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Candidate:
-    """The best plan found in one way: `name` is its common cycle, or how cycles were chosen (`cycle_s` is then 0)."""
+    """The best plan found in one way: `name` is its common cycle, or how cycles were chosen (`cycle_s` is then 0).
+
+    Where nothing was proved (`ended` is DESCENDED, or the plan is Webster's) `bound` is the objective."""
 
     name: str
     cycle_s: float
@@ -104,7 +109,7 @@ class OptimisationResult:
 def worst_status(statuses: Iterable[str]) -> str:
     """The least certain of several ways to end."""
     found = set(statuses)
-    for status in ("cancelled", "time_limit", "node_limit"):
+    for status in ("cancelled", "time_limit", "node_limit", DESCENDED):
         if status in found:
             return status
     return "optimal"

@@ -4,7 +4,7 @@
 profile = "rilsa"                     # national profile of ambers and intergreens
 cycle_s = 90                          # or cycle_range_s = [60, 120], or candidate_cycles_s = [70, 80, 90]
 coordinated = true                    # false: every junction its own cycle
-formulation = "lane-flow person delay"  # or "cyclic offsets", "MAXBAND", "MULTIBAND"
+formulation = "cyclic offsets"         # or "lane-flow person delay", "MAXBAND", "MULTIBAND"
 derived_stages = false                # true: also stages that the conflicts allow and the program never had
 priority = false                      # true: active bus priority, or a table of its limits as below
 
@@ -72,7 +72,7 @@ from pydantic_core import ErrorDetails
 
 from optimiser.derived_stages import with_derived_stages
 from optimiser.errors import RulesError
-from optimiser.formulation.names import LANE_FLOW_PERSON_DELAY, Formulation
+from optimiser.formulation.names import CYCLIC_OFFSETS, Formulation
 from optimiser.rule_tables import (
     ApproachRules,
     CycleSeconds,
@@ -97,7 +97,7 @@ class Rules(Table):
     cycle_range_s: tuple[CycleSeconds, CycleSeconds] | None = None
     candidate_cycles_s: tuple[CycleSeconds, ...] = ()
     coordinated: bool = True
-    formulation: Formulation = LANE_FLOW_PERSON_DELAY
+    formulation: Formulation = CYCLIC_OFFSETS
     derived_stages: bool = False
     priority: PriorityRules | None = None
     weights: Weights = Weights()

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from api.run import RunOptions, RunResult, optimise_scenario, run_line
-from api.terminal import StepBars, print_verdict
+from api.terminal import StepBars, print_kept, print_verdict
 from optimiser.errors import RulesError
 from optimiser.rule_tables import JunctionRules, PolishRules
 from optimiser.rules import Rules
@@ -220,6 +220,13 @@ def test_a_plan_that_is_not_better_is_refused_and_the_shipped_programs_stay(
     print_verdict(result.verdict)
     assert "shipped programs stay" in capsys.readouterr().out
     assert "shipped programs stay" in result.report.read_text()
+
+
+def test_the_terminal_says_which_junctions_keep_their_programs_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    print_kept({f"J{n}": "a NEMA controller" for n in range(7)} | {"A": "locked by the rules [x]"})
+    told = " ".join(capsys.readouterr().out.split())
+    assert "A keeps its program: locked by the rules [x]" in told
+    assert "J0, J1, J2, J3, J4 and 2 more keep their programs: a NEMA controller" in told
 
 
 def test_a_log_that_nobody_watches_tells_each_step_and_its_quarters() -> None:

@@ -18,8 +18,9 @@ from optimiser.errors import RulesError
 from optimiser.evaluation import evaluate
 from optimiser.formulation.cycle_basis import cycle_basis, potentials
 from optimiser.formulation.cyclic_offsets import StreetCells, add_cyclic_offsets
-from optimiser.formulation.names import CYCLIC_OFFSETS, FORMULATIONS
+from optimiser.formulation.names import CYCLIC_OFFSETS, FORMULATIONS, LANE_FLOW_PERSON_DELAY
 from optimiser.formulation.street_costs import Arrival, cells, street_costs
+from optimiser.result import DESCENDED
 from optimiser.rules import Rules, load_rules
 from optimiser.safety import check_network_plan
 from optimiser.settings import ModelSettings
@@ -153,7 +154,7 @@ def test_cyclic_offsets_say_what_the_model_says_of_the_plan_and_bound_it(largest
     assert check_network_plan(candidate.plan) == ()
     if largest_area == 80:
         assert candidate.gap <= few.offset_gap + 1e-9
-        plain = optimise(network, demand, Rules(cycle_s=60), settings=FEW)
+        plain = optimise(network, demand, Rules(cycle_s=60, formulation=LANE_FLOW_PERSON_DELAY), settings=FEW)
         assert candidate.objective <= plain.objective * 1.02
 
 
@@ -167,6 +168,20 @@ def test_every_formulation_gives_safe_plans_the_same_twice_and_its_name(formulat
     assert results[0].bound <= results[0].objective
     for candidate in results[0].candidates:
         assert len(candidate.plan.controllers) == 4
+        assert check_network_plan(candidate.plan) == ()
+
+
+def test_other_common_cycles_come_back_as_descents_leave_them_weighed_by_the_same_model() -> None:
+    network, demand = square()
+    rules = Rules(candidate_cycles_s=(45, 60, 75))
+    result = optimise(network, demand, rules, settings=FEW)
+    others = [c for c in result.candidates if c.ended == DESCENDED]
+    assert others and len(others) < FEW.common_cycles
+    for candidate in others:
+        assert candidate.cycle_s not in result.cycles_s.values()
+        assert {p.cycle_s for p in candidate.plan.controllers} == {candidate.cycle_s}
+        weighed = evaluate(network, demand, candidate.plan, rules, FEW).objective
+        assert weighed == pytest.approx(candidate.objective, rel=1e-3)
         assert check_network_plan(candidate.plan) == ()
 
 
