@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import thread_time
 
 import pyomo.environ as pyo
 
@@ -91,7 +91,7 @@ def band_candidates(search: Search, cycles_s: tuple[float, ...], profile: str) -
 
 
 def _banded(search: Search, cycle_s: float, profile: str) -> Candidate | None:
-    started = perf_counter()
+    started = thread_time()
     choices = {j.id: search.alone[j.id, cycle_s].choice for j in search.free}
     frozen = {j: frozen_form(choice.form, choice.durations_s) for j, choice in choices.items()}
     arterials = arterials_of(search.network, search.demands, frozen, cycle_s)
@@ -101,7 +101,7 @@ def _banded(search: Search, cycle_s: float, profile: str) -> Candidate | None:
     model = pyo.ConcreteModel()
     BANDS[search.rules.formulation](model, arterials, (cycle_s, cycle_s))
     options = search.options(search.settings.offset_gap)
-    solution = search.solve(f"bands at {name}", BandModel(model, perf_counter() - started), options, warm=False)
+    solution = search.solve(f"bands at {name}", BandModel(model, thread_time() - started), options, warm=False)
     if solution.objective is None:
         return None
     ends = streets_of_ways(arterials)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import thread_time
 
 import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
@@ -61,7 +61,7 @@ def build_network(
 ) -> NetworkModel:
     """Model of the junctions in `forms` at a common cycle; `running_s` are their present offsets. With `fixed` the
     forms are plans to evaluate, and offsets stay at `running_s`."""
-    started = perf_counter()
+    started = thread_time()
     inside = {j: demands[j] for j in sorted(forms)}
     bare = {j: JunctionCase(d, forms[j], cycle_s, settings, fixed=fixed) for j, d in inside.items()}
     found: tuple[Platoon, ...] = ()
@@ -84,7 +84,7 @@ def build_network(
         tree = add_offsets(model, cases, found, cycle_s, running_s, fixed=fixed)
         total = pyo.quicksum(model.junction[j].person_delay for j in cases) + model.platoon_delay
         model.person_delay = pyo.Objective(expr=total)
-    return NetworkModel(model, cases, found, tree, cycle_s, perf_counter() - started)
+    return NetworkModel(model, cases, found, tree, cycle_s, thread_time() - started)
 
 
 def start_from(built: NetworkModel, choices: Mapping[str, Choice]) -> None:

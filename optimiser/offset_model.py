@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from time import thread_time
 
 import pyomo.environ as pyo
 
@@ -37,7 +37,7 @@ def build_area(
 ) -> OffsetModel:
     """Model of the junctions in `area` with the streets between them; with `held` also the streets to the junctions
     around it, which keep their timings. What could only be dearer than `timings` is left out."""
-    started = perf_counter()
+    started = thread_time()
     inside = set(area)
     tables: dict[tuple[str, str], dict[tuple[int, int], Costs]] = {}
     for one, other in streets.between:
@@ -61,7 +61,7 @@ def build_area(
     found = _worthwhile(tables, base, known)
     model = pyo.ConcreteModel()
     loops = add_cyclic_offsets(model, base, found, streets.cycle_s)
-    built = OffsetModel(model, found, loops, start, known, streets.cycle_s, perf_counter() - started)
+    built = OffsetModel(model, found, loops, start, known, streets.cycle_s, thread_time() - started)
     _start(built)
     return built
 

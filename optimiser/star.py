@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import thread_time
 
 import pyomo.environ as pyo
 
@@ -23,7 +23,7 @@ from optimiser.streets import Alternative, Streets, frozen_form
 
 def build_star(streets: Streets, junction: str, timings: Mapping[str, Timing]) -> NetworkModel:
     """Model of `junction` with all its forms, its offset and its platoons; its neighbours run `timings`."""
-    started = perf_counter()
+    started = thread_time()
     cycle_s = float(streets.cycle_s)
     found = tuple(p for ends, members in streets.between.items() if junction in ends for p in members)
     others = {p.from_junction for p in found} | {p.to_junction for p in found} - {junction}
@@ -43,7 +43,7 @@ def build_star(streets: Streets, junction: str, timings: Mapping[str, Timing]) -
     model.offset[junction].setlb(0)
     model.offset[junction].setub(cycle_s - 1)
     model.person_delay = pyo.Objective(expr=model.junction[junction].person_delay + model.platoon_delay)
-    return NetworkModel(model, {junction: cases[junction]}, found, tree, cycle_s, perf_counter() - started)
+    return NetworkModel(model, {junction: cases[junction]}, found, tree, cycle_s, thread_time() - started)
 
 
 @dataclass(frozen=True)

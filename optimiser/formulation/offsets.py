@@ -41,8 +41,8 @@ def add_offsets(
     *,
     fixed: bool = False,
 ) -> tuple[TreeArc, ...]:
-    """Adds `offset` (junction, s), `early` (e_a), `turns` (n_a), `platoon_wait` (w_a) and the expression
-    `platoon_delay` (persons * s / h), and gives back the spanning tree from its roots on.
+    """Adds `offset` (junction, s), where there are platoons `early` (e_a), `turns` (n_a) and `platoon_wait` (w_a), and
+    the expression `platoon_delay` (persons * s / h); gives back the spanning tree from its roots on.
 
     In each part of the network that platoons connect one offset stays as it runs; with `fixed`, all do."""
     names = sorted(cases)
@@ -54,6 +54,9 @@ def add_offsets(
         if fixed or junction not in children:
             model.offset[junction].setub(reach_s)
             model.offset[junction].fix(running_s.get(junction, 0.0) % cycle_s)
+    if not found:
+        model.platoon_delay = pyo.Expression(expr=0.0)
+        return tree
     index = range(len(found))
     model.early = pyo.Var(index, bounds=(-cycle_s, cycle_s))
     model.turns = pyo.Var(index, domain=pyo.Integers)
