@@ -53,9 +53,11 @@ def line_loads(loads: pl.DataFrame, midnight: datetime, begin_s: float, end_s: f
     stop_s = pl.min_horizontal((pl.col("hour") + 1) * 3600.0, pl.lit(end_s))
     covered_h = ((stop_s - start_s) / 3600.0).clip(lower_bound=1 / 60)
     span_s = (pl.col("departed_at").max() - pl.col("departed_at").min()).dt.total_milliseconds() / 1000
+    # sorted is a copy, and a day of loads in all its columns is large
+    needed = [*segment[:-1], "departed_at", "trip_id", "load_pax", "cards", "confidence"]
     return (
         loads.filter(pl.col("to_stop").is_not_null())
-        .with_columns(_hour("departed_at", midnight))
+        .select(*needed, _hour("departed_at", midnight))
         .sort(*segment, "departed_at", "trip_id")
         .group_by(segment, maintain_order=True)
         .agg(

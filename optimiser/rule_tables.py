@@ -97,7 +97,7 @@ class PolishRules(Table):
     """Budget of the search in the simulator: SUMO runs in all, and seeds each surviving candidate is judged on."""
 
     runs: Annotated[int, Field(ge=0, le=100_000)] = 300
-    seeds: Annotated[int, Field(ge=1, le=100)] = 5
+    seeds: Annotated[int, Field(ge=1, le=100)] = 10
 
 
 def check_range(stated: tuple[float, float] | None) -> None:

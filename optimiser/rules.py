@@ -42,7 +42,7 @@ regression_limit_s = 5                # where no junction or line says otherwise
 
 [polish]
 runs = 300                            # SUMO runs in all
-seeds = 5
+seeds = 10
 ```
 
 In place of `priority = true`, the limits of bus priority:

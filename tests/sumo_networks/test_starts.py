@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +47,7 @@ def race(grid_scenario: Scenario, tmp_path: Path) -> KnownRace:
     return found
 
 
-def _start(race: KnownRace, delays_s: Mapping[str, tuple[float, float]]) -> Ranked:
+def _start(race: KnownRace, delays_s: Mapping[str, tuple[float, float]], seeds: Sequence[int] = SEEDS) -> Ranked:
     running: Mapping[str, Timing] = running_timings(race.model.network)
     solutions: dict[str, Timings] = {}
     race.delays_s = {}
@@ -55,7 +55,7 @@ def _start(race: KnownRace, delays_s: Mapping[str, tuple[float, float]]) -> Rank
         timing = replace(running["A"], start_s=float(number))
         solutions[name] = {**running, "A": timing}
         race.delays_s = {**race.delays_s, timing.start_s: delays}
-    return best_start(race, solutions, SEEDS)
+    return best_start(race, solutions, seeds)
 
 
 def test_the_best_is_the_start_and_all_are_named_as_they_did(race: KnownRace) -> None:
@@ -70,3 +70,23 @@ def test_where_none_beats_the_running_program_that_is_the_start(race: KnownRace)
 
 def test_what_breaks_down_when_there_is_more_traffic_is_no_start(race: KnownRace) -> None:
     assert _start(race, {RUNNING: (100, 100), "jams": (70, 180), "b": (80, 80)}).start.name == "b"
+
+
+def test_what_locks_up_on_a_seed_that_only_the_two_best_run_on_is_no_start(race: KnownRace) -> None:
+    class LocksUp(KnownRace):
+        def run(self, candidates: Sequence[tuple[Timings | None, int]], scale: float = 1.0) -> list[RunMeasures]:
+            return [
+                self._known(400.0, seed)
+                if timings is not None and timings["A"].start_s == 1.0 and seed == 1007
+                else run
+                for run, (timings, seed) in zip(super().run(candidates, scale), candidates, strict=True)
+            ]
+
+    seeds = tuple(range(1000, 1010))
+    locking = LocksUp(**{field.name: getattr(race, field.name) for field in fields(race)})
+    locking.ship(seeds)
+    delays_s = {RUNNING: (100.0, 100.0), "locks up": (70.0, 70.0), "steady": (80.0, 80.0), "worse": (85.0, 85.0)}
+    assert _start(race, delays_s).start.name == "locks up"
+    found = _start(locking, delays_s, seeds)
+    assert found.start.name == "steady"
+    assert [one.seed for one in found.start.measures] == list(seeds)
