@@ -204,8 +204,8 @@ def _winner(
     search: _Search, best: Incumbent, lead: int, batch: Sequence[_Candidate], priced: Prices
 ) -> Incumbent | None:
     """The first of a batch, and of what its good parts make together, that beats the incumbent on all seeds and bears
-    more traffic. If it brings a place that a verdict would refuse, the place is pressed and what was tried is put
-    together once more."""
+    more traffic and less. If it brings a place that a verdict would refuse, the place is pressed and what was tried is
+    put together once more."""
     race, seed = search.race, search.seeds[lead]
     tried = list(zip(batch, race.run([(one.timings(best.timings), seed) for one in batch]), strict=True))
     while True:

@@ -74,7 +74,7 @@ def _short_walks(model: CityModel, solutions: Mapping[str, Timings]) -> dict[str
 
 def best_start(race: Race, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> Ranked:
     """The solution to search around: the running one and the best others on one seed are judged on a few, the two best
-    of these on all seeds, and the best that does not break down at a higher demand is taken.
+    of these on all seeds, and the best that does not break down at another demand is taken.
 
     Delay alone counts: where a place loses, one junction taken over from another solution often mends it, while delay
     that is lost is lost everywhere."""
@@ -101,5 +101,5 @@ def _judged(race: Race, some: Sequence[Incumbent], seeds: Sequence[int]) -> list
 
 
 def withstands(race: Race, timings: Timings, seeds: Sequence[int]) -> bool:
-    """Whether the first seeds at a higher demand give no worse delay than the shipped program."""
+    """Whether the first seeds at a higher and a lower demand give no worse delay than the shipped program."""
     return race.withstands(timings, seeds[:STRESS_SEEDS])

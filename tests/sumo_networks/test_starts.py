@@ -23,13 +23,16 @@ SHIPPED_S = 100.0
 
 
 class KnownRace(Race):
-    """A race whose runs are known: mean delay by the offset of junction A, and by whether there is more traffic."""
+    """A race whose runs are known: mean delay by the offset of junction A, and by whether there is other traffic."""
 
     delays_s: Mapping[float, tuple[float, float]] = {}
+    harder: float = 1.1
 
     def run(self, candidates: Sequence[tuple[Timings | None, int]], scale: float = 1.0) -> list[RunMeasures]:
         return [
-            self._known(SHIPPED_S if timings is None else self.delays_s[timings["A"].start_s][scale > 1.0], seed)
+            self._known(
+                SHIPPED_S if timings is None else self.delays_s[timings["A"].start_s][scale == self.harder], seed
+            )
             for timings, seed in candidates
         ]
 
@@ -68,7 +71,9 @@ def test_where_none_beats_the_running_program_that_is_the_start(race: KnownRace)
     assert _start(race, {RUNNING: (100, 100), "a": (120, 120)}).start.name == RUNNING
 
 
-def test_what_breaks_down_when_there_is_more_traffic_is_no_start(race: KnownRace) -> None:
+@pytest.mark.parametrize("harder", [1.1, 0.9])
+def test_what_breaks_down_when_there_is_more_or_less_traffic_is_no_start(race: KnownRace, harder: float) -> None:
+    race.harder = harder
     assert _start(race, {RUNNING: (100, 100), "jams": (70, 180), "b": (80, 80)}).start.name == "b"
 
 
