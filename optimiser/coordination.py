@@ -1,8 +1,9 @@
 """The network MILP: cycles, splits, stage orders and offsets of all junctions for the least person delay.
 
 Each junction alone is solved at every candidate cycle first; that gives each its own best cycle and ranks the common
-ones. The network is then solved at the most promising common cycles, from those solutions as a start. The plan is the
-best of all, and by the model never worse than Webster's plan.
+ones. The network is then coordinated at the most promising common cycles, from those solutions as a start: solved at
+each, or with cyclic offsets at the best, with descents at the others. The plan is the best of all, and by the model
+never worse than Webster's plan.
 """
 
 from __future__ import annotations
@@ -62,8 +63,9 @@ def optimise(
     ruled = rules.apply(network)
     search = Search(ruled, demands_of(ruled, demand, rules), rules, settings, progress, cancelled)
     cycles = candidate_cycles_s(ruled, [j.id for j in search.free], rules, settings)
-    rounds = 1 + settings.rounds if rules.formulation == CYCLIC_OFFSETS else 1
-    search.steps = rounds * len(search.free) + settings.common_cycles + 2
+    cyclic = rules.formulation == CYCLIC_OFFSETS and rules.coordinated and len(search.free) > 1
+    rounds, networks = (1 + settings.rounds, len(cycles)) if cyclic else (1, settings.common_cycles)
+    search.steps = rounds * len(search.free) + networks + 2
     many = len(search.free) * len(cycles) >= WORTH_A_CREW
     with crew(search, workers) if workers > 1 and many else nullcontext():
         explore(search, cycles)

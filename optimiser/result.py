@@ -81,7 +81,7 @@ class OptimisationResult:
     may give another plan), cancelled, or fallback (no plan found; `plan` is the best known one and `notes` say why).
     `candidates` are the best plans of each way tried (common cycles, own cycles, Webster), best by the model first.
     `running` is the model's word on the running programs, `webster` its objective for Webster's plan (None where that
-    keeps not all limits). `bound` is a bound over the cycles and stage orders tried. Objectives are persons * s / h."""
+    keeps not all limits). `bound` is over the cycles and stage orders solved. Objectives are persons * s / h."""
 
     plan: NetworkPlan
     cycles_s: dict[str, float]

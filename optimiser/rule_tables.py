@@ -94,7 +94,8 @@ class PriorityRules(Table):
 
 
 class PolishRules(Table):
-    """Budget of the search in the simulator: SUMO runs in all, and seeds each surviving candidate is judged on."""
+    """Budget of the search in the simulator: SUMO runs in all, and seeds each surviving candidate is judged on. The
+    shipped program and the plans to start from are judged whatever the budget, in up to 60 runs on ten seeds."""
 
     runs: Annotated[int, Field(ge=0, le=100_000)] = 300
     seeds: Annotated[int, Field(ge=1, le=100)] = 10

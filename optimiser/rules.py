@@ -4,7 +4,7 @@
 profile = "rilsa"                     # national profile of ambers and intergreens
 cycle_s = 90                          # or cycle_range_s = [60, 120], or candidate_cycles_s = [70, 80, 90]
 coordinated = true                    # false: every junction its own cycle
-formulation = "cyclic offsets"         # or "lane-flow person delay", "MAXBAND", "MULTIBAND"
+formulation = "cyclic offsets"        # or "lane-flow person delay", "MAXBAND", "MULTIBAND"
 derived_stages = false                # true: also stages that the conflicts allow and the program never had
 priority = false                      # true: active bus priority, or a table of its limits as below
 
@@ -41,7 +41,7 @@ regression_limit_s = 5
 regression_limit_s = 5                # where no junction or line says otherwise
 
 [polish]
-runs = 300                            # SUMO runs in all
+runs = 300                            # SUMO runs in all; judging the starts takes up to 60, whatever is given
 seeds = 10
 ```
 

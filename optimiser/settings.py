@@ -11,7 +11,7 @@ class ModelSettings:
 
     `cycle_step_s`: grid of candidate cycles within the junctions' limits, where the rules name none,
     not under `least_cycle_s`: shorter cycles live on gaps and sneakers, which SUMO grants less of than the model.
-    `common_cycles`: how many common cycles the network is solved at.
+    `common_cycles`: how many common cycles give a plan of the network.
     `orders`: stage orders per junction offered to the network model, the running one included, chosen among
     `most_generated` generated ones.
     `critical_gap_s`, `follow_up_s`, `sneakers_veh`: gap acceptance of permissive turns (HCM 2010, 18-28 and 31).

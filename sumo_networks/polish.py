@@ -239,8 +239,7 @@ def _judged(search: _Search, best: Incumbent, candidate: _Candidate, first: RunM
     timings = candidate.timings(best.timings)
     order = [(lead + k) % len(search.seeds) for k in range(len(search.seeds))]
     measures = {lead: first}
-    ends = [1, *(seeds for seeds in HEATS if seeds < len(order)), len(order)]
-    for stage in (order[begin:end] for begin, end in pairwise(ends)):
+    for stage in heats(order):
         found = search.race.run([(timings, search.seeds[k]) for k in stage])
         measures |= dict(zip(stage, found, strict=True))
         before = search.race.score([best.measures[k] for k in measures], best.measures)
@@ -248,6 +247,12 @@ def _judged(search: _Search, best: Incumbent, candidate: _Candidate, first: RunM
             return None
     all_seeds = tuple(measures[k] for k in sorted(measures))
     return Incumbent(candidate.what, timings, all_seeds, best.timings)
+
+
+def heats(order: Sequence[int]) -> list[Sequence[int]]:
+    """The seeds of one heat after the other, of a candidate that has run on the first of `order`."""
+    ends = [1, *(seeds for seeds in HEATS if seeds < len(order)), len(order)]
+    return [order[begin:end] for begin, end in pairwise(ends) if begin < end]
 
 
 def _exchanges(search: _Search, best: Incumbent, priced: Prices) -> list[_Candidate]:

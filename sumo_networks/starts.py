@@ -43,13 +43,15 @@ class Ranked:
 
 
 def solutions(model: CityModel, plans: Mapping[str, NetworkPlan], freedom: Freedom) -> dict[str, Timings]:
-    """The running program and `plans` by name, and variants with shorter walks; only what may be run.
+    """The running program and `plans` by name, and variants with shorter walks, each once; only what may be run.
 
     The running program comes back where nothing may."""
     running = running_timings(model.network)
     found: dict[str, Timings] = {RUNNING: running}
     for name, plan in plans.items():
-        found[name] = running | {c.junction: timing_of(c) for c in plan.controllers if c.windows}
+        timings = running | {c.junction: timing_of(c) for c in plan.controllers if c.windows}
+        if timings not in found.values():
+            found[name] = timings
     found |= _short_walks(model, found)
     permitted = {
         name: timings
@@ -73,8 +75,8 @@ def _short_walks(model: CityModel, solutions: Mapping[str, Timings]) -> dict[str
 
 
 def best_start(race: Race, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> Ranked:
-    """The solution to search around: the running one and the best others on one seed are judged on a few, the two best
-    of these on all seeds, and the best that does not break down at another demand is taken.
+    """The solution to search around: the running one and the best others on one seed are judged on a few, whoever leads
+    then on all seeds, until one leads that has run on all and does not break down at another demand.
 
     Delay alone counts: where a place loses, one junction taken over from another solution often mends it, while delay
     that is lost is lost everywhere."""
@@ -82,22 +84,28 @@ def best_start(race: Race, solutions: Mapping[str, Timings], seeds: Sequence[int
     firsts = dict(zip(names, race.run([(solutions[name], seeds[0]) for name in names]), strict=True))
     names.sort(key=lambda name: (name != RUNNING, race.delay_ratio([firsts[name]]), name))
     finalists = [Incumbent(name, solutions[name], (firsts[name],)) for name in names[: FINALISTS + 1]]
-    judged = _judged(race, finalists, seeds[:FEW_SEEDS])
-    ahead = _judged(race, judged[:2], seeds)
-    for one in (*ahead, *judged[2:]):
-        if one.name == RUNNING or withstands(race, one.timings, seeds):
-            return Ranked(_judged(race, [one], seeds)[0], tuple(names))
-    return Ranked(ahead[0], tuple(names))
+    standing = _judged(race, finalists, seeds[:FEW_SEEDS])
+    fallen: list[Incumbent] = []
+    while standing:
+        standing.sort(key=lambda one: (race.delay_ratio(one.measures), one.name))
+        leader = standing.pop(0)
+        if len(leader.measures) < len(seeds):
+            standing += _judged(race, [leader], seeds)
+        elif leader.name == RUNNING or withstands(race, leader.timings, seeds):
+            return Ranked(leader, tuple(names))
+        else:
+            fallen.append(leader)
+    return Ranked(fallen[0], tuple(names))
 
 
-def _judged(race: Race, some: Sequence[Incumbent], seeds: Sequence[int]) -> list[Incumbent]:
-    """All of `some` on all of `seeds`, of which they have run on the same first ones; the best first."""
-    more = seeds[len(some[0].measures) :]
-    runs = race.run([(one.timings, seed) for one in some for seed in more])
-    found = [
-        replace(one, measures=(*one.measures, *runs[i * len(more) : (i + 1) * len(more)])) for i, one in enumerate(some)
+def _judged(race: Race, incumbents: Sequence[Incumbent], seeds: Sequence[int]) -> list[Incumbent]:
+    """All of them on all of `seeds`, of which they have run on the same first ones."""
+    more = seeds[len(incumbents[0].measures) :]
+    runs = race.run([(one.timings, seed) for one in incumbents for seed in more])
+    return [
+        replace(one, measures=(*one.measures, *runs[i * len(more) : (i + 1) * len(more)]))
+        for i, one in enumerate(incumbents)
     ]
-    return sorted(found, key=lambda one: (race.delay_ratio(one.measures), one.name))
 
 
 def withstands(race: Race, timings: Timings, seeds: Sequence[int]) -> bool:

@@ -11,7 +11,7 @@ from optimiser.safety import check_plan
 from optimiser.signals import ControllerPlan, NetworkPlan
 from sumo_networks.bindings import CityModel
 from sumo_networks.moves import Freedom
-from sumo_networks.polish import Budget, Polished, polish
+from sumo_networks.polish import Budget, Polished, heats, polish
 from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario, load_scenario
@@ -56,8 +56,16 @@ def test_any_number_of_workers_finds_the_same(
 
 def test_spends_its_budget_and_at_most_one_batch_more(once: Polished) -> None:
     joined, survivors, stressed = 2, 2, 4
-    one_turn = BUDGET.batch + joined + survivors * (BUDGET.seeds - 1) + stressed * survivors
+    # what the survivors are held against at other demands is run once
+    one_turn = BUDGET.batch + joined + survivors * (BUDGET.seeds - 1) + stressed * (survivors + 1)
     assert BUDGET.runs <= once.runs <= BUDGET.runs + one_turn
+
+
+def test_who_wins_on_few_seeds_goes_on_to_more() -> None:
+    assert heats([3, 4, 5, 6, 7, 8, 9, 0, 1, 2]) == [[4, 5], [6, 7], [8, 9, 0, 1, 2]]
+    assert heats([0, 1, 2, 3, 4]) == [[1, 2], [3, 4]]
+    assert heats([1, 0]) == [[0]]
+    assert heats([0]) == []
 
 
 def test_never_ends_worse_than_the_running_plan_on_its_own_seeds(once: Polished) -> None:

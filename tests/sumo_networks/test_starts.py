@@ -77,21 +77,27 @@ def test_what_breaks_down_when_there_is_more_or_less_traffic_is_no_start(race: K
     assert _start(race, {RUNNING: (100, 100), "jams": (70, 180), "b": (80, 80)}).start.name == "b"
 
 
-def test_what_locks_up_on_a_seed_that_only_the_two_best_run_on_is_no_start(race: KnownRace) -> None:
-    class LocksUp(KnownRace):
-        def run(self, candidates: Sequence[tuple[Timings | None, int]], scale: float = 1.0) -> list[RunMeasures]:
-            return [
-                self._known(400.0, seed)
-                if timings is not None and timings["A"].start_s == 1.0 and seed == 1007
-                else run
-                for run, (timings, seed) in zip(super().run(candidates, scale), candidates, strict=True)
-            ]
+class LockingRace(KnownRace):
+    """A known race in which traffic locks up under some offsets of junction A, on one seed that few starts run on."""
 
-    seeds = tuple(range(1000, 1010))
-    locking = LocksUp(**{field.name: getattr(race, field.name) for field in fields(race)})
-    locking.ship(seeds)
-    delays_s = {RUNNING: (100.0, 100.0), "locks up": (70.0, 70.0), "steady": (80.0, 80.0), "worse": (85.0, 85.0)}
-    assert _start(race, delays_s).start.name == "locks up"
-    found = _start(locking, delays_s, seeds)
-    assert found.start.name == "steady"
-    assert [one.seed for one in found.start.measures] == list(seeds)
+    locking: frozenset[float] = frozenset()
+
+    def run(self, candidates: Sequence[tuple[Timings | None, int]], scale: float = 1.0) -> list[RunMeasures]:
+        locked = [
+            timings is not None and timings["A"].start_s in self.locking and seed == SEEDS[0] + 7
+            for timings, seed in candidates
+        ]
+        runs = super().run(candidates, scale)
+        return [self._known(700.0, run.seed) if lost else run for run, lost in zip(runs, locked, strict=True)]
+
+
+@pytest.mark.parametrize(("locking", "start"), [({}, "a"), ({1.0}, "b"), ({1.0, 2.0}, "c"), ({1.0, 2.0, 3.0}, RUNNING)])
+def test_what_locks_up_on_some_seed_is_no_start(race: KnownRace, locking: set[float], start: str) -> None:
+    seeds = tuple(range(SEEDS[0], SEEDS[0] + 10))
+    found = LockingRace(**{field.name: getattr(race, field.name) for field in fields(race)})
+    found.locking = frozenset(locking)
+    found.ship(seeds)
+    delays_s = {RUNNING: (100.0, 100.0), "a": (70.0, 70.0), "b": (75.0, 75.0), "c": (85.0, 85.0)}
+    ranked = _start(found, delays_s, seeds)
+    assert ranked.start.name == start
+    assert [one.seed for one in ranked.start.measures] == list(seeds)
