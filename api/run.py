@@ -279,9 +279,8 @@ def polish_step(
 ) -> Polished:
     """Simulated candidates around the plans of the MILP, and around an earlier plan where one is given."""
     tell = clock.step("polish in SUMO")
-    starts = {f"milp {number}": candidate.plan for number, candidate in enumerate(result.candidates)}
-    if options.start is not None:
-        starts[EARLIER] = earlier_plan(options.start, model)
+    starts = {} if options.start is None else {EARLIER: earlier_plan(options.start, model)}
+    starts |= {f"milp {number}": candidate.plan for number, candidate in enumerate(result.candidates)}
     budget = Budget(runs=options.rules.polish.runs, seeds=options.rules.polish.seeds)
     return polish(
         scenario,
