@@ -312,7 +312,7 @@ def priority_step(
     if options.rules.priority is None:
         return polished, None
     tell = clock.step("bus priority")
-    seeds = Budget(seeds=options.rules.polish.seeds).seed_numbers()
+    seeds = Budget(runs=options.rules.polish.runs, seeds=options.rules.polish.seeds).seed_numbers()
     effort = ProofEffort(seeds=seeds, workers=options.workers)
     found = add_priority(
         scenario,

@@ -94,8 +94,9 @@ class PriorityRules(Table):
 
 
 class PolishRules(Table):
-    """Budget of the search in the simulator: SUMO runs in all, and seeds each surviving candidate is judged on. The
-    shipped program and the plans to start from are judged whatever the budget, in up to 60 runs on ten seeds."""
+    """Budget of the search in the simulator: SUMO runs in all, and seeds each surviving candidate is judged on, fewer
+    where there are not 20 runs for each. The shipped program and the plans to start from are judged
+    whatever the budget: a small one may be passed by some 60 runs."""
 
     runs: Annotated[int, Field(ge=0, le=100_000)] = 300
     seeds: Annotated[int, Field(ge=1, le=100)] = 10

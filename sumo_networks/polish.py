@@ -1,8 +1,9 @@
 """A last search around the optimiser's plans in which SUMO itself is the judge.
 
 Candidates are raced on common seeds that no verdict uses: all on one seed, those that win there on two more, then on
-two more, then on all: traffic that now and then locks up shows it on one seed in five. The race is over a fixed number
-of runs, so the same inputs give the same plan on any machine. Racing follows Maron & Moore (1997), "The racing
+two more, then on all. Traffic that locks up now and then may do so on none of them, so the last tenth of the runs
+proves the winner on seeds of its own. The race is over a fixed number of runs, so the same inputs give the same plan on
+any machine. Racing follows Maron & Moore (1997), "The racing
 algorithm"; common random numbers as in Law (2015), Simulation Modeling and Analysis, section 11.2.
 """
 
@@ -24,9 +25,10 @@ from sumo_networks.measure import RunMeasures
 from sumo_networks.moves import Freedom, Pressure, again, draw_move, exchanges
 from sumo_networks.person_weights import PersonWeights
 from sumo_networks.prices import Prices, neighbourhoods, prices
-from sumo_networks.race import Progress, Race, Timings
+from sumo_networks.race import VERDICT_SEEDS, Progress, Race, Timings
 from sumo_networks.scenario import Scenario
-from sumo_networks.starts import Incumbent, best_start, solutions, withstands
+from sumo_networks.starts import RUNNING, STRESS_RUNS, Incumbent, best_start, judged_on, solutions
+from sumo_networks.stress import ALL_DEMANDS, Stress
 from sumo_networks.timings import Timing, network_plan
 from sumo_networks.trips import read_demand
 
@@ -34,6 +36,10 @@ FIRST_SEED: Final = 1000
 SURVIVORS: Final = 2
 # A candidate must win on so many seeds, then on so many, before it runs on the others.
 HEATS: Final = (3, 5)
+# One seed for so many runs, and one seed of the proof at each demand for so many.
+LEAST_SEEDS: Final = 2
+RUNS_A_SEED: Final = 20
+RUNS_A_PROOF: Final = 30
 # A candidate changes one to so many junctions, or to half of them where there are more.
 MOST_MOVES: Final = 3
 # Every so many turns single junctions are tried as other solutions have them, on this share of the runs at most.
@@ -47,8 +53,8 @@ LOSES_BY: Final = 0.03
 
 @dataclass(frozen=True)
 class Budget:
-    """How long the search may go on: SUMO runs in all, seeds each survivor is judged on, random candidates raced at
-    once."""
+    """How long the search may go on: SUMO runs in all, seeds each survivor is judged on (fewer where runs are few),
+    random candidates raced at once."""
 
     runs: int = 300
     seeds: int = 10
@@ -56,7 +62,14 @@ class Budget:
 
     def seed_numbers(self) -> tuple[int, ...]:
         """The seeds, from FIRST_SEED up: a verdict's seeds must be others."""
-        return tuple(range(FIRST_SEED, FIRST_SEED + self.seeds))
+        seeds = min(self.seeds, max(LEAST_SEEDS, self.runs // RUNS_A_SEED))
+        return tuple(range(FIRST_SEED, FIRST_SEED + seeds))
+
+    @property
+    def proof_runs(self) -> int:
+        """On so many seeds of its own at each demand the winner is to hold; 0 where the runs are too few to ask."""
+        runs = self.runs // RUNS_A_PROOF
+        return runs if runs > 1 else 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,7 @@ class _Search:
     """What one search works with; `others` are whole solutions to take timings over from, the best first."""
 
     race: Race
+    stress: Stress
     others: tuple[Timings, ...]
     freedom: Freedom
     rng: np.random.Generator
@@ -144,12 +158,15 @@ def polish(
     )
     seeds = budget.seed_numbers()
     race.ship(seeds)
+    stress = Stress(race, min(len(seeds), VERDICT_SEEDS))
     found = solutions(model, starts, freedom)
-    ranked = best_start(race, found, seeds)
+    ranked = best_start(race, stress, found, seeds)
     others = tuple(found[name] for name in ranked.names)
     most_exchanges = max(budget.batch, round(EXCHANGES_SHARE * budget.runs))
-    search = _Search(race, others, freedom, rng, seeds, budget.batch, most_exchanges, neighbourhoods(model.network))
-    best, steps = _climb(search, ranked.start, budget.runs)
+    near = neighbourhoods(model.network)
+    search = _Search(race, stress, others, freedom, rng, seeds, budget.batch, most_exchanges, near)
+    judged, steps = _climb(search, ranked.start, budget.runs - len(ALL_DEMANDS) * budget.proof_runs)
+    best = proven(race, stress, judged, found.get(RUNNING), budget.proof_runs)
     return Polished(
         plan=network_plan(model.network, best.timings, profile),
         score=race.score(best.measures),
@@ -160,12 +177,11 @@ def polish(
     )
 
 
-def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[Incumbent, list[Step]]:
+def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[list[Incumbent], list[Step]]:
     """Rounds on one seed after the other, until the runs are spent or nothing is left to change.
 
     A place for which a verdict would refuse the best plan costs much more from then on, so another may take its place:
-    all that were ever judged on all seeds stay in the race. In the end one that would be refused is behind all others.
-    """
+    all that were ever judged on all seeds stay in the race, and come back."""
     race, judged = search.race, [start]
     steps: list[Step] = []
     turn = 0
@@ -181,13 +197,18 @@ def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[Incumbent
         if found is not None:
             judged.append(replace(found, turn=turn))
             steps.append(Step(race.spent, round(race.score(found.measures), 6), found.name))
-    return _best_borne(race, judged), steps
+    return judged, steps
 
 
-def _best_borne(race: Race, judged: Sequence[Incumbent]) -> Incumbent:
-    """The least score with the plain surcharge, of those that a verdict would not refuse where there are any."""
+def proven(race: Race, stress: Stress, judged: Sequence[Incumbent], running: Timings | None, runs: int) -> Incumbent:
+    """The first that holds on `runs` seeds of its own at every demand: by the score with the plain surcharge, those
+    that a verdict would refuse behind all others. The running program where none holds and it may be run."""
     race.pressed.clear()
-    return min(judged, key=lambda one: (bool(race.refused(one.measures)), race.score(one.measures)))
+    order = sorted(judged, key=lambda one: (bool(race.refused(one.measures)), race.score(one.measures)))
+    for one in order:
+        if one.name == RUNNING or runs == 0 or stress.holds(one.timings, runs, ALL_DEMANDS):
+            return one
+    return order[0] if running is None else judged_on(race, [Incumbent(RUNNING, running, ())], tuple(race.shipped))[0]
 
 
 def _proposals(search: _Search, best: Incumbent, priced: Prices, turn: int) -> list[_Candidate]:
@@ -217,7 +238,7 @@ def _winner(
             found = _judged(search, best, candidate, first, lead)
             if found is not None and set(race.refused(found.measures)) - set(race.pressed):
                 race.press(found.measures)
-            elif found is not None and withstands(race, found.timings, search.seeds):
+            elif found is not None and search.stress.holds(found.timings, STRESS_RUNS):
                 return found
         if len(race.pressed) == pressed:
             return None

@@ -34,9 +34,6 @@ VERDICT_SEEDS: Final = 5
 SURE_ERRORS: Final = 5.5
 # How far a change usually moves the mean delay of a place: what is seen on few seeds is believed against this.
 USUAL_STEP_S: Final = 8.0
-# Shares of the demand at which a verdict asks for no loss.
-OTHER_DEMANDS: Final = (1.1, 0.9)
-STRESS_MARGIN: Final = 0.02
 
 Progress = Callable[[int, int], None]
 Timings = Mapping[str, Timing]
@@ -47,8 +44,7 @@ Place = tuple[str, str]
 @dataclass
 class Race:
     """The runs of one search: how many are `spent`, and how the shipped program does on each seed. `most_runs` is only
-    told to `progress`; `shipped_delay_s` is the shipped program's mean delay by share of the demand. The surcharge of
-    the places in `pressed` counts so many times; persons count by `weights`."""
+    told to `progress`. The surcharge of the places in `pressed` counts so many times; persons count by `weights`."""
 
     scenario: Scenario
     model: CityModel
@@ -63,7 +59,6 @@ class Race:
     weights: PersonWeights = field(default_factory=PersonWeights)
     pressed: dict[Place, float] = field(default_factory=dict)
     spent: int = 0
-    shipped_delay_s: dict[float, float] = field(default_factory=dict)
     shipped: dict[int, RunMeasures] = field(default_factory=dict)
 
     def run(self, candidates: Sequence[tuple[Timings | None, int]], scale: float = 1.0) -> list[RunMeasures]:
@@ -99,17 +94,6 @@ class Race:
         missing = [seed for seed in seeds if seed not in self.shipped]
         for seed, found in zip(missing, self.run([(None, seed) for seed in missing]), strict=True):
             self.shipped[seed] = found
-
-    def withstands(self, timings: Timings, seeds: Sequence[int]) -> bool:
-        """Whether at a higher and a lower demand these timings are no worse than the shipped program: what is best only
-        until the day when traffic jams is no plan, and short cycles may lock up where little is to be gained."""
-        for scale in OTHER_DEMANDS:
-            if scale not in self.shipped_delay_s:
-                self.shipped_delay_s[scale] = _mean_person_delay_s(self.run([(None, seed) for seed in seeds], scale))
-            found_s = _mean_person_delay_s(self.run([(timings, seed) for seed in seeds], scale))
-            if found_s > (1 + STRESS_MARGIN) * self.shipped_delay_s[scale]:
-                return False
-        return True
 
     def excess_s(self, found: Sequence[RunMeasures], known: Sequence[RunMeasures] = ()) -> dict[Place, float]:
         """By how much a vehicle loses more, beyond what a verdict would bear, at each junction and of each line that
@@ -218,10 +202,6 @@ def _nearly_sure(changes_s: Sequence[float]) -> bool:
     """Whether a mean over a verdict's seeds that varied as these do would be surely over what it bears."""
     error_s = stdev(changes_s) / math.sqrt(VERDICT_SEEDS) if len(changes_s) > 1 else 0.0
     return fmean(changes_s) - SURE_ERRORS * error_s > WORSE_PLACE_S
-
-
-def _mean_person_delay_s(measures: Sequence[RunMeasures]) -> float:
-    return sum(found.measures.person_delay_s for found in measures) / len(measures)
 
 
 def _ratio(now: float, then: float) -> float:

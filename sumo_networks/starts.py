@@ -11,13 +11,15 @@ from sumo_networks.bindings import CityModel
 from sumo_networks.measure import RunMeasures
 from sumo_networks.moves import Freedom
 from sumo_networks.race import Race, Timings
+from sumo_networks.stress import Stress
 from sumo_networks.timings import plan_of, running_timings, timing_of, with_short_walks
 
 RUNNING: Final = "running"
 # Beside the running program so many others are judged on FEW_SEEDS.
 FINALISTS: Final = 3
 FEW_SEEDS: Final = 5
-STRESS_SEEDS: Final = 2
+# So many runs at each other demand.
+STRESS_RUNS: Final = 3
 SHORT_WALK_S: Final = 12.0
 
 
@@ -74,7 +76,7 @@ def _short_walks(model: CityModel, solutions: Mapping[str, Timings]) -> dict[str
     return found
 
 
-def best_start(race: Race, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> Ranked:
+def best_start(race: Race, stress: Stress, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> Ranked:
     """The solution to search around: the running one and the best others on one seed are judged on a few, whoever leads
     then on all seeds, until one leads that has run on all and does not break down at another demand.
 
@@ -84,21 +86,21 @@ def best_start(race: Race, solutions: Mapping[str, Timings], seeds: Sequence[int
     firsts = dict(zip(names, race.run([(solutions[name], seeds[0]) for name in names]), strict=True))
     names.sort(key=lambda name: (name != RUNNING, race.delay_ratio([firsts[name]]), name))
     finalists = [Incumbent(name, solutions[name], (firsts[name],)) for name in names[: FINALISTS + 1]]
-    standing = _judged(race, finalists, seeds[:FEW_SEEDS])
+    standing = judged_on(race, finalists, seeds[:FEW_SEEDS])
     fallen: list[Incumbent] = []
     while standing:
         standing.sort(key=lambda one: (race.delay_ratio(one.measures), one.name))
         leader = standing.pop(0)
         if len(leader.measures) < len(seeds):
-            standing += _judged(race, [leader], seeds)
-        elif leader.name == RUNNING or withstands(race, leader.timings, seeds):
+            standing += judged_on(race, [leader], seeds)
+        elif leader.name == RUNNING or stress.holds(leader.timings, STRESS_RUNS):
             return Ranked(leader, tuple(names))
         else:
             fallen.append(leader)
     return Ranked(fallen[0], tuple(names))
 
 
-def _judged(race: Race, incumbents: Sequence[Incumbent], seeds: Sequence[int]) -> list[Incumbent]:
+def judged_on(race: Race, incumbents: Sequence[Incumbent], seeds: Sequence[int]) -> list[Incumbent]:
     """All of them on all of `seeds`, of which they have run on the same first ones."""
     more = seeds[len(incumbents[0].measures) :]
     runs = race.run([(one.timings, seed) for one in incumbents for seed in more])
@@ -106,8 +108,3 @@ def _judged(race: Race, incumbents: Sequence[Incumbent], seeds: Sequence[int]) -
         replace(one, measures=(*one.measures, *runs[i * len(more) : (i + 1) * len(more)]))
         for i, one in enumerate(incumbents)
     ]
-
-
-def withstands(race: Race, timings: Timings, seeds: Sequence[int]) -> bool:
-    """Whether the first seeds at a higher and a lower demand give no worse delay than the shipped program."""
-    return race.withstands(timings, seeds[:STRESS_SEEDS])

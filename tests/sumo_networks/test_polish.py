@@ -15,6 +15,8 @@ from sumo_networks.polish import Budget, Polished, heats, polish
 from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario, load_scenario
+from sumo_networks.starts import STRESS_RUNS
+from sumo_networks.stress import OTHER_DEMANDS
 from sumo_networks.timings import network_plan, running_timings
 
 BUDGET = Budget(runs=8, seeds=2, batch=3)
@@ -55,10 +57,16 @@ def test_any_number_of_workers_finds_the_same(
 
 
 def test_spends_its_budget_and_at_most_one_batch_more(once: Polished) -> None:
-    joined, survivors, stressed = 2, 2, 4
-    # what the survivors are held against at other demands is run once
-    one_turn = BUDGET.batch + joined + survivors * (BUDGET.seeds - 1) + stressed * (survivors + 1)
+    joined, survivors, demands = 2, 2, len(OTHER_DEMANDS)
+    one_turn = BUDGET.batch + joined + survivors * (BUDGET.seeds - 1 + STRESS_RUNS * demands) + BUDGET.seeds * demands
     assert BUDGET.runs <= once.runs <= BUDGET.runs + one_turn
+
+
+def test_few_runs_are_spent_on_fewer_seeds_and_ask_for_no_proof() -> None:
+    assert len(Budget(runs=300, seeds=10).seed_numbers()) == 10
+    assert len(Budget(runs=60, seeds=10).seed_numbers()) == 3
+    assert Budget(runs=300).proof_runs == 10
+    assert Budget(runs=24).proof_runs == 0
 
 
 def test_who_wins_on_few_seeds_goes_on_to_more() -> None:
