@@ -3,17 +3,25 @@
 Interstages come from the intergreen matrix, staggered as in RiLSA 2015, 2.6: every group ends as late and starts as
 early as its intergreens to the others allow. Where the running program already leads from one stage to the next, its
 own interstage is kept.
+
+Turners who have given way wait within the junction when their green ends. Where the running program then gives them a
+green of their own, an order without it has to let them leave before others come: `WAITING_TURNER_S` more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations, pairwise, permutations
+from typing import Final
 
 from optimiser.signals import Interstage, Junction, Right, Stage, StageSequence
+from optimiser.turners import turners_giving_way
 
 MOST_PERMUTED = 5
 """More stages than this keep their order, of which one or two may be left out."""
+WAITING_TURNER_S: Final = 2.0
+"""A saturation headway: in a change of stages one turner more leaves than its amber holds (HCM 2010, chapter 31, counts
+two such "sneakers" at each end of green)."""
 
 
 def stage_orders(
@@ -45,7 +53,10 @@ def interstage(junction: Junction, from_stage: Stage, to_stage: Stage) -> Inters
     A group that goes on and becomes protected waits for the intergreens as a start does; one that becomes permissive
     does so at once."""
     before, after = from_stage.greens, to_stage.greens
-    needed = _needed(junction)
+    waiting = _waiting_turners(junction, before)
+    needed = {
+        (c, g): seconds + (WAITING_TURNER_S if c in waiting else 0.0) for (c, g), seconds in _needed(junction).items()
+    }
     red_amber_s = {group.id: group.red_amber_s for group in junction.groups}
     ending = [g for g in sorted(before) if g not in after]
     entering = [g for g in sorted(after) if g not in before or _rises(before[g], after[g])]
@@ -107,6 +118,19 @@ def _needed(junction: Junction) -> dict[tuple[str, str], float]:
             known_s = needed.get((clearing, entering), amber_s.get(clearing, 0.0))
             needed[clearing, entering] = max(known_s, least_s)
     return {pair: float(-(-seconds // 1)) for pair, seconds in needed.items()}
+
+
+def _waiting_turners(junction: Junction, before: Mapping[str, Right]) -> set[str]:
+    """Groups that give way to vehicles under these greens, and go unhindered in a stage of the running sequence."""
+    running = set(junction.sequences[0].stages) if junction.sequences else set()
+    cleared = {
+        group
+        for stage in junction.stages
+        if stage.id in running
+        for group, right in stage.greens.items()
+        if right is Right.PROTECTED
+    }
+    return cleared & turners_giving_way(before, junction.groups, junction.conflicts)
 
 
 def _rises(before: Right, after: Right) -> bool:

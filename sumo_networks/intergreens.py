@@ -70,14 +70,18 @@ def profile_intergreens(
 
 
 def running_intergreens(
-    timeline: Timeline, groups: Sequence[SignalGroup], conflicts: Sequence[Conflict]
+    timeline: Timeline,
+    groups: Sequence[SignalGroup],
+    conflicts: Sequence[Conflict],
+    computed_s: Mapping[Pair, float],
 ) -> dict[Pair, float]:
     """What the running program grants each ordered pair of conflicting groups between end and start of green, in s.
 
     The smallest gap over the cycle. For vehicles the time within stages does not count, of several interstages only the
     longest, and nothing after the first start of any group that conflicts with the clearing one: that is order of
-    stages, not clearance. Pedestrians often clear while vehicles beside them still run, so all of their gap counts, up
-    to the time a slow walker needs."""
+    stages, not clearance. Where such time was left out, the program never shows how little will do: there `computed_s`
+    from geometry is needed, as far as the gap reaches. Pedestrians often clear while vehicles beside them still run, so
+    all of their gap counts, up to the time a slow walker needs."""
     by_id = {group.id: group for group in groups}
     gaps = conflict_gaps(timeline, conflicts)
     first_s: dict[tuple[str, float], float] = {}
@@ -86,13 +90,13 @@ def running_intergreens(
         first_s[key] = min(gap.seconds, first_s.get(key, gap.seconds))
     found: dict[Pair, float] = {}
     for gap in gaps:
-        group = by_id[gap.clearing]
+        group, pair = by_id[gap.clearing], (gap.clearing, gap.entering)
         if group.kind is GroupKind.PEDESTRIAN:
             granted_s = min(gap.seconds, float(math.ceil(group.clearing_distance_m / SLOW_WALK_M_S)))
         else:
             at_least_s = min(group.amber_s, _longest_interstage_s(timeline, gap.end_s, gap.seconds))
             granted_s = max(at_least_s, _longest_interstage_s(timeline, gap.end_s, first_s[gap.clearing, gap.end_s]))
-        pair = gap.clearing, gap.entering
+            granted_s = max(granted_s, min(gap.seconds, computed_s.get(pair, 0.0)))
         found[pair] = min(granted_s, found.get(pair, granted_s))
     return dict(sorted(found.items()))
 

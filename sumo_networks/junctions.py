@@ -64,7 +64,8 @@ def read_junction(
     geometries = pair_geometries(net, program.tls, groups.of_link(), link_pairs, groups.turns)
     shown = _timeline(read)
     signals = signal_groups(groups, setting.profile, read.staged, shown, geometries)
-    running_s = running_intergreens(shown, signals, conflicts)
+    of_geometry_s = profile_intergreens(setting.profile.with_formula(), groups.kinds, geometries)
+    running_s = running_intergreens(shown, signals, conflicts, of_geometry_s)
     computed_s = {
         pair: seconds
         for pair, seconds in profile_intergreens(setting.profile, groups.kinds, geometries).items()
@@ -76,7 +77,7 @@ def read_junction(
         groups=signals,
         conflicts=conflicts,
         intergreens=intergreen_matrix(running_s, computed_s),
-        stages=limited_stages(read.staged.stages, shown, signals),
+        stages=limited_stages(read.staged.stages, shown, signals, conflicts),
         sequences=(read.staged.sequence,),
         approaches=turns.approaches,
         lanes=turns.lanes,

@@ -1,8 +1,8 @@
 """A last search around the optimiser's plans in which SUMO itself is the judge.
 
 Candidates are raced on common seeds that no verdict uses: all on one seed, those that win there on two more, then on
-two more, then on all. Traffic that locks up now and then may do so on none of them, so the last tenth of the runs
-proves the winner on seeds of its own. The race is over a fixed number of runs, so the same inputs give the same plan on
+two more, then on all. Traffic that locks up now and then may do so on none of them, so the start and the winner are
+proved on seeds of their own. The race is over a fixed number of runs, so the same inputs give the same plan on
 any machine. Racing follows Maron & Moore (1997), "The racing
 algorithm"; common random numbers as in Law (2015), Simulation Modeling and Analysis, section 11.2.
 """
@@ -27,8 +27,8 @@ from sumo_networks.person_weights import PersonWeights
 from sumo_networks.prices import Prices, neighbourhoods, prices
 from sumo_networks.race import VERDICT_SEEDS, Progress, Race, Timings
 from sumo_networks.scenario import Scenario
-from sumo_networks.starts import RUNNING, STRESS_RUNS, Incumbent, best_start, judged_on, solutions
-from sumo_networks.stress import ALL_DEMANDS, Stress
+from sumo_networks.starts import Incumbent, best_start, solutions
+from sumo_networks.stress import ALL_DEMANDS, STRESS_RUNS, Stress
 from sumo_networks.timings import Timing, network_plan
 from sumo_networks.trips import read_demand
 
@@ -39,7 +39,7 @@ HEATS: Final = (3, 5)
 # One seed for so many runs, and one seed of the proof at each demand for so many.
 LEAST_SEEDS: Final = 2
 RUNS_A_SEED: Final = 20
-RUNS_A_PROOF: Final = 30
+RUNS_A_PROOF: Final = 20
 # A candidate changes one to so many junctions, or to half of them where there are more.
 MOST_MOVES: Final = 3
 # Every so many turns single junctions are tried as other solutions have them, on this share of the runs at most.
@@ -67,7 +67,7 @@ class Budget:
 
     @property
     def proof_runs(self) -> int:
-        """On so many seeds of its own at each demand the winner is to hold; 0 where the runs are too few to ask."""
+        """On so many seeds of its own at each demand the winner is to hold; 0 where runs are too few to ask."""
         runs = self.runs // RUNS_A_PROOF
         return runs if runs > 1 else 0
 
@@ -160,13 +160,13 @@ def polish(
     race.ship(seeds)
     stress = Stress(race, min(len(seeds), VERDICT_SEEDS))
     found = solutions(model, starts, freedom)
-    ranked = best_start(race, stress, found, seeds)
+    ranked = best_start(race, stress, found, seeds, budget.proof_runs)
     others = tuple(found[name] for name in ranked.names)
     most_exchanges = max(budget.batch, round(EXCHANGES_SHARE * budget.runs))
     near = neighbourhoods(model.network)
     search = _Search(race, stress, others, freedom, rng, seeds, budget.batch, most_exchanges, near)
     judged, steps = _climb(search, ranked.start, budget.runs - len(ALL_DEMANDS) * budget.proof_runs)
-    best = proven(race, stress, judged, found.get(RUNNING), budget.proof_runs)
+    best = proven(race, stress, judged, budget.proof_runs)
     return Polished(
         plan=network_plan(model.network, best.timings, profile),
         score=race.score(best.measures),
@@ -200,15 +200,14 @@ def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[list[Incu
     return judged, steps
 
 
-def proven(race: Race, stress: Stress, judged: Sequence[Incumbent], running: Timings | None, runs: int) -> Incumbent:
-    """The first that holds on `runs` seeds of its own at every demand: by the score with the plain surcharge, those
-    that a verdict would refuse behind all others. The running program where none holds and it may be run."""
+def proven(race: Race, stress: Stress, judged: Sequence[Incumbent], runs: int) -> Incumbent:
+    """The first that holds on `runs` seeds of its own at every demand, as the start, the first of `judged`, has done.
+
+    They are asked by the score with the plain surcharge, those that a verdict would refuse behind all others."""
     race.pressed.clear()
     order = sorted(judged, key=lambda one: (bool(race.refused(one.measures)), race.score(one.measures)))
-    for one in order:
-        if one.name == RUNNING or runs == 0 or stress.holds(one.timings, runs, ALL_DEMANDS):
-            return one
-    return order[0] if running is None else judged_on(race, [Incumbent(RUNNING, running, ())], tuple(race.shipped))[0]
+    holding = (one for one in order if one is judged[0] or runs == 0 or stress.holds(one.timings, runs, ALL_DEMANDS))
+    return next(holding)
 
 
 def _proposals(search: _Search, best: Incumbent, priced: Prices, turn: int) -> list[_Candidate]:

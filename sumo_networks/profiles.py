@@ -38,6 +38,10 @@ class Profile:
     reaction_s: float = 1.0
     deceleration_m_s2: float = 3.0
 
+    def with_formula(self) -> Profile:
+        """This profile, or where it has no formula for intergreens the one that computes them by RiLSA."""
+        return profile_named("rilsa") if self.method == "running" else self
+
     def amber_s(self, speed_m_s: float) -> float:
         """Amber of vehicles by the approach's speed limit; 0 where the profile leaves it to the program in use."""
         if self.method == "running":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from optimiser.signals import GreenInterval, GroupKind, Pedestrians, SignalGroup, Stage
+from optimiser.signals import Conflict, GreenInterval, GroupKind, Pedestrians, Right, SignalGroup, Stage
 from optimiser.timeline import Timeline
+from optimiser.turners import turners_giving_way
 from sumo_networks.profiles import Profile
 
 MAX_WAIT_S = 120.0
@@ -28,17 +29,22 @@ def whole_greens(timeline: Timeline, group: str) -> list[tuple[float, float]]:
     return [(start_s, min(length_s, cycle_s)) for start_s, length_s in merged]
 
 
-def limited_stages(stages: Sequence[Stage], timeline: Timeline, groups: Sequence[SignalGroup]) -> tuple[Stage, ...]:
+def limited_stages(
+    stages: Sequence[Stage], timeline: Timeline, groups: Sequence[SignalGroup], conflicts: Sequence[Conflict]
+) -> tuple[Stage, ...]:
     """Stages with the shortest length that leaves every group its least green where no other stage can give it.
 
-    A stage whose groups are all green in a neighbour too may shrink to 1 s; the groups' own least greens bound their
-    sum."""
+    A stage whose groups are all green in a neighbour too may shrink to 1 s, as the groups' own least greens bound their
+    sum; not so where it lets turners go who had to give way to vehicles: their arrow is a green of its own."""
+    by_id = {group.id: group for group in groups}
+    giving_way = {name for stage in stages for name in turners_giving_way(stage.greens, groups, conflicts)}
     windows = {window.stage: window for window in timeline.windows}
     found = []
     for stage in stages:
         window = windows[stage.id]
         length_s = window.end_s - window.start_s
-        least_s = 1.0
+        arrows = [name for name in giving_way if stage.greens.get(name) is Right.PROTECTED]
+        least_s = max([1.0, *(by_id[name].min_green_s for name in arrows)])
         for group in groups:
             if group.id not in stage.greens:
                 continue

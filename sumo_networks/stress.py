@@ -12,6 +12,8 @@ from sumo_networks.race import VERDICT_SEEDS, Race, Timings
 FIRST_SEED: Final = 2000
 # Shares of the demand at which a verdict asks for no loss.
 OTHER_DEMANDS: Final = (1.1, 0.9)
+# So many runs at each of them while the search goes on.
+STRESS_RUNS: Final = 3
 ALL_DEMANDS: Final = (0.9, 1.0, 1.1)
 MARGIN: Final = 0.02
 

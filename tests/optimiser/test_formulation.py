@@ -21,7 +21,7 @@ from optimiser.formulation.queues import gap_capacity_veh_h, overflow_queue_veh,
 from optimiser.lane_flows import junction_demand, nominal_lane_flows
 from optimiser.rules import Rules
 from optimiser.safety import check_plan
-from optimiser.sequences import interstage, stage_orders
+from optimiser.sequences import WAITING_TURNER_S, interstage, stage_orders
 from optimiser.settings import ModelSettings
 from optimiser.signals import Junction, NetworkPlan
 from optimiser.solve import SolveOptions, solve
@@ -83,6 +83,14 @@ def test_an_interstage_is_as_long_as_the_longest_intergreen_it_holds() -> None:
     assert change.duration_s == max(
         needed.get((c, e), 0.0) for c in stages["stage3"].greens for e in stages["stage4"].greens
     )
+
+
+def test_turners_who_wait_get_time_to_leave_where_an_order_drops_their_own_green() -> None:
+    stages = {stage.id: stage for stage in tee().stages}
+    after_their_own = interstage(tee(), stages["stage3"], stages["stage4"])
+    while_they_wait = interstage(tee(), stages["stage2"], stages["stage4"])
+    assert while_they_wait.duration_s == after_their_own.duration_s + WAITING_TURNER_S
+    assert while_they_wait.off_s["east_left"] < while_they_wait.off_s["west"]
 
 
 @given(st.floats(-3000, 1500), st.floats(1, 2500), st.floats(0.25, 4))

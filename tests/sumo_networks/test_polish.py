@@ -15,8 +15,7 @@ from sumo_networks.polish import Budget, Polished, heats, polish
 from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario, load_scenario
-from sumo_networks.starts import STRESS_RUNS
-from sumo_networks.stress import OTHER_DEMANDS
+from sumo_networks.stress import OTHER_DEMANDS, STRESS_RUNS
 from sumo_networks.timings import network_plan, running_timings
 
 BUDGET = Budget(runs=8, seeds=2, batch=3)
@@ -65,7 +64,7 @@ def test_spends_its_budget_and_at_most_one_batch_more(once: Polished) -> None:
 def test_few_runs_are_spent_on_fewer_seeds_and_ask_for_no_proof() -> None:
     assert len(Budget(runs=300, seeds=10).seed_numbers()) == 10
     assert len(Budget(runs=60, seeds=10).seed_numbers()) == 3
-    assert Budget(runs=300).proof_runs == 10
+    assert Budget(runs=300).proof_runs == 15
     assert Budget(runs=24).proof_runs == 0
 
 

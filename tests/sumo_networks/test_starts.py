@@ -43,14 +43,13 @@ def _known(race: KnownRace, delays_s: Mapping[str, tuple[float, float]]) -> dict
 
 def _start(race: KnownRace, delays_s: Mapping[str, tuple[float, float]], seeds: Sequence[int] = SEEDS) -> Ranked:
     race.ship(seeds)
-    return best_start(race, Stress(race, 2), _known(race, delays_s), seeds)
+    return best_start(race, Stress(race, 2), _known(race, delays_s), seeds, 5)
 
 
 def _proven(race: KnownRace, delays_s: Mapping[str, tuple[float, float]], runs: int) -> Incumbent:
     race.ship(SEEDS)
-    timings = _known(race, {RUNNING: (100, 100)} | dict(delays_s))
-    judged = [judged_on(race, [Incumbent(name, timings[name], ())], SEEDS)[0] for name in delays_s]
-    return proven(race, Stress(race, 2), judged, timings[RUNNING], runs)
+    judged = [judged_on(race, [Incumbent(*known, ())], SEEDS)[0] for known in _known(race, delays_s).items()]
+    return proven(race, Stress(race, 2), judged, runs)
 
 
 def test_the_best_is_the_start_and_all_are_named_as_they_did(race: KnownRace) -> None:
@@ -81,21 +80,26 @@ def test_what_locks_up_on_a_late_seed_is_no_start(race: KnownRace, locking: list
 @pytest.mark.parametrize("scale", [0.9, 1.0, 1.1])
 def test_what_locks_up_in_one_run_of_its_proof_gives_way_to_the_next(race: KnownRace, scale: float) -> None:
     race.locks = frozenset({(1.0, scale, 4)})
-    delays_s = {"locks up": (70.0, 70.0), "b": (75.0, 75.0)}
+    delays_s = {"start": (90.0, 90.0), "locks up": (70.0, 70.0), "b": (75.0, 75.0)}
     assert _proven(race, delays_s, 5).name == "b"
     assert _proven(race, delays_s, 0).name == "locks up"
 
 
-def test_where_nothing_holds_the_running_program_comes_back_with_all_its_runs(race: KnownRace) -> None:
+def test_where_nothing_better_holds_the_start_is_the_plan_without_a_second_proof(race: KnownRace) -> None:
     race.locks = frozenset({(1.0, 0.9, 4), (2.0, 0.9, 4)})
-    found = _proven(race, {"a": (70, 70), "b": (75, 75)}, 5)
-    assert found.name == RUNNING
-    assert tuple(one.seed for one in found.measures) == SEEDS
+    assert _proven(race, {"start": (90, 90), "a": (70, 70), "b": (75, 75)}, 5).name == "start"
+    assert not any(offset == 0.0 and scale != 1.0 for offset, scale, _ in race.ran)
+
+
+@pytest.mark.parametrize("scale", [0.9, 1.0, 1.1])
+def test_a_start_that_locks_up_in_its_proof_gives_way_to_the_next(race: KnownRace, scale: float) -> None:
+    race.locks = frozenset({(1.0, scale, 4)})
+    assert _start(race, {RUNNING: (100, 100), "locks up": (70, 70), "b": (75, 75)}).start.name == "b"
 
 
 def test_no_two_plans_are_proved_on_the_same_seeds_nor_on_those_of_the_search(race: KnownRace) -> None:
     race.locks = frozenset({(1.0, 1.1, 4)})
-    _proven(race, {"a": (70, 70), "b": (75, 75)}, 5)
+    _proven(race, {"start": (90, 90), "a": (70, 70), "b": (75, 75)}, 5)
     proofs = [seed for _, scale, seed in race.ran if scale != 1.0]
     assert len(set(proofs)) == len(proofs)
     assert min(proofs) >= FIRST_SEED
