@@ -17,7 +17,7 @@ from api.explanation import lines, read_demand
 from api.mobility_commands import mobility
 from api.run import SIMULATED_CARDS_KEY, RunOptions, RunResult, optimise_scenario, run_line, verify_plan
 from api.service_commands import service
-from api.terminal import console, print_error, print_kept, print_verdict, step_bars
+from api.terminal import console, print_error, print_fallen, print_kept, print_verdict, step_bars
 from mobility.errors import MobilityError
 from mobility.habits import habits_of_flows
 from mobility.pipeline import build_flows
@@ -179,6 +179,7 @@ def optimise(
     options = RunOptions(begin_s=begin, end_s=end, rules=_rules(rules, polish_runs), workers=workers, start=start)
     with step_bars() as bars:
         polished = optimise_scenario(scenario, out, options, feeds, flows, bars)
+    print_fallen(polished.fallen)
     console.print(
         f"plan {polished.plan.id} in {out / 'plan.json'}: {polished.score - 1:+.1%} on the search's own seeds"
     )
@@ -267,6 +268,7 @@ def _run(scenario: Path, out: Path, options: RunOptions) -> RunResult:
         result = run_line(scenario, out, options, bars)
     print_verdict(result.verdict)
     print_kept(result.kept)
+    print_fallen(result.fallen)
     console.print(f"plan {result.folder / 'plan.json'}, in SUMO: add {result.folder / 'plan.add.xml'}")
     console.print(f"report {result.report}")
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from sumo_networks.stress import Fallen
 from sumo_networks.verdict import Estimate, Verdict
 
 ROWS: Final = (
@@ -21,6 +22,7 @@ ROWS: Final = (
     ("CO₂", "g per vehicle-km", "co2_g_per_veh_km", 0),
 )
 KEPT_NAMED: Final = 5
+FALLEN_TOLD: Final = 3
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -94,6 +96,20 @@ def print_kept(kept: Mapping[str, str]) -> None:
         more = f" and {len(junctions) - KEPT_NAMED} more" if len(junctions) > KEPT_NAMED else ""
         verb = "keeps its program" if len(junctions) == 1 else "keep their programs"
         console.print(f"{', '.join(junctions[:KEPT_NAMED])}{more} {verb}: {reason}", markup=False)
+
+
+def print_fallen(fallen: Sequence[Fallen]) -> None:
+    """A line for each plan that was better on the search's seeds and did not hold on others."""
+    for one in fallen[:FALLEN_TOLD]:
+        console.print(
+            f"let go, {one.what}: at {one.demand:.0%} of the demand the worst of {one.runs} runs took "
+            f"{one.worst_s:.0f} s of delay a person, the others {one.others_s:.1f} s, the shipped programs "
+            f"{one.shipped_s:.1f} s",
+            markup=False,
+            soft_wrap=True,
+        )
+    if len(fallen) > FALLEN_TOLD:
+        console.print(f"and {len(fallen) - FALLEN_TOLD} more; run.json tells of them all")
 
 
 def print_error(message: str) -> None:

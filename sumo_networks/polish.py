@@ -28,7 +28,7 @@ from sumo_networks.prices import Prices, neighbourhoods, prices
 from sumo_networks.race import VERDICT_SEEDS, Progress, Race, Timings
 from sumo_networks.scenario import Scenario
 from sumo_networks.starts import Incumbent, best_start, solutions
-from sumo_networks.stress import ALL_DEMANDS, STRESS_RUNS, Stress
+from sumo_networks.stress import ALL_DEMANDS, STRESS_RUNS, Fallen, Stress
 from sumo_networks.timings import Timing, network_plan
 from sumo_networks.trips import read_demand
 
@@ -86,7 +86,8 @@ class Step:
 @dataclass(frozen=True)
 class Polished:
     """The best plan found, its score (person and vehicle delay as a ratio to the shipped program's, 1 = no gain,
-    with a surcharge where a junction or a bus line loses), and how the search went."""
+    with a surcharge where a junction or a bus line loses), how the search went, and what was better on its seeds but
+    did not hold on others."""
 
     plan: NetworkPlan
     score: float
@@ -94,6 +95,7 @@ class Polished:
     steps: tuple[Step, ...]
     runs: int
     seeds: tuple[int, ...]
+    fallen: tuple[Fallen, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,7 @@ def polish(
         steps=tuple(steps),
         runs=round(race.spent),
         seeds=seeds,
+        fallen=tuple(stress.fallen),
     )
 
 
@@ -209,7 +212,9 @@ def proven(race: Race, stress: Stress, judged: Sequence[Incumbent], runs: int) -
     They are asked by the score with the plain surcharge, those that a verdict would refuse behind all others."""
     race.pressed.clear()
     order = sorted(judged, key=lambda one: (bool(race.refused(one.measures)), race.score(one.measures)))
-    holding = (one for one in order if one is judged[0] or runs == 0 or stress.holds(one.timings, runs, ALL_DEMANDS))
+    holding = (
+        one for one in order if one is judged[0] or runs == 0 or stress.holds(one.name, one.timings, runs, ALL_DEMANDS)
+    )
     return next(holding)
 
 
@@ -252,8 +257,8 @@ def _bears(search: _Search, best: Incumbent, found: Incumbent) -> bool:
     that was proved."""
     leap = search.race.score(best.measures) - search.race.score(found.measures)
     if leap > LEAP and search.proof_runs:
-        return search.stress.holds(found.timings, search.proof_runs, ALL_DEMANDS)
-    return search.stress.holds(found.timings, STRESS_RUNS)
+        return search.stress.holds(found.name, found.timings, search.proof_runs, ALL_DEMANDS)
+    return search.stress.holds(found.name, found.timings, STRESS_RUNS)
 
 
 def _heat(

@@ -91,12 +91,13 @@ def best_start(
     finalists = [Incumbent(name, solutions[name], (firsts[name],)) for name in names[: FINALISTS + 1]]
     standing = judged_on(race, finalists, seeds[:FEW_SEEDS])
     fallen: list[Incumbent] = []
+    runs = max(proof_runs, LEAST_PROOF_RUNS)
     while standing:
         standing.sort(key=lambda one: (race.delay_ratio(one.measures), one.name))
         leader = standing.pop(0)
         if len(leader.measures) < len(seeds):
             standing += judged_on(race, [leader], seeds)
-        elif leader.name == RUNNING or stress.holds(leader.timings, max(proof_runs, LEAST_PROOF_RUNS), ALL_DEMANDS):
+        elif leader.name == RUNNING or stress.holds(leader.name, leader.timings, runs, ALL_DEMANDS):
             return Ranked(leader, tuple(names))
         else:
             fallen.append(leader)

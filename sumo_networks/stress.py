@@ -18,6 +18,19 @@ ALL_DEMANDS: Final = (0.9, 1.0, 1.1)
 MARGIN: Final = 0.02
 
 
+@dataclass(frozen=True)
+class Fallen:
+    """A plan that did not hold: what it was, at which share of the demand, on how many runs; person delay in s of the
+    worst of them, of the others and of the shipped program, means of both."""
+
+    what: str
+    demand: float
+    runs: int
+    worst_s: float
+    others_s: float
+    shipped_s: float
+
+
 @dataclass
 class Stress:
     """Runs of a race on fresh seeds: no two plans are asked on the same ones, or the search would find what locks up
@@ -28,13 +41,17 @@ class Stress:
     seeds: int
     asked: int = 0
     shipped_delay_s: dict[float, float] = field(default_factory=dict)
+    fallen: list[Fallen] = field(default_factory=list)
 
-    def holds(self, timings: Timings, runs: int, demands: Sequence[float] = OTHER_DEMANDS) -> bool:
+    def holds(self, what: str, timings: Timings, runs: int, demands: Sequence[float] = OTHER_DEMANDS) -> bool:
         """Whether at each of `demands` (shares) these timings are no worse than the shipped program, even where a
         verdict meets the worst of `runs` runs: what locks up now and then, or is best only until the day when traffic
-        jams, is no plan, and short cycles may lock up where little is to be gained."""
+        jams, is no plan, and short cycles may lock up where little is to be gained. `fallen` then tells of `what`."""
         for scale in demands:
-            if expected_s(self._delays_s(timings, runs, scale)) > (1 + MARGIN) * self._shipped_s(scale):
+            worst_s, others_s = worst_and_others_s(self._delays_s(timings, runs, scale))
+            shipped_s = self._shipped_s(scale)
+            if (worst_s + (VERDICT_SEEDS - 1) * others_s) / VERDICT_SEEDS > (1 + MARGIN) * shipped_s:
+                self.fallen.append(Fallen(what, scale, runs, worst_s, others_s, shipped_s))
                 return False
         return True
 
@@ -53,8 +70,7 @@ class Stress:
         return [measures.measures.person_delay_s for measures in found]
 
 
-def expected_s(delays_s: Sequence[float]) -> float:
-    """The mean that a verdict would see if the worst of these runs were among its own and the others like the rest."""
+def worst_and_others_s(delays_s: Sequence[float]) -> tuple[float, float]:
+    """The largest delay and the mean of the others; twice the same of a single run."""
     worst_s, *others_s = sorted(delays_s, reverse=True)
-    usual_s = fmean(others_s) if others_s else worst_s
-    return (worst_s + (VERDICT_SEEDS - 1) * usual_s) / VERDICT_SEEDS
+    return worst_s, fmean(others_s) if others_s else worst_s

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from api.run import RunOptions, RunResult, optimise_scenario, run_line
-from api.terminal import StepBars, print_kept, print_verdict
+from api.terminal import StepBars, print_fallen, print_kept, print_verdict
 from optimiser.errors import RulesError
 from optimiser.rule_tables import JunctionRules, PolishRules
 from optimiser.rules import Rules
@@ -21,6 +21,7 @@ from optimiser.settings import ModelSettings
 from optimiser.signals import NetworkPlan
 from sumo_networks.errors import PlanMismatchError
 from sumo_networks.simulate import sumo_binary, sumo_environment
+from sumo_networks.stress import Fallen
 from sumo_networks.sumo_xml import elements
 
 FIGURES = {
@@ -227,6 +228,19 @@ def test_the_terminal_says_which_junctions_keep_their_programs_and_why(capsys: p
     told = " ".join(capsys.readouterr().out.split())
     assert "A keeps its program: locked by the rules [x]" in told
     assert "J0, J1, J2, J3, J4 and 2 more keep their programs: a NEMA controller" in told
+
+
+def test_the_terminal_says_which_plans_were_let_go_and_what_their_worst_run_was(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_fallen([Fallen("milp 0", 0.9, 15, 699.4, 23.06, 32.2)] * 5)
+    told = capsys.readouterr().out
+    assert (
+        "let go, milp 0: at 90% of the demand the worst of 15 runs took 699 s of delay a person, the others 23.1 s, "
+        "the shipped programs 32.2 s"
+    ) in told
+    assert told.count("let go") == 3
+    assert "and 2 more; run.json tells of them all" in told
 
 
 def test_a_log_that_nobody_watches_tells_each_step_and_its_quarters() -> None:

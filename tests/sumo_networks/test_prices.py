@@ -9,13 +9,14 @@ import pytest
 
 from sumo_networks.approaches import ApproachKey, read_approaches
 from sumo_networks.measure import DelayAt, Measures, RunMeasures
-from sumo_networks.polish import _best_borne
+from sumo_networks.polish import proven
 from sumo_networks.prices import neighbourhoods, prices
 from sumo_networks.profiles import profile_named
 from sumo_networks.race import PRESSED, WORSE_PLACE_S, Race
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario
 from sumo_networks.starts import Incumbent
+from sumo_networks.stress import Stress
 from sumo_networks.trips import read_demand
 
 AT_A, AT_B, CROSS_B = ApproachKey("A", "middle_A"), ApproachKey("B", "A_B"), ApproachKey("B", "south_b_B")
@@ -134,8 +135,8 @@ def test_a_plan_that_a_verdict_would_refuse_is_behind_every_other_in_the_end(rac
 
     refused, borne = judged(20.0, 15.0), judged(25.0, 0.0)
     assert race.score(refused.measures) < race.score(borne.measures)
-    assert _best_borne(race, [borne, refused]) is borne
-    assert _best_borne(race, [refused]) is refused
+    assert proven(race, Stress(race, 1), [borne, refused], 0) is borne
+    assert proven(race, Stress(race, 1), [refused], 0) is refused
 
 
 def test_a_place_that_a_verdict_would_refuse_costs_more_from_then_on_and_no_other_does(race: Race) -> None:
