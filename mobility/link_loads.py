@@ -26,6 +26,7 @@ SURE = ("chained", "chained_last")
 METHODS = ("empty", "probable", "mixed", "chained")
 DIGITS = 6
 SEQUENCE_BITS = 20
+BATCH_OPTIONS = 2_000_000
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -108,9 +109,11 @@ def expected_alightings(
     found: _Visits, legs: pl.DataFrame, on: Ints, options: pl.DataFrame, shares: pl.DataFrame
 ) -> Floats:
     """Passengers who leave at each visit. `on`: the visit each leg boarded at."""
-    leg, pax = options["leg"].to_numpy(), legs["pax"].to_numpy()
-    off, is_off = found.left(on[leg], options["alighting_stop_sequence"])
-    told = tally(off, pax[leg] * options["probability"].to_numpy() * is_off, len(found.key))
+    pax, told = legs["pax"].to_numpy(), np.zeros(len(found.key))
+    for some in options.iter_slices(BATCH_OPTIONS):
+        leg = some["leg"].to_numpy()
+        off, is_off = found.left(on[leg], some["alighting_stop_sequence"])
+        told += tally(off, pax[leg] * some["probability"].to_numpy() * is_off, len(found.key))
     untold = tally(on, pax * (legs["method"] == "probable").to_numpy(), len(found.key))
     number = np.flatnonzero(untold > 0)
     spread = (

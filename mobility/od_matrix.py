@@ -48,9 +48,11 @@ def od_flows(ended: Alightings, legs: pl.DataFrame, midnight: datetime) -> pl.Da
         stops,
     )
     names = _Names(pl.Enum(found.lines.stop_ids.cast(pl.String)), stops, least, legs["service_date"][0])
-    return pl.concat(
+    cells = pl.concat(
         in_batches(_of_origins, from_origin, BATCH_JOURNEYS, from_origin, frozen(made), frozen(ways), names)
     )
+    # in one piece column by column: who writes it would copy all of it at once
+    return pl.DataFrame([cells.drop_in_place(name).rechunk() for name in cells.columns])
 
 
 @dataclass(frozen=True)
