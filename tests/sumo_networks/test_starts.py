@@ -113,6 +113,14 @@ def test_one_run_in_fifteen_that_locks_up_is_told_beside_what_the_others_took(ra
     assert stress.fallen == [Fallen("locks up", 0.9, 15, LOCKED_S, 70.0, SHIPPED_S)]
 
 
+def test_a_proof_that_is_lost_is_not_gone_on_with(race: KnownRace) -> None:
+    race.ship(SEEDS)
+    race.locks = frozenset({(0.0, 1.1, 1)})
+    stress = Stress(race, 2)
+    assert not stress.holds("locks up", _known(race, {"locks up": (70, 70)})["locks up"], 15, (1.1, 0.9))
+    assert [offset for offset, _, _ in race.ran].count(0.0) < 8
+
+
 def test_the_worst_run_stands_apart_from_the_others() -> None:
     assert worst_and_others_s([20.0] * 9 + [500.0]) == (500.0, 20.0)
     assert worst_and_others_s([30.0]) == (30.0, 30.0)
