@@ -188,7 +188,7 @@ def test_a_quiet_junction_beside_a_busy_one_may_run_at_half_the_common_cycle(for
         end_s=3600,
         turning_flows=tuple(
             TurningFlow(junction=j.id, movement=m.id, flow_veh_h=flow, served_veh_h=flow)
-            for j, flow in zip(network.junctions, (550.0, 60.0), strict=True)
+            for j, flow in zip(network.junctions, (600.0, 60.0), strict=True)
             for m in j.movements
         ),
     )
