@@ -179,7 +179,7 @@ def optimise(
     options = RunOptions(begin_s=begin, end_s=end, rules=_rules(rules, polish_runs), workers=workers, start=start)
     with step_bars() as bars:
         polished = optimise_scenario(scenario, out, options, feeds, flows, bars)
-    print_fallen(polished.fallen)
+    print_fallen(polished.fallen, polished.held)
     console.print(
         f"plan {polished.plan.id} in {out / 'plan.json'}: {polished.score - 1:+.1%} on the search's own seeds"
     )
@@ -268,7 +268,7 @@ def _run(scenario: Path, out: Path, options: RunOptions) -> RunResult:
         result = run_line(scenario, out, options, bars)
     print_verdict(result.verdict)
     print_kept(result.kept)
-    print_fallen(result.fallen)
+    print_fallen(result.polished.fallen, result.polished.held)
     console.print(f"plan {result.folder / 'plan.json'}, in SUMO: add {result.folder / 'plan.add.xml'}")
     console.print(f"report {result.report}")
     return result

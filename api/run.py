@@ -39,7 +39,6 @@ from sumo_networks.profiles import profile_named
 from sumo_networks.programs import read_plan, write_programs
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario, load_scenario
-from sumo_networks.stress import Fallen
 from sumo_networks.verdict import Verdict
 
 PROFILE: Final = "shipped"
@@ -72,15 +71,15 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunResult:
-    """Where a run left its results, and what they say; `kept`: by junction why it keeps its program, `fallen`: plans
-    that the search let go because they did not hold on other seeds."""
+    """Where a run left its results, and what they say; `kept`: by junction why it keeps its program, `polished`: how
+    the search went."""
 
     folder: Path
     plan: NetworkPlan
     verdict: Verdict
     report: Path
     kept: Mapping[str, str]
-    fallen: tuple[Fallen, ...]
+    polished: Polished
 
 
 @dataclass
@@ -141,7 +140,7 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
     journal.close()
     tell(1.0)
     kept = {junction.id: junction.locked_reason for junction in model.network.junctions if junction.locked}
-    return RunResult(out, polished.plan, verdict, report, kept, polished.fallen)
+    return RunResult(out, polished.plan, verdict, report, kept, polished)
 
 
 def optimise_scenario(
@@ -315,7 +314,7 @@ def priority_step(
     if options.rules.priority is None:
         return polished, None
     tell = clock.step("bus priority")
-    seeds = Budget(runs=options.rules.polish.runs, seeds=options.rules.polish.seeds).seed_numbers()
+    seeds = Budget(seeds=options.rules.polish.seeds).seed_numbers()
     effort = ProofEffort(seeds=seeds, workers=options.workers)
     found = add_priority(
         scenario,
@@ -395,6 +394,7 @@ def _write_run(
             "runs": polished.runs,
             "seeds": polished.seeds,
             "steps": [asdict(step) for step in polished.steps],
+            "held": polished.held,
             "fallen": [asdict(one) for one in polished.fallen],
         },
         "priority": None if priority is None else priority.told(),

@@ -98,18 +98,14 @@ def print_kept(kept: Mapping[str, str]) -> None:
         console.print(f"{', '.join(junctions[:KEPT_NAMED])}{more} {verb}: {reason}", markup=False)
 
 
-def print_fallen(fallen: Sequence[Fallen]) -> None:
-    """A line for each plan that was better on the search's seeds and did not hold on others."""
-    for one in fallen[:FALLEN_TOLD]:
-        console.print(
-            f"let go, {one.what}: at {one.demand:.0%} of the demand the worst of {one.runs} runs took "
-            f"{one.worst_s:.0f} s of delay a person, the others {one.others_s:.1f} s, the shipped programs "
-            f"{one.shipped_s:.1f} s",
-            markup=False,
-            soft_wrap=True,
-        )
+def print_fallen(fallen: Sequence[Fallen], held: bool) -> None:
+    """The last plans that did better on the search's seeds and did not hold on others, a line each."""
     if len(fallen) > FALLEN_TOLD:
-        console.print(f"and {len(fallen) - FALLEN_TOLD} more; run.json tells of them all")
+        console.print(f"let go before those below: {len(fallen) - FALLEN_TOLD} more, all in run.json")
+    for one in fallen[-FALLEN_TOLD:]:
+        console.print(f"let go: {one.words}", markup=False, soft_wrap=True)
+    if not held:
+        console.print("no plan that the rules allow held on other seeds; the one written is the best of them, unproved")
 
 
 def print_error(message: str) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 import networkx as nx
 
 from optimiser.signals import Junction, Right, Stage
+from optimiser.turners import least_arrow_s
 
 MOST_STAGES: Final = 12
 """Derived stages of a junction, those with most groups first: several nodes under one controller have thousands."""
@@ -42,7 +43,14 @@ def _derived(junction: Junction) -> tuple[Stage, ...]:
             if greens not in known:
                 found[greens] = None
     ranked = sorted((dict(sorted(greens)) for greens in found), key=lambda greens: (-len(greens), list(greens.items())))
-    return tuple(Stage(id=f"derived{i + 1}", greens=greens) for i, greens in enumerate(ranked[:MOST_STAGES]))
+    return tuple(
+        Stage(
+            id=f"derived{i + 1}",
+            greens=greens,
+            min_s=max(1.0, least_arrow_s(greens, junction.stages, junction.groups, junction.conflicts)),
+        )
+        for i, greens in enumerate(ranked[:MOST_STAGES])
+    )
 
 
 def _together(junction: Junction, groups: Sequence[str], permissive: bool) -> nx.Graph:

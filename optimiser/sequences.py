@@ -4,8 +4,8 @@ Interstages come from the intergreen matrix, staggered as in RiLSA 2015, 2.6: ev
 early as its intergreens to the others allow. Where the running program already leads from one stage to the next, its
 own interstage is kept.
 
-Turners who have given way wait within the junction when their green ends. Where the running program then gives them a
-green of their own, an order without it has to let them leave before others come: `WAITING_TURNER_S` more.
+Turners who have given way wait within the junction when their green ends. Where the running program gives them a green
+of their own, a change that it does not know has to let them leave before others come: `WAITING_TURNER_S` more.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Candidates are raced on common seeds that no verdict uses: all on one seed, those that win there on two more, then on
 two more, then on all. Traffic that locks up now and then may do so on none of them, so the start and the winner are
-proved on seeds of their own. The race is over a fixed number of runs, so the same inputs give the same plan on
+proved on seeds of their own. Runs are counted, not seconds, so the same inputs give the same plan on
 any machine. Racing follows Maron & Moore (1997), "The racing
 algorithm"; common random numbers as in Law (2015), Simulation Modeling and Analysis, section 11.2.
 """
@@ -28,7 +28,7 @@ from sumo_networks.prices import Prices, neighbourhoods, prices
 from sumo_networks.race import VERDICT_SEEDS, Progress, Race, Timings
 from sumo_networks.scenario import Scenario
 from sumo_networks.starts import Incumbent, best_start, solutions
-from sumo_networks.stress import ALL_DEMANDS, STRESS_RUNS, Fallen, Stress
+from sumo_networks.stress import ALL_DEMANDS, Fallen, Stress
 from sumo_networks.timings import Timing, network_plan
 from sumo_networks.trips import read_demand
 
@@ -36,11 +36,12 @@ FIRST_SEED: Final = 1000
 SURVIVORS: Final = 2
 # A candidate must win on so many seeds, then on so many, before it runs on the others.
 HEATS: Final = (3, 5)
-# One seed for so many runs, and one seed of the proof at each demand for so many.
-LEAST_SEEDS: Final = 2
+# There is one seed for so many runs, but not fewer than these, and one seed of a proof at each demand for so many.
 RUNS_A_SEED: Final = 20
+LEAST_SEEDS: Final = 2
 RUNS_A_PROOF: Final = 20
-# By so much of the score a candidate leaps ahead of the incumbent.
+# In the end so many are proved at most. A candidate is at once where its delay ratio is so much less than what was.
+MOST_PROOFS: Final = 3
 LEAP: Final = 0.03
 # A candidate changes one to so many junctions, or to half of them where there are more.
 MOST_MOVES: Final = 3
@@ -87,7 +88,7 @@ class Step:
 class Polished:
     """The best plan found, its score (person and vehicle delay as a ratio to the shipped program's, 1 = no gain,
     with a surcharge where a junction or a bus line loses), how the search went, and what was better on its seeds but
-    did not hold on others."""
+    did not hold on others; `held` is false where nothing did that the rules allow, the plan neither."""
 
     plan: NetworkPlan
     score: float
@@ -96,6 +97,7 @@ class Polished:
     runs: int
     seeds: tuple[int, ...]
     fallen: tuple[Fallen, ...] = ()
+    held: bool = True
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,6 @@ class _Search:
     rng: np.random.Generator
     seeds: tuple[int, ...]
     batch: int
-    proof_runs: int
     most_exchanges: int
     near: Mapping[str, frozenset[str]]
 
@@ -142,8 +143,9 @@ def polish(
     journal: Journal | None = None,
     weights: PersonWeights | None = None,
 ) -> Polished:
-    """Best plan found by simulation from the running program and `starts` (name → plan), within `budget.runs` runs.
-    Persons count by `weights`, all alike without.
+    """Best plan found by simulation from the running program and `starts` (name → plan), within about `budget.runs`
+    runs: judging and proving the starts and, where the first is lost, two proofs more may pass them. Persons count by
+    `weights`, all alike without.
 
     Runs are written under `folder` and deleted; a search that was killed goes on from those in its `journal`.
     Raises SimulationError where SUMO fails."""
@@ -163,23 +165,24 @@ def polish(
     )
     seeds = budget.seed_numbers()
     race.ship(seeds)
-    stress = Stress(race, min(len(seeds), VERDICT_SEEDS))
+    stress = Stress(race, min(len(seeds), VERDICT_SEEDS), budget.proof_runs)
     found = solutions(model, starts, freedom)
-    ranked = best_start(race, stress, found, seeds, budget.proof_runs)
+    ranked = best_start(race, stress, found, seeds)
     others = tuple(found[name] for name in ranked.names)
     most_exchanges = max(budget.batch, round(EXCHANGES_SHARE * budget.runs))
     near = neighbourhoods(model.network)
-    search = _Search(race, stress, others, freedom, rng, seeds, budget.batch, budget.proof_runs, most_exchanges, near)
+    search = _Search(race, stress, others, freedom, rng, seeds, budget.batch, most_exchanges, near)
     judged, steps = _climb(search, ranked.start, budget.runs - len(ALL_DEMANDS) * budget.proof_runs)
-    best = proven(race, stress, judged, budget.proof_runs)
+    best = proven(race, stress, judged)
     return Polished(
         plan=network_plan(model.network, best.timings, profile),
         score=race.score(best.measures),
         start=ranked.start.name,
-        steps=tuple(steps),
+        steps=tuple(steps[: judged.index(best)]),
         runs=round(race.spent),
         seeds=seeds,
         fallen=tuple(stress.fallen),
+        held=best.timings not in stress.lost,
     )
 
 
@@ -206,16 +209,24 @@ def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[list[Incu
     return judged, steps
 
 
-def proven(race: Race, stress: Stress, judged: Sequence[Incumbent], runs: int) -> Incumbent:
-    """The first that holds on `runs` seeds of its own at every demand, as the start, the first of `judged`, has done.
+def proven(race: Race, stress: Stress, judged: Sequence[Incumbent]) -> Incumbent:
+    """The first that is proved, of MOST_PROOFS at most; else the start, which is the first of `judged`.
 
     They are asked by the score with the plain surcharge, those that a verdict would refuse behind all others."""
     race.pressed.clear()
     order = sorted(judged, key=lambda one: (bool(race.refused(one.measures)), race.score(one.measures)))
-    holding = (
-        one for one in order if one is judged[0] or runs == 0 or stress.holds(one.name, one.timings, runs, ALL_DEMANDS)
+    if not stress.proof_runs:
+        return order[0]
+    start = judged[0]
+    return next(
+        (one for one in order[:MOST_PROOFS] if one is start or stress.proves(after(one), one.timings)),
+        start,
     )
-    return next(holding)
+
+
+def after(one: Incumbent) -> str:
+    """A start by its name, another by what was changed last."""
+    return one.name if one.before is None else f"the plan after “{one.name}”"
 
 
 def _proposals(search: _Search, best: Incumbent, priced: Prices, turn: int) -> list[_Candidate]:
@@ -245,20 +256,21 @@ def _winner(
             found = _judged(search, best, candidate, first, lead)
             if found is not None and set(race.refused(found.measures)) - set(race.pressed):
                 race.press(found.measures)
-            elif found is not None and _bears(search, best, found):
-                return found
+            elif found is not None and (borne := _borne(search, found)) is not None:
+                return borne
         if len(race.pressed) == pressed:
             return None
         priced = prices(race, best.measures)
 
 
-def _bears(search: _Search, best: Incumbent, found: Incumbent) -> bool:
-    """Whether it bears more traffic and less; where it leaps ahead it is proved as a start is, being as far from all
-    that was proved."""
-    leap = search.race.score(best.measures) - search.race.score(found.measures)
-    if leap > LEAP and search.proof_runs:
-        return search.stress.holds(found.name, found.timings, search.proof_runs, ALL_DEMANDS)
-    return search.stress.holds(found.name, found.timings, STRESS_RUNS)
+def _borne(search: _Search, found: Incumbent) -> Incumbent | None:
+    """The candidate if it bears more traffic and less; where it is far ahead of all it came from that was proved, it is
+    proved as a start is."""
+    race, stress = search.race, search.stress
+    ratio = race.delay_ratio(found.measures)
+    if stress.proof_runs and found.proved_ratio - ratio > LEAP:
+        return replace(found, proved_ratio=ratio) if stress.proves(after(found), found.timings) else None
+    return found if stress.bears(after(found), found.timings) else None
 
 
 def _heat(
@@ -283,7 +295,7 @@ def _judged(search: _Search, best: Incumbent, candidate: _Candidate, first: RunM
         if search.race.score(list(measures.values()), best.measures) >= before:
             return None
     all_seeds = tuple(measures[k] for k in sorted(measures))
-    return Incumbent(candidate.what, timings, all_seeds, best.timings)
+    return Incumbent(candidate.what, timings, all_seeds, best.timings, proved_ratio=best.proved_ratio)
 
 
 def heats(order: Sequence[int]) -> list[Sequence[int]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from optimiser.signals import Conflict, GreenInterval, GroupKind, Pedestrians, Right, SignalGroup, Stage
+from optimiser.signals import Conflict, GreenInterval, GroupKind, Pedestrians, SignalGroup, Stage
 from optimiser.timeline import Timeline
-from optimiser.turners import turners_giving_way
+from optimiser.turners import least_arrow_s
 from sumo_networks.profiles import Profile
 
 MAX_WAIT_S = 120.0
@@ -36,15 +36,12 @@ def limited_stages(
 
     A stage whose groups are all green in a neighbour too may shrink to 1 s, as the groups' own least greens bound their
     sum; not so where it lets turners go who had to give way to vehicles: their arrow is a green of its own."""
-    by_id = {group.id: group for group in groups}
-    giving_way = {name for stage in stages for name in turners_giving_way(stage.greens, groups, conflicts)}
     windows = {window.stage: window for window in timeline.windows}
     found = []
     for stage in stages:
         window = windows[stage.id]
         length_s = window.end_s - window.start_s
-        arrows = [name for name in giving_way if stage.greens.get(name) is Right.PROTECTED]
-        least_s = max([1.0, *(by_id[name].min_green_s for name in arrows)])
+        least_s = max(1.0, least_arrow_s(stage.greens, stages, groups, conflicts))
         for group in groups:
             if group.id not in stage.greens:
                 continue

@@ -11,28 +11,27 @@ from sumo_networks.bindings import CityModel
 from sumo_networks.measure import RunMeasures
 from sumo_networks.moves import Freedom
 from sumo_networks.race import Race, Timings
-from sumo_networks.stress import ALL_DEMANDS, Stress
+from sumo_networks.stress import Stress
 from sumo_networks.timings import plan_of, running_timings, timing_of, with_short_walks
 
 RUNNING: Final = "running"
 # Beside the running program so many others are judged on FEW_SEEDS.
 FINALISTS: Final = 4
 FEW_SEEDS: Final = 5
-# So many runs at each demand at least.
-LEAST_PROOF_RUNS: Final = 3
 SHORT_WALK_S: Final = 12.0
 
 
 @dataclass(frozen=True)
 class Incumbent:
     """Timings with their measures on each seed, the name of the start or what was changed, the timings that they
-    improved on, and in which turn."""
+    improved on, and in which turn. `proved_ratio`: the delay ratio of the last it came from that was proved."""
 
     name: str
     timings: Timings
     measures: tuple[RunMeasures, ...]
     before: Timings | None = None
     turn: int = 0
+    proved_ratio: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -76,12 +75,10 @@ def _short_walks(model: CityModel, solutions: Mapping[str, Timings]) -> dict[str
     return found
 
 
-def best_start(
-    race: Race, stress: Stress, solutions: Mapping[str, Timings], seeds: Sequence[int], proof_runs: int
-) -> Ranked:
+def best_start(race: Race, stress: Stress, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> Ranked:
     """The solution to search around: the running one and the best others on one seed are judged on a few, whoever leads
-    then on all seeds, until one leads that has run on all and holds on `proof_runs` seeds more at every demand: what is
-    found around one that locks up now and then does so as well.
+    then on all seeds, until one leads that has run on all and is proved on others: what is found around one that locks
+    up now and then does so as well. Where none is, and the running program may not be run, it is the best of all.
 
     Delay alone counts: where a place loses, one junction taken over from another solution often mends it, while delay
     that is lost is lost everywhere."""
@@ -91,14 +88,13 @@ def best_start(
     finalists = [Incumbent(name, solutions[name], (firsts[name],)) for name in names[: FINALISTS + 1]]
     standing = judged_on(race, finalists, seeds[:FEW_SEEDS])
     fallen: list[Incumbent] = []
-    runs = max(proof_runs, LEAST_PROOF_RUNS)
     while standing:
         standing.sort(key=lambda one: (race.delay_ratio(one.measures), one.name))
         leader = standing.pop(0)
         if len(leader.measures) < len(seeds):
             standing += judged_on(race, [leader], seeds)
-        elif leader.name == RUNNING or stress.holds(leader.name, leader.timings, runs, ALL_DEMANDS):
-            return Ranked(leader, tuple(names))
+        elif leader.name == RUNNING or stress.proves(leader.name, leader.timings):
+            return Ranked(replace(leader, proved_ratio=race.delay_ratio(leader.measures)), tuple(names))
         else:
             fallen.append(leader)
     return Ranked(fallen[0], tuple(names))

@@ -16,6 +16,8 @@ OTHER_DEMANDS: Final = (1.1, 0.9)
 STRESS_RUNS: Final = 3
 # A proof is broken off after so many runs or their multiple, where it is lost by then.
 AT_ONCE: Final = 4
+# A start is proved on so many at each demand, however few runs the search has.
+LEAST_PROOF_RUNS: Final = 3
 ALL_DEMANDS: Final = (0.9, 1.0, 1.1)
 MARGIN: Final = 0.02
 
@@ -32,33 +34,66 @@ class Fallen:
     others_s: float
     shipped_s: float
 
+    @property
+    def verdict_s(self) -> float:
+        """The mean that a verdict would see that met the worst run and else the usual ones."""
+        return (self.worst_s + (VERDICT_SEEDS - 1) * self.others_s) / VERDICT_SEEDS
+
+    @property
+    def words(self) -> str:
+        """What fell, and why."""
+        return (
+            f"{self.what}: at {self.demand:.0%} of the demand the worst of {self.runs} runs had {self.worst_s:.0f} s "
+            f"of delay a person, the others {self.others_s:.1f} s; a verdict that met it would see "
+            f"{self.verdict_s:.1f} s, the shipped programs have {self.shipped_s:.1f} s"
+        )
+
 
 @dataclass
 class Stress:
     """Runs of a race on fresh seeds: no two plans are asked on the same ones, or the search would find what locks up
-    on all seeds but these. The shipped program is known by its mean over the race's seeds, and at other shares of the
-    demand over `seeds`."""
+    on all seeds but these; and no plan is asked again once it has fallen or was proved. The shipped program is known
+    by its mean over the race's seeds, and at other shares of the demand over `seeds` fresh ones."""
 
     race: Race
     seeds: int
+    proof_runs: int
     asked: int = 0
     shipped_delay_s: dict[float, float] = field(default_factory=dict)
     fallen: list[Fallen] = field(default_factory=list)
+    lost: list[Timings] = field(default_factory=list)
+    proved: list[Timings] = field(default_factory=list)
 
-    def holds(self, what: str, timings: Timings, runs: int, demands: Sequence[float] = OTHER_DEMANDS) -> bool:
+    def bears(self, what: str, timings: Timings) -> bool:
+        """Whether these timings hold on a few runs with more traffic and with less."""
+        return self._holds(what, timings, STRESS_RUNS, OTHER_DEMANDS)
+
+    def proves(self, what: str, timings: Timings) -> bool:
+        """Whether these timings hold on `proof_runs` runs at every demand."""
+        if timings in self.proved:
+            return True
+        held = self._holds(what, timings, max(self.proof_runs, LEAST_PROOF_RUNS), ALL_DEMANDS)
+        if held:
+            self.proved.append(timings)
+        return held
+
+    def _holds(self, what: str, timings: Timings, runs: int, demands: Sequence[float]) -> bool:
         """Whether at each of `demands` (shares) these timings are no worse than the shipped program, even where a
         verdict meets the worst of `runs` runs: what locks up now and then, or is best only until the day when traffic
         jams, is no plan, and short cycles may lock up where little is to be gained. `fallen` then tells of `what`."""
+        if timings in self.lost:
+            return False
         for scale in demands:
             shipped_s = self._shipped_s(scale)
             delays_s: list[float] = []
             while len(delays_s) < runs:
                 delays_s += self._delays_s(timings, min(AT_ONCE, runs - len(delays_s)), scale)
                 worst_s, others_s = worst_and_others_s(delays_s)
-                # before the last run: even if all to come were like the best so far
+                # before the last run: lost even if the others were all like the best so far
                 usual_s = others_s if len(delays_s) == runs else min(delays_s)
                 if (worst_s + (VERDICT_SEEDS - 1) * usual_s) / VERDICT_SEEDS > (1 + MARGIN) * shipped_s:
                     self.fallen.append(Fallen(what, scale, len(delays_s), worst_s, others_s, shipped_s))
+                    self.lost.append(timings)
                     return False
         return True
 
