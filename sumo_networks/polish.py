@@ -212,14 +212,15 @@ def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[list[Incu
 def proven(race: Race, stress: Stress, judged: Sequence[Incumbent]) -> Incumbent:
     """The first that is proved, of MOST_PROOFS at most; else the start, which is the first of `judged`.
 
-    They are asked by the score with the plain surcharge, those that a verdict would refuse behind all others."""
+    They are asked by the score with the plain surcharge, those that a verdict would refuse behind all others; anew, for
+    of several that lock up now and then one may have been lucky in its first proof."""
     race.pressed.clear()
     order = sorted(judged, key=lambda one: (bool(race.refused(one.measures)), race.score(one.measures)))
     if not stress.proof_runs:
         return order[0]
     start = judged[0]
     return next(
-        (one for one in order[:MOST_PROOFS] if one is start or stress.proves(after(one), one.timings)),
+        (one for one in order[:MOST_PROOFS] if one is start or stress.proves(after(one), one.timings, anew=True)),
         start,
     )
 

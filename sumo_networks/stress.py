@@ -52,7 +52,7 @@ class Fallen:
 @dataclass
 class Stress:
     """Runs of a race on fresh seeds: no two plans are asked on the same ones, or the search would find what locks up
-    on all seeds but these; and no plan is asked again once it has fallen or was proved. The shipped program is known
+    on all seeds but these; and no plan is asked again once it has fallen. The shipped program is known
     by its mean over the race's seeds, and at other shares of the demand over `seeds` fresh ones."""
 
     race: Race
@@ -68,9 +68,9 @@ class Stress:
         """Whether these timings hold on a few runs with more traffic and with less."""
         return self._holds(what, timings, STRESS_RUNS, OTHER_DEMANDS)
 
-    def proves(self, what: str, timings: Timings) -> bool:
-        """Whether these timings hold on `proof_runs` runs at every demand."""
-        if timings in self.proved:
+    def proves(self, what: str, timings: Timings, *, anew: bool = False) -> bool:
+        """Whether these timings hold on `proof_runs` runs at every demand; `anew`: on others than before."""
+        if timings in self.proved and not anew:
             return True
         held = self._holds(what, timings, max(self.proof_runs, LEAST_PROOF_RUNS), ALL_DEMANDS)
         if held:

@@ -115,6 +115,17 @@ def test_at_most_three_are_proved_in_the_end(race: KnownRace) -> None:
     assert len({offset for offset, scale, _ in race.ran if scale == 0.9 and offset is not None}) == 3
 
 
+def test_who_was_lucky_in_its_first_proof_is_proved_anew_in_the_end(race: KnownRace) -> None:
+    race.ship(SEEDS)
+    timings = _known(race, {"start": (90, 90), "lucky": (70, 70)})
+    judged = [judged_on(race, [Incumbent(*known, ())], SEEDS)[0] for known in timings.items()]
+    stress = Stress(race, 2, 5)
+    assert stress.proves("lucky", timings["lucky"])
+    race.locks = frozenset({(1.0, 0.9, 7)})
+    assert proven(race, stress, judged) is judged[0]
+    assert not stress.proves("lucky", timings["lucky"], anew=True)
+
+
 def test_no_two_plans_are_proved_on_the_same_seeds_nor_on_those_of_the_search(race: KnownRace) -> None:
     race.locks = frozenset({(1.0, 1.1, 4)})
     _proven(race, {"start": (90, 90), "a": (70, 70), "b": (75, 75)}, 5)
