@@ -41,7 +41,7 @@ regression_limit_s = 5
 regression_limit_s = 5                # where no junction or line says otherwise
 
 [polish]
-runs = 300                            # SUMO runs in all; judging the starts takes up to 60, whatever is given
+runs = 300                            # SUMO runs; judging and proving the starts may pass them
 seeds = 10
 ```
 
