@@ -28,7 +28,10 @@ class PriorityFound:
     def told(self) -> dict[str, object]:
         """As it stands in run.json; savings and losses in persons * s / h."""
         return {
-            "junctions": [asdict(one) for one in self.chosen],
+            "junctions": [
+                {**asdict(one), "detours": [detour.model_dump(mode="json") for detour in one.detours]}
+                for one in self.chosen
+            ],
             "dropped": self.trial.dropped,
             "seeds": self.trial.seeds,
             "person_delay_s": self.trial.person_delay_s,

@@ -23,7 +23,7 @@ from optimiser.bus_priority import PrioritisedPlan, with_priority
 from optimiser.rule_tables import PriorityRules
 from optimiser.rules import Rules
 from optimiser.safety import check_log
-from optimiser.signals import NetworkPlan
+from optimiser.signals import Network, NetworkPlan
 from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.bus_signal_delay import POSITIONS, bus_crossings, recording_buses
@@ -53,15 +53,28 @@ class Seen:
 
 
 def chosen(
-    scenario: Scenario, plan: Path | None, limits: PriorityRules, folder: Path
+    scenario: Scenario, plan: Path | None, limits: PriorityRules, skip: bool, folder: Path
 ) -> tuple[CityModel, PrioritisedPlan]:
-    """The network, and the plan with the priority that the model chooses for it."""
+    """The network, and the plan with the priority that the model chooses for it; with `skip` any stage may be left out
+    that the checker lets be."""
     options = RunOptions(begin_s=scenario.begin_s, end_s=scenario.end_s, rules=Rules(priority=limits))
     model, demand = observe(scenario, folder, folder / "work", options, StepClock(None))
     shipped = tuple(junction.running for junction in model.network.junctions if not junction.locked)
     bare = NetworkPlan(network_hash=model.network.network_hash, profile="", controllers=shipped)
     bare = bare if plan is None else read_plan(plan, model)
-    return model, with_priority(model.network, demand.demand, bare, options.rules)
+    network = skippable(model.network) if skip else model.network
+    return model, with_priority(network, demand.demand, bare, options.rules)
+
+
+def skippable(network: Network) -> Network:
+    """The network with all stages skippable."""
+    junctions = tuple(
+        junction.model_copy(
+            update={"stages": tuple(stage.model_copy(update={"skippable": True}) for stage in junction.stages)}
+        )
+        for junction in network.junctions
+    )
+    return network.model_copy(update={"junctions": junctions})
 
 
 def seen(run: Run, scenario: Scenario, model: CityModel, plan: NetworkPlan) -> Seen:
@@ -144,17 +157,23 @@ def main() -> None:
     parser.add_argument("--plan", type=Path, help="plan.json in place of the shipped programs")
     parser.add_argument("--max-extension-s", type=int, default=PriorityRules().max_extension_s)
     parser.add_argument("--max-early-green-s", type=int, default=PriorityRules().max_early_green_s)
+    parser.add_argument("--max-insertion-s", type=int, default=PriorityRules().max_insertion_s)
+    parser.add_argument("--skip", action="store_true", help="any stage may be skipped, within the plan's limits")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    limits = PriorityRules(max_extension_s=given.max_extension_s, max_early_green_s=given.max_early_green_s)
+    limits = PriorityRules(
+        max_extension_s=given.max_extension_s,
+        max_early_green_s=given.max_early_green_s,
+        max_insertion_s=given.max_insertion_s,
+    )
     seeds = [int(seed) for seed in given.seeds.split(",")]
     for path in given.maps:
         scenario = load_scenario(path)
         if given.period_s is not None:
             scenario = load_scenario(path, scenario.begin_s, scenario.begin_s + given.period_s)
         with tempfile.TemporaryDirectory(prefix="jasyl-priority-") as name:
-            model, found = chosen(scenario, given.plan, limits, Path(name))
+            model, found = chosen(scenario, given.plan, limits, given.skip, Path(name))
             line = json.dumps(told(scenario, found, runs(scenario, model, found, seeds, given.workers, Path(name))))
         print(line, flush=True)
         if given.json is not None:

@@ -1,7 +1,7 @@
 """What an actively prioritised controller does each second: green extension, early green, and the way back to the plan.
 
 Pure: the position in the cycle, the plan's priority and the arrivals that are expected go in, the change of the running
-stage comes out. Three cases for a bus whose group
+stage comes out. Detours are `active_detours`' business. Three cases for a bus whose group
 
 * is green when it is due: nothing, but the way back to the plan does not take that green away;
 * loses its green shortly before: *green extension* of the last stage that serves it, to when it is surely through;
@@ -103,7 +103,7 @@ def _early_green_s(cycle: ElasticCycle, priority: Priority, at: Position, arriva
     if number is None or wanted_s < 1:
         return 0
     own_s = -cycle.range_of(number, at.changes_s).least_s
-    others_s = sum(cycle.spare_s[other] for other in _between(cycle, number, arrival.group))
+    others_s = sum(cycle.spare_s[other] for other in between(cycle, number, arrival.group))
     if own_s <= 0:
         return 0
     part_s = _up(int(wanted_s) * own_s / (own_s + others_s))
@@ -147,7 +147,7 @@ def _last_of_green(cycle: ElasticCycle, number: int, group: str) -> int:
     return last
 
 
-def _between(cycle: ElasticCycle, number: int, group: str) -> list[int]:
+def between(cycle: ElasticCycle, number: int, group: str) -> list[int]:
     """Elastic stages after stage `number` that end before the group's next green starts."""
     shown = cycle.green[group]
     found: list[int] = []
@@ -164,7 +164,8 @@ def _between(cycle: ElasticCycle, number: int, group: str) -> list[int]:
 
 def active(priority: Priority) -> bool:
     """Whether a plan's priority lets anything happen."""
-    return bool(priority.lines) and (priority.max_extension_s > 0 or priority.max_early_green_s > 0)
+    allowed_s = max(priority.max_extension_s, priority.max_early_green_s)
+    return bool(priority.lines) and (allowed_s > 0 or bool(priority.detours))
 
 
 def _up(value_s: float) -> int:

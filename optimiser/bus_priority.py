@@ -7,25 +7,29 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from optimiser.demand import Demand
-from optimiser.elastic_cycle import elastic_cycle
+from optimiser.detour_candidates import detour_candidates
+from optimiser.detour_ways import ways
 from optimiser.errors import PriorityError
 from optimiser.evaluation import evaluate
 from optimiser.formulation.objective import MOST_FLOW_RATIO
-from optimiser.formulation.priority import NONE, BusLine, Choice, MovementLoad, PriorityCase, choose
+from optimiser.formulation.priority import NONE, Choice, choose
+from optimiser.formulation.priority_events import BusLine, MovementLoad, PriorityCase
 from optimiser.lane_flows import JunctionDemand, junction_demand
 from optimiser.result import MovementFigures
 from optimiser.rule_tables import PriorityRules
 from optimiser.rules import Rules
 from optimiser.settings import ModelSettings
-from optimiser.signals import ControllerPlan, Network, NetworkPlan, Priority
+from optimiser.signals import ControllerPlan, Detour, Junction, Network, NetworkPlan, Priority
 
 
 @dataclass(frozen=True)
 class JunctionPriority:
-    """What was chosen for a junction; `note` says why it got none where its plan cannot run it."""
+    """What was chosen for a junction, with the detours among it; `note` says why it got none where its plan cannot run
+    it."""
 
     junction: str
     choice: Choice
+    detours: tuple[Detour, ...] = ()
     note: str = ""
 
 
@@ -64,7 +68,7 @@ def with_priority(
             controllers.append(controller)
             continue
         chosen.append(found)
-        controllers.append(controller.model_copy(update={"priority": _priority(found.choice, limits)}))
+        controllers.append(controller.model_copy(update={"priority": _priority(found, limits)}))
     return PrioritisedPlan(plan.model_copy(update={"controllers": tuple(controllers)}), tuple(chosen))
 
 
@@ -82,21 +86,43 @@ def _chosen(
     if not lines:
         return None
     try:
-        cycle = elastic_cycle(plan)
+        offered = _offered(plan, seen.junction, lines, rules, limits)
+        cycles = ways(offered)
     except PriorityError as error:
-        return JunctionPriority(plan.junction, NONE, str(error))
+        return JunctionPriority(plan.junction, NONE, note=str(error))
     case = PriorityCase(
-        cycle=cycle,
+        cycle=cycles.planned,
         persons_h=_persons_h(seen, lines),
         movements=tuple(_load(figure, seen, plan.cycle_s, settings) for figure in figures),
         lines=lines,
         recovery_cycles=limits.recovery_cycles,
         most_saturated=limits.max_degree_of_saturation,
+        ways=cycles.detours,
     )
-    return JunctionPriority(plan.junction, choose(case, limits.max_extension_s, limits.max_early_green_s))
+    choice = choose(case, limits.max_extension_s, limits.max_early_green_s)
+    return JunctionPriority(plan.junction, choice, tuple(offered.priority.detours[n] for n in choice.detours))
 
 
-def _priority(choice: Choice, limits: PriorityRules) -> Priority:
+def _offered(
+    plan: ControllerPlan, junction: Junction, lines: tuple[BusLine, ...], rules: Rules, limits: PriorityRules
+) -> ControllerPlan:
+    """The plan with all that the rules allow."""
+    priority = Priority(
+        max_extension_s=limits.max_extension_s,
+        max_early_green_s=limits.max_early_green_s,
+        recovery_cycles=limits.recovery_cycles,
+        min_lateness_s=limits.min_lateness_s,
+        min_load_pax=limits.min_load_pax,
+        lines=tuple(sorted({line.line for line in lines})),
+    )
+    groups = frozenset(line.group for line in lines)
+    forbidden = rules.forbidden_sequences(junction.id)
+    detours = detour_candidates(junction, plan, groups, priority, limits.max_insertion_s, forbidden)
+    return plan.model_copy(update={"priority": priority.model_copy(update={"detours": detours})})
+
+
+def _priority(found: JunctionPriority, limits: PriorityRules) -> Priority:
+    choice = found.choice
     if not choice.lines:
         return Priority()
     return Priority(
@@ -106,6 +132,7 @@ def _priority(choice: Choice, limits: PriorityRules) -> Priority:
         min_lateness_s=limits.min_lateness_s,
         min_load_pax=limits.min_load_pax,
         lines=choice.lines,
+        detours=found.detours,
     )
 
 

@@ -30,10 +30,12 @@ _TINY_S = 1e-6
 
 @dataclass(frozen=True)
 class ElasticStage:
-    """The elastic part of one stage: seconds [start_s, end_s) of the cycle (end_s may be beyond the cycle's end), and
-    how far the stage's own limits let it change (`most_s` None: as far as the rules on groups let it)."""
+    """The elastic part of one stage, in the `window` of that number: seconds [start_s, end_s) of the cycle (end_s may
+    be beyond the cycle's end), and how far the stage's own limits let it change (`most_s` None: as far as the rules on
+    groups let it)."""
 
     stage: str
+    window: int
     start_s: int
     end_s: int
     least_s: int
@@ -170,7 +172,7 @@ def elastic_cycle(plan: ControllerPlan) -> ElasticCycle:
     busy, switches = _busy(plan)
     stages: list[ElasticStage] = []
     start_s = _sequence_start_s(plan)
-    for window in sorted(plan.windows, key=lambda window: window.start_s):
+    for place, window in sorted(enumerate(plan.windows), key=lambda numbered: numbered[1].start_s):
         part = _elastic_part(plan, window.start_s, window.end_s, busy, switches)
         if part is None:
             continue
@@ -184,6 +186,7 @@ def elastic_cycle(plan: ControllerPlan) -> ElasticCycle:
         stages.append(
             ElasticStage(
                 stage=window.stage,
+                window=place,
                 start_s=first,
                 end_s=last,
                 least_s=min(0, max(_up(least_s - length_s), 1 - (last - first))),

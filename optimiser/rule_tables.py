@@ -47,6 +47,7 @@ class JunctionRules(Table):
     locked: bool = False
     priority: bool = True
     locked_stages: tuple[str, ...] = ()
+    skippable_stages: tuple[str, ...] = ()
     forbidden_sequences: tuple[tuple[str, str], ...] = ()
     cycle_range_s: tuple[CycleSeconds, CycleSeconds] | None = None
     max_degree_of_saturation: Saturation | None = None
@@ -82,10 +83,12 @@ class VerdictRules(Table):
 
 
 class PriorityRules(Table):
-    """What active bus priority may do at most, and for whom; `lines` empty: any line."""
+    """What active bus priority may do at most, and for whom; `lines` empty: any line. `max_insertion_s`: an inserted
+    stage lasts at most so long; stages are skipped where a junction's rules name them."""
 
     max_extension_s: Annotated[int, Field(ge=0, le=60)] = 10
     max_early_green_s: Annotated[int, Field(ge=0, le=60)] = 15
+    max_insertion_s: Annotated[int, Field(ge=0, le=60)] = 0
     recovery_cycles: Annotated[int, Field(ge=1, le=10)] = 2
     max_degree_of_saturation: Saturation = 0.95
     min_lateness_s: Seconds = 0.0

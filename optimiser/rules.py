@@ -17,6 +17,7 @@ pedestrian = 1.0
 locked = false                        # true: the running plan stays
 priority = true                       # false: no bus priority here
 locked_stages = ["stage2"]            # these keep their running length
+skippable_stages = ["stage4"]         # bus priority may leave these out of a cycle
 forbidden_sequences = [["stage1", "stage3"]]
 cycle_range_s = [60, 90]
 max_degree_of_saturation = 0.95
@@ -51,6 +52,7 @@ In place of `priority = true`, the limits of bus priority:
 [priority]
 max_extension_s = 10
 max_early_green_s = 15
+max_insertion_s = 0                   # over 0: a stage may be shown once more, for at most so long
 recovery_cycles = 2                   # within which a controller is back in its offset
 max_degree_of_saturation = 0.95       # that priority may leave to others
 min_lateness_s = 0                    # buses less late at their last stop are not served
@@ -204,7 +206,7 @@ class Rules(Table):
                 "groups": groups,
                 "running": junction.running.model_copy(update={"groups": groups}),
                 "limits": _limits(junction, rules),
-                "stages": tuple(_locked_stage(junction, stage, rules) for stage in junction.stages),
+                "stages": tuple(_ruled_stage(junction, stage, rules) for stage in junction.stages),
                 "sequences": _allowed(junction, rules),
             }
         )
@@ -264,7 +266,8 @@ def _check_junction(junction: Junction, rules: JunctionRules) -> None:
     groups = {group.id: group for group in junction.groups}
     stages = [stage.id for stage in junction.stages]
     place = f"rules: junction {junction.id}: "
-    for name in rules.locked_stages + tuple(name for pair in rules.forbidden_sequences for name in pair):
+    named = rules.locked_stages + rules.skippable_stages
+    for name in named + tuple(name for pair in rules.forbidden_sequences for name in pair):
         if name not in stages:
             raise RulesError(place + _unknown("stage", name, stages))
     approaches = [approach.id for approach in junction.approaches]
@@ -324,8 +327,10 @@ def _limits(junction: Junction, rules: JunctionRules) -> dict[str, GroupLimits]:
     return {group: limit for group, limit in limits.items() if limit != GroupLimits() or group in junction.limits}
 
 
-def _locked_stage(junction: Junction, stage: Stage, rules: JunctionRules) -> Stage:
-    """A locked stage may be as short and as long as it runs now."""
+def _ruled_stage(junction: Junction, stage: Stage, rules: JunctionRules) -> Stage:
+    """A locked stage may be as short and as long as it runs now; a skippable one says so."""
+    if stage.id in rules.skippable_stages:
+        stage = stage.model_copy(update={"skippable": True})
     if stage.id not in rules.locked_stages:
         return stage
     running_s = [

@@ -146,12 +146,25 @@ class Pedestrians(Frozen):
     max_wait_s: float = 120.0
 
 
+class Detour(Frozen):
+    """What a controller may show for a bus from the end of `windows[leaves]` to the start of `windows[joins]` in place
+    of the plan: `stages`, each for its seconds, and `interstages`, one more than these, before, between and after them.
+
+    No stages: the windows between are skipped. To the next window: the stages are inserted."""
+
+    leaves: int
+    joins: int
+    stages: tuple[tuple[str, float], ...] = ()
+    interstages: tuple[Interstage, ...]
+
+
 class Priority(Frozen):
     """What active bus priority may do at a junction, for buses of `lines` alone; all zero, or no line, = none.
 
-    Greens last at most `max_extension_s` longer or start `max_early_green_s` earlier than planned, and within
-    `recovery_cycles` the controller is back in its offset, as far as the plan's limits leave it room. Served are buses
-    that left their last stop at least `min_lateness_s` late, where a timetable tells, with `min_load_pax` aboard."""
+    Greens last at most `max_extension_s` longer or start `max_early_green_s` earlier than planned; of `detours` one at
+    a time is taken, and the plan shown for a cycle before the next. Within `recovery_cycles` the controller is back in
+    its offset, as far as the plan's limits leave it room. Served are buses that left their last stop at least
+    `min_lateness_s` late, where a timetable tells, with `min_load_pax` aboard."""
 
     max_extension_s: float = 0.0
     max_early_green_s: float = 0.0
@@ -159,6 +172,8 @@ class Priority(Frozen):
     min_lateness_s: float = 0.0
     min_load_pax: float = 0.0
     lines: tuple[str, ...] = ()
+    # Left out where there are none: a plan without keeps the id it always had.
+    detours: tuple[Detour, ...] = Field(default=(), exclude_if=lambda detours: not detours)
 
 
 class Modes(Frozen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from optimiser.signals import (
@@ -11,6 +12,7 @@ from optimiser.signals import (
     Junction,
     Offset,
     Right,
+    SignalGroup,
     Stage,
     StageSequence,
     StageWindow,
@@ -44,14 +46,21 @@ def expand(junction: Junction, sequence: StageSequence, durations_s: tuple[float
         raise ValueError(
             f"junction {junction.id}: sequence {sequence.id} has {len(sequence.stages)} stages, not {len(durations_s)}"
         )
-    stages = {stage.id: stage for stage in junction.stages}
+    return timeline_of(junction.groups, junction.stages, sequence, durations_s)
+
+
+def timeline_of(
+    groups: Iterable[SignalGroup], stages: Iterable[Stage], sequence: StageSequence, durations_s: Sequence[float]
+) -> Timeline:
+    """Greens and windows of `sequence` over these stages, of which the i-th lasts `durations_s[i]` seconds."""
+    by_id = {stage.id: stage for stage in stages}
     windows: list[StageWindow] = []
     clock = 0.0
     for i, stage_id in enumerate(sequence.stages):
         windows.append(StageWindow(stage=stage_id, start_s=clock, end_s=clock + durations_s[i]))
         clock += durations_s[i] + sequence.interstages[i].duration_s
     cycle_s = clock
-    greens = {group.id: _group_greens(group.id, sequence, stages, tuple(windows), cycle_s) for group in junction.groups}
+    greens = {group.id: _group_greens(group.id, sequence, by_id, tuple(windows), cycle_s) for group in groups}
     return Timeline(cycle_s, greens, tuple(windows))
 
 

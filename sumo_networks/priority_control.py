@@ -7,9 +7,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from optimiser.active_priority import active
-from optimiser.elastic_cycle import elastic_cycle
+from optimiser.detour_ways import ways
+from optimiser.detours import detour_plan
 from optimiser.signals import ControllerPlan, Frozen, NetworkPlan, canonical_json
-from sumo_networks.bindings import CityModel
+from sumo_networks.bindings import Binding, CityModel
 from sumo_networks.errors import PlanMismatchError
 from sumo_networks.scenario import Scenario
 from sumo_networks.signal_states import signal_states
@@ -27,12 +28,13 @@ class ReportQuality(Frozen):
 
 
 class ControlledJunction(Frozen):
-    """One controller that runs priority: its plan, the state that each second of the plan's cycle shows, and the group
-    of each link index."""
+    """One controller that runs priority: its plan, the state that each second of the plan's cycle shows, those of each
+    detour's, and the group of each link index."""
 
     tls: str
     plan: ControllerPlan
     states: tuple[str, ...]
+    detour_states: tuple[tuple[str, ...], ...] = ()
     groups: dict[int, str]
 
 
@@ -86,6 +88,16 @@ def _controlled(plan: ControllerPlan, model: CityModel) -> ControlledJunction:
         raise PlanMismatchError(
             f"the plan names junction {plan.junction} and the network has no such one; make the plan anew"
         )
-    elastic_cycle(plan)
-    states = [state for duration_s, state in signal_states(plan, binding) for _ in range(round(duration_s))]
-    return ControlledJunction(tls=binding.tls, plan=plan, states=tuple(states), groups=binding.group_of_link())
+    ways(plan)
+    return ControlledJunction(
+        tls=binding.tls,
+        plan=plan,
+        states=_states(plan, binding),
+        detour_states=tuple(_states(detour_plan(plan, detour), binding) for detour in plan.priority.detours),
+        groups=binding.group_of_link(),
+    )
+
+
+def _states(plan: ControllerPlan, binding: Binding) -> tuple[str, ...]:
+    """What each second of a plan's cycle shows."""
+    return tuple(state for duration_s, state in signal_states(plan, binding) for _ in range(round(duration_s)))

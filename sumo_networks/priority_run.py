@@ -15,8 +15,10 @@ from pathlib import Path
 
 import libsumo
 
-from optimiser.active_priority import PriorityState, decide, step
-from optimiser.elastic_cycle import ElasticCycle, elastic_cycle, planned_position
+from optimiser.active_detours import WayState, go_on
+from optimiser.active_priority import PriorityState
+from optimiser.detour_ways import Ways, ways
+from optimiser.elastic_cycle import planned_position
 from sumo_networks.bus_arrivals import Approaching, UsualDwells
 from sumo_networks.bus_reports import BusReports, Report
 from sumo_networks.errors import PlanMismatchError
@@ -28,12 +30,13 @@ GRANTED = "priority.csv"
 
 @dataclass
 class _Controller:
-    """One junction under way. `granted_s` sums the seconds that stages were changed by, by what for."""
+    """One junction under way. `granted_s` sums the seconds that stages were changed by, by what for; of detours those
+    that they saved or took."""
 
     junction: ControlledJunction
-    cycle: ElasticCycle
+    ways: Ways
     approaching: Approaching
-    state: PriorityState
+    state: WayState
     shown: str = ""
     granted_s: Counter[str] = field(default_factory=Counter)
 
@@ -43,21 +46,25 @@ class _Controller:
 
     def show(self) -> None:
         """Puts the state of this second on the signals."""
-        state = self.junction.states[self.state.at.second]
+        detour = self.state.detour
+        states = self.junction.states if detour is None else self.junction.detour_states[detour]
+        state = states[self.state.state.at.second]
         if state != self.shown:
             libsumo.trafficlight.setRedYellowGreenState(self.junction.tls, state)
             self.shown = state
 
     def go_on(self, time_s: int) -> None:
-        """Decides on the running stage, and goes to the next second."""
-        green = {group: self.state.at.second in seconds for group, seconds in self.cycle.green.items()}
-        arrivals = self.approaching.arrivals(time_s, green)
-        priority = self.junction.plan.priority
-        before = self.state
-        self.state = step(self.cycle, priority, before, decide(self.cycle, priority, before, arrivals))
-        if self.state.at.late_s != before.at.late_s:
-            given_s = self.state.at.changes_s[-1]
-            back = given_s * before.at.late_s < 0
+        """Decides on the running stage and the way on, and goes to the next second."""
+        before, at = self.state, self.state.state.at
+        shown = self.ways.cycle(before.detour).green
+        arrivals = self.approaching.arrivals(time_s, {group: at.second in green for group, green in shown.items()})
+        self.state = go_on(self.ways, self.junction.plan.priority, before, arrivals)
+        if before.detour is None and self.state.detour is not None:
+            longer_s = self.ways.detours[self.state.detour].longer_s
+            self.granted_s["skip" if longer_s < 0 else "insertion"] += abs(longer_s)
+        elif self.state.state.at.late_s != at.late_s:
+            given_s = self.state.state.at.late_s - at.late_s
+            back = given_s * at.late_s < 0
             self.granted_s["recovery" if back else "extension" if given_s > 0 else "early green"] += abs(given_s)
 
 
@@ -84,9 +91,10 @@ def run(control: PriorityControl, seed: int, begin_s: int, end_s: int, options: 
 
 
 def _controller(junction: ControlledJunction, control: PriorityControl, begin_s: int) -> _Controller:
-    cycle = elastic_cycle(junction.plan)
+    cycles = ways(junction.plan)
     approaching = Approaching(junction.groups, junction.plan.priority, control.reports.noise_m)
-    return _Controller(junction, cycle, approaching, PriorityState(planned_position(cycle, begin_s)))
+    state = WayState(PriorityState(planned_position(cycles.planned, begin_s)))
+    return _Controller(junction, cycles, approaching, state)
 
 
 def _check_steps(control: PriorityControl) -> None:

@@ -58,6 +58,7 @@ class Rule(StrEnum):
     STAGE_LENGTH = "stage_length"
     STAGE_GREENS = "stage_greens"
     INTERSTAGE = "interstage"
+    DETOUR = "detour"
     OFFSET = "offset"
     REFERENCE_GROUP = "reference_group"
     PRIORITY_WITHOUT_LINES = "priority_without_lines"

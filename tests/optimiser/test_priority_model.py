@@ -14,7 +14,8 @@ from optimiser.bus_priority import PrioritisedPlan, with_priority
 from optimiser.demand import BusFlow, Demand, TurningFlow
 from optimiser.elastic_cycle import ElasticCycle, elastic_cycle
 from optimiser.errors import RulesError
-from optimiser.formulation.priority import NONE, BusLine, Detection, MovementLoad, PriorityCase, choose, events
+from optimiser.formulation.priority import NONE, choose, events
+from optimiser.formulation.priority_events import BusLine, Detection, MovementLoad, PriorityCase
 from optimiser.rule_tables import JunctionRules, PriorityRules
 from optimiser.rules import Rules, load_rules
 from optimiser.signals import Junction, Network, NetworkPlan, Priority

@@ -101,6 +101,7 @@ def test_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
         ("[junctions.tee1.groups.wset]", "junction tee1: there is no group 'wset'; did you mean 'west'?"),
         ("[junctions.tee1.approaches.soth]", "there is no approach 'soth'; did you mean 'south'?"),
         ('[junctions.tee1]\nlocked_stages = ["stage9"]', "there is no stage 'stage9'; did you mean 'stage"),
+        ('[junctions.tee1]\nskippable_stages = ["stage9"]', "there is no stage 'stage9'; did you mean 'stage"),
         (
             '[junctions.tee1]\nforbidden_sequences = [["stage1", "x"]]',
             "there is no stage 'x'; there are stage1, stage2",

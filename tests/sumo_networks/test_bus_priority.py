@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from optimiser.detour_candidates import detour_candidates
 from optimiser.safety import check_log
 from optimiser.signals import NetworkPlan, Priority
 from sumo_networks.approaches import read_approaches
@@ -13,6 +14,7 @@ from sumo_networks.bindings import CityModel
 from sumo_networks.errors import PlanMismatchError, ScenarioError
 from sumo_networks.measure import Measures, measure
 from sumo_networks.priority_control import ReportQuality, read_priority, write_priority
+from sumo_networks.priority_run import GRANTED
 from sumo_networks.profiles import profile_named
 from sumo_networks.programs import write_programs
 from sumo_networks.read import read_network
@@ -141,3 +143,25 @@ def test_a_period_of_parts_of_seconds_is_refused(scenario: Scenario, model: City
     control = write_priority(with_priority(model, A=ALLOWED), model, scenario, tmp_path / "priority.json")
     with pytest.raises(ScenarioError, match="from whole second to whole second"):
         simulate(scenario, 1, tmp_path / "run", end_s=100.5, priority=control)
+
+
+def test_a_stage_left_out_or_inserted_for_a_bus_is_shown_by_the_rules(
+    scenario: Scenario, model: CityModel, fixed: Run, tmp_path: Path
+) -> None:
+    junction = model.network.junction("A")
+    stages = tuple(stage.model_copy(update={"skippable": True}) for stage in junction.stages)
+    groups = frozenset(group.id for group in junction.groups)
+    bare = Priority(lines=LINES)
+    detours = detour_candidates(
+        junction.model_copy(update={"stages": stages}), junction.running, groups, bare, most_insertion_s=20.0
+    )
+    assert detours
+    detoured = bare.model_copy(update={"detours": detours})
+    run = run_plan(scenario, model, with_priority(model, A=detoured), tmp_path)
+    given = (run.folder / GRANTED).read_text().splitlines()[1:]
+    assert {row.split(",")[1] for row in given} & {"skip", "insertion"}
+    assert run.tls_states is not None and fixed.tls_states is not None
+    shown, planned = recorded_states(run.tls_states)["A"], recorded_states(fixed.tls_states)["A"]
+    assert (shown.times_s, shown.states) != (planned.times_s, planned.states)
+    for name, log in signal_logs(run.tls_states, model.bindings).items():
+        assert check_log(log, model.network.junction(name).running) == ()
