@@ -27,8 +27,8 @@ from sumo_networks.person_weights import PersonWeights
 from sumo_networks.prices import Prices, neighbourhoods, prices
 from sumo_networks.race import VERDICT_SEEDS, Progress, Race, Timings
 from sumo_networks.scenario import Scenario
-from sumo_networks.starts import Incumbent, best_start, solutions
-from sumo_networks.stress import ALL_DEMANDS, Fallen, Stress
+from sumo_networks.starts import UNPROVED, Incumbent, best_start, solutions
+from sumo_networks.stress import ALL_DEMANDS, MARGIN, Fallen, Stress
 from sumo_networks.timings import Timing, network_plan
 from sumo_networks.trips import read_demand
 
@@ -182,7 +182,7 @@ def polish(
         runs=round(race.spent),
         seeds=seeds,
         fallen=tuple(stress.fallen),
-        held=best.timings not in stress.lost,
+        held=best.timings not in stress.lost and race.delay_ratio(best.measures) <= 1 + MARGIN,
     )
 
 
@@ -210,7 +210,8 @@ def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[list[Incu
 
 
 def proven(race: Race, stress: Stress, judged: Sequence[Incumbent]) -> Incumbent:
-    """The first that is proved, of MOST_PROOFS at most; else the start, which is the first of `judged`.
+    """The first that is proved, of MOST_PROOFS at most; else the start, which is the first of `judged`, or the best of
+    all where that was not proved either.
 
     They are asked by the score with the plain surcharge, those that a verdict would refuse behind all others; anew, for
     of several that lock up now and then one may have been lucky in its first proof."""
@@ -218,10 +219,10 @@ def proven(race: Race, stress: Stress, judged: Sequence[Incumbent]) -> Incumbent
     order = sorted(judged, key=lambda one: (bool(race.refused(one.measures)), race.score(one.measures)))
     if not stress.proof_runs:
         return order[0]
-    start = judged[0]
+    start = judged[0] if judged[0].proved_ratio < UNPROVED else None
     return next(
         (one for one in order[:MOST_PROOFS] if one is start or stress.proves(after(one), one.timings, anew=True)),
-        start,
+        start or order[0],
     )
 
 
@@ -257,18 +258,19 @@ def _winner(
             found = _judged(search, best, candidate, first, lead)
             if found is not None and set(race.refused(found.measures)) - set(race.pressed):
                 race.press(found.measures)
-            elif found is not None and (borne := _borne(search, found)) is not None:
-                return borne
+            elif found is not None and (held := borne(race, search.stress, found)) is not None:
+                return held
         if len(race.pressed) == pressed:
             return None
         priced = prices(race, best.measures)
 
 
-def _borne(search: _Search, found: Incumbent) -> Incumbent | None:
+def borne(race: Race, stress: Stress, found: Incumbent) -> Incumbent | None:
     """The candidate if it bears more traffic and less; where it is far ahead of all it came from that was proved, it is
-    proved as a start is."""
-    race, stress = search.race, search.stress
+    proved as a start is. Where none was, what is still worse than the shipped program is a step on the way."""
     ratio = race.delay_ratio(found.measures)
+    if found.proved_ratio == UNPROVED and ratio >= 1:
+        return found
     if stress.proof_runs and found.proved_ratio - ratio > LEAP:
         return replace(found, proved_ratio=ratio) if stress.proves(after(found), found.timings) else None
     return found if stress.bears(after(found), found.timings) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -11,7 +12,7 @@ from sumo_networks.bindings import CityModel
 from sumo_networks.measure import RunMeasures
 from sumo_networks.moves import Freedom
 from sumo_networks.race import Race, Timings
-from sumo_networks.stress import Stress
+from sumo_networks.stress import MARGIN, Stress
 from sumo_networks.timings import plan_of, running_timings, timing_of, with_short_walks
 
 RUNNING: Final = "running"
@@ -19,12 +20,14 @@ RUNNING: Final = "running"
 FINALISTS: Final = 4
 FEW_SEEDS: Final = 5
 SHORT_WALK_S: Final = 12.0
+UNPROVED: Final = math.inf
 
 
 @dataclass(frozen=True)
 class Incumbent:
     """Timings with their measures on each seed, the name of the start or what was changed, the timings that they
-    improved on, and in which turn. `proved_ratio`: the delay ratio of the last it came from that was proved."""
+    improved on, and in which turn. `proved_ratio`: the delay ratio of the last it came from that was proved, or UNPROVED
+    where none was."""
 
     name: str
     timings: Timings
@@ -78,7 +81,8 @@ def _short_walks(model: CityModel, solutions: Mapping[str, Timings]) -> dict[str
 def best_start(race: Race, stress: Stress, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> Ranked:
     """The solution to search around: the running one and the best others on one seed are judged on a few, whoever leads
     then on all seeds, until one leads that has run on all and is proved on others: what is found around one that locks
-    up now and then does so as well. Where none is, and the running program may not be run, it is the best of all.
+    up now and then does so as well. Where none is, it is the best of all, unproved: the running program may not be run,
+    or its times alone do worse than the vehicle-actuated control that is shipped with them.
 
     Delay alone counts: where a place loses, one junction taken over from another solution often mends it, while delay
     that is lost is lost everywhere."""
@@ -93,11 +97,16 @@ def best_start(race: Race, stress: Stress, solutions: Mapping[str, Timings], see
         leader = standing.pop(0)
         if len(leader.measures) < len(seeds):
             standing += judged_on(race, [leader], seeds)
-        elif leader.name == RUNNING or stress.proves(leader.name, leader.timings):
+        elif _is_shipped(race, leader) or stress.proves(leader.name, leader.timings):
             return Ranked(replace(leader, proved_ratio=race.delay_ratio(leader.measures)), tuple(names))
         else:
             fallen.append(leader)
-    return Ranked(fallen[0], tuple(names))
+    return Ranked(replace(fallen[0], proved_ratio=UNPROVED), tuple(names))
+
+
+def _is_shipped(race: Race, one: Incumbent) -> bool:
+    """Whether it is the running program, and does what the shipped one does."""
+    return one.name == RUNNING and race.delay_ratio(one.measures) <= 1 + MARGIN
 
 
 def judged_on(race: Race, incumbents: Sequence[Incumbent], seeds: Sequence[int]) -> list[Incumbent]:

@@ -10,12 +10,12 @@ import pytest
 from known_race import LOCKED_S, SHIPPED_S, KnownRace
 
 from sumo_networks.approaches import read_approaches
-from sumo_networks.polish import proven
+from sumo_networks.polish import borne, proven
 from sumo_networks.profiles import profile_named
 from sumo_networks.race import Timings
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario
-from sumo_networks.starts import RUNNING, Incumbent, Ranked, best_start, judged_on
+from sumo_networks.starts import RUNNING, UNPROVED, Incumbent, Ranked, best_start, judged_on
 from sumo_networks.stress import FIRST_SEED, Fallen, Stress, worst_and_others_s
 from sumo_networks.timings import running_timings
 from sumo_networks.trips import read_demand
@@ -106,6 +106,38 @@ def test_where_the_running_program_may_not_run_and_nothing_holds_the_best_comes_
     assert proven(race, stress, [start]) is start
     assert start.timings in stress.lost
     assert [one.what for one in stress.fallen] == ["b", "a"]
+
+
+def test_where_the_shipped_control_does_better_than_its_times_alone_the_best_plan_is_the_start(race: KnownRace) -> None:
+    start = _start(race, {RUNNING: (300, 300), "a": (120, 120), "b": (115, 115)}).start
+    assert start.name == "b"
+    assert start.proved_ratio == UNPROVED
+
+
+def test_what_is_still_worse_than_shipped_is_a_step_from_an_unproved_start_and_what_is_better_is_proved(
+    race: KnownRace,
+) -> None:
+    race.ship(SEEDS)
+    stress = Stress(race, 2, 5)
+    timings = _known(race, {"start": (130, 130), "step": (110, 110), "gain": (90, 90), "locks up": (80, 80)})
+    race.locks = frozenset({(3.0, 0.9, 4)})
+    start, step, gain, locking = (judged_on(race, [Incumbent(*known, ())], SEEDS)[0] for known in timings.items())
+    unproved = [replace(one, proved_ratio=UNPROVED) for one in (step, gain, locking)]
+    assert borne(race, stress, unproved[0]) is unproved[0]
+    assert stress.asked == 0, "a step is not proved"
+    proved = borne(race, stress, unproved[1])
+    assert proved is not None and proved.proved_ratio == pytest.approx(0.9)
+    assert borne(race, stress, unproved[2]) is None
+    assert borne(race, stress, replace(start, proved_ratio=1.0)) is None, "nor is it borne where the start was proved"
+
+
+def test_where_no_plan_beats_the_shipped_control_the_best_of_all_is_left(race: KnownRace) -> None:
+    race.ship(SEEDS)
+    timings = _known(race, {"start": (130, 130), "step": (110, 110)})
+    judged = [judged_on(race, [Incumbent(*known, (), proved_ratio=UNPROVED)], SEEDS)[0] for known in timings.items()]
+    stress = Stress(race, 2, 5)
+    assert proven(race, stress, judged).name == "step"
+    assert timings["step"] in stress.lost
 
 
 def test_at_most_three_are_proved_in_the_end(race: KnownRace) -> None:
