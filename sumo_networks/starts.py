@@ -26,7 +26,7 @@ UNPROVED: Final = math.inf
 @dataclass(frozen=True)
 class Incumbent:
     """Timings with their measures on each seed, the name of the start or what was changed, the timings that they
-    improved on, and in which turn. `proved_ratio`: the delay ratio of the last it came from that was proved, or UNPROVED
+    improved on, and in which turn. `proved_ratio`: the delay ratio of the last it came from that was proved; UNPROVED
     where none was."""
 
     name: str
