@@ -56,7 +56,8 @@ End = Annotated[float | None, typer.Option(help="End of the period.", show_defau
 RulesFile = Annotated[Path | None, typer.Option("--rules", help="rules.toml, the engineer's word.", show_default=False)]
 Seeds = Annotated[str, typer.Option(help="Seeds of the verdict, comma-separated; under 1000.")]
 PolishRuns = Annotated[
-    int | None, typer.Option(help="SUMO runs the search may take.", show_default="the rules', else 300")
+    int | None,
+    typer.Option(help="SUMO runs the search may take; proofs may take some more.", show_default="the rules', else 300"),
 ]
 StartPlan = Annotated[
     Path | None, typer.Option("--start", help="An earlier plan to search from as well.", show_default=False)
@@ -178,7 +179,9 @@ def optimise(
     """A plan for the scenario's signals: the MILP, then the search in SUMO. Writes plan.json and plan.add.xml."""
     options = RunOptions(begin_s=begin, end_s=end, rules=_rules(rules, polish_runs), workers=workers, start=start)
     with step_bars() as bars:
-        polished = optimise_scenario(scenario, out, options, feeds, flows, bars)
+        found = optimise_scenario(scenario, out, options, feeds, flows, bars)
+    polished = found.polished
+    print_kept(found.kept)
     print_fallen(polished.fallen, polished.held)
     console.print(
         f"plan {polished.plan.id} in {out / 'plan.json'}: {polished.score - 1:+.1%} on the search's own seeds"

@@ -11,7 +11,8 @@ from typing import Final
 from api.errors import UnsafePlanError
 from api.explanation import read_demand
 from api.proof import refuse_unsafe
-from api.run import PROFILE, Progress, RunOptions, StepClock, observe, read_city
+from api.run import PROFILE, RunOptions, observe, read_city
+from api.step_clock import Progress, StepClock
 from api.week_picture import week_picture
 from optimiser.day_plans import DaySettings, TypedDay, WeekPlans, day_plans
 from optimiser.demand import Demand

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +18,7 @@ from api.feeds import FEEDS_SEED, gather_feeds
 from api.priority import PriorityFound, add_priority
 from api.proof import ProofEffort, freedom_of, prove, refuse_unsafe
 from api.report import write_report
+from api.step_clock import Progress, StepClock
 from mobility.errors import FeedError
 from mobility.pipeline import build_flows
 from mobility.summary import SUMMARY
@@ -49,9 +49,6 @@ EARLIER: Final = "earlier plan"
 JOURNAL: Final = "journal.jsonl"
 VERSIONS_OF: Final = ("jasyl", "eclipse-sumo", "pyomo", "highspy", "polars")
 
-Progress = Callable[[str, float], None]
-"""Told the step under way and the share of it that is done."""
-
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -70,6 +67,14 @@ class RunOptions:
 
 
 @dataclass(frozen=True)
+class Optimised:
+    """The plan found; `kept`: by junction why it keeps its program."""
+
+    polished: Polished
+    kept: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class RunResult:
     """Where a run left its results, and what they say; `kept`: by junction why it keeps its program, `polished`: how
     the search went."""
@@ -80,28 +85,6 @@ class RunResult:
     report: Path
     kept: Mapping[str, str]
     polished: Polished
-
-
-@dataclass
-class StepClock:
-    """Seconds each step took, told while it runs."""
-
-    progress: Progress | None
-    seconds: dict[str, float] = field(default_factory=dict)
-    started: float = field(default_factory=time.monotonic)
-
-    def step(self, name: str) -> Callable[[float], None]:
-        """Begin a step; the returned function is told the share done."""
-        self.started = time.monotonic()
-        begun = self.started
-
-        def tell(share: float) -> None:
-            self.seconds[name] = round(time.monotonic() - begun, 1)
-            if self.progress is not None:
-                self.progress(name, share)
-
-        tell(0.0)
-        return tell
 
 
 def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Progress | None = None) -> RunResult:
@@ -139,8 +122,7 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
     )
     journal.close()
     tell(1.0)
-    kept = {junction.id: junction.locked_reason for junction in model.network.junctions if junction.locked}
-    return RunResult(out, polished.plan, verdict, report, kept, polished)
+    return RunResult(out, polished.plan, verdict, report, _kept(model), polished)
 
 
 def optimise_scenario(
@@ -150,7 +132,7 @@ def optimise_scenario(
     feeds: Path | None,
     flows: Path | None,
     progress: Progress | None = None,
-) -> Polished:
+) -> Optimised:
     """A plan from the scenario's feeds and flows, made first where none are given: plan.json and plan.add.xml in `out`.
 
     Raises the errors of the rooms."""
@@ -167,7 +149,12 @@ def optimise_scenario(
     write_plan(polished.plan, model, out)
     _write_run(out / "run.json", scenario, options, result, polished, priority, clock)
     journal.close()
-    return polished
+    return Optimised(polished, _kept(model))
+
+
+def _kept(model: CityModel) -> dict[str, str]:
+    """By junction that keeps its program the reason why."""
+    return {junction.id: junction.locked_reason for junction in model.network.junctions if junction.locked}
 
 
 def verify_plan(

@@ -18,7 +18,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from api.run import RunOptions, StepClock, observe, optimise_step, polish_step, write_plan
+from api.run import RunOptions, observe, optimise_step, polish_step, write_plan
+from api.step_clock import StepClock
 from benchmarks.sumo_tools import ToolInput, tls_coordinator, tls_cycle_adaptation
 from optimiser.coordination import WEBSTER
 from optimiser.rules import Rules

@@ -115,8 +115,8 @@ def test_an_earlier_plan_is_a_start_and_is_kept_where_nothing_better_is_found(
 ) -> None:
     no_search = replace(small, rules=Rules(polish=PolishRules(runs=0, seeds=1)))
     earlier = replace(no_search, start=town_run.folder / "plan.json")
-    polished = optimise_scenario(town, tmp_path / "out", earlier, None, None)
-    without = optimise_scenario(town, tmp_path / "without", no_search, None, None)
+    polished = optimise_scenario(town, tmp_path / "out", earlier, None, None).polished
+    without = optimise_scenario(town, tmp_path / "without", no_search, None, None).polished
     assert without.start != "earlier plan"
     assert polished.start == "earlier plan"
     assert polished.score <= without.score
@@ -192,7 +192,7 @@ def test_the_additional_file_alone_puts_the_plan_in_use(town: Path, town_run: Ru
 
 def test_without_a_budget_to_search_there_is_still_a_plan(town: Path, small: RunOptions, tmp_path: Path) -> None:
     options = replace(small, rules=Rules(polish=PolishRules(runs=0, seeds=1)))
-    polished = optimise_scenario(town, tmp_path / "out", options, None, None)
+    polished = optimise_scenario(town, tmp_path / "out", options, None, None).polished
     assert polished.steps == ()
     assert (tmp_path / "out" / "plan.json").is_file()
 
@@ -202,7 +202,7 @@ def test_a_solver_out_of_its_limit_falls_back_to_the_best_known_plan_and_says_so
 ) -> None:
     settings = ModelSettings(time_limit_s=0.0)
     options = replace(small, rules=Rules(polish=PolishRules(runs=0, seeds=1)), settings=settings)
-    polished = optimise_scenario(town, tmp_path / "out", options, None, None)
+    polished = optimise_scenario(town, tmp_path / "out", options, None, None).polished
     told = json.loads((tmp_path / "out" / "run.json").read_text())["optimiser"]
     assert told["status"] == "fallback"
     assert told["notes"]
