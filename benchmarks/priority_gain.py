@@ -24,7 +24,7 @@ from optimiser.bus_priority import PrioritisedPlan, with_priority
 from optimiser.rule_tables import PriorityRules
 from optimiser.rules import Rules
 from optimiser.safety import check_log
-from optimiser.signals import Network, NetworkPlan
+from optimiser.signals import NetworkPlan
 from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.bus_signal_delay import POSITIONS, bus_crossings, recording_buses
@@ -63,19 +63,19 @@ def chosen(
     shipped = tuple(junction.running for junction in model.network.junctions if not junction.locked)
     bare = NetworkPlan(network_hash=model.network.network_hash, profile="", controllers=shipped)
     bare = bare if plan is None else read_plan(plan, model)
-    network = skippable(model.network) if skip else model.network
-    return model, with_priority(network, demand.demand, bare, options.rules)
+    bare = skippable(bare) if skip else bare
+    return model, with_priority(model.network, demand.demand, bare, options.rules)
 
 
-def skippable(network: Network) -> Network:
-    """The network with all stages skippable."""
-    junctions = tuple(
-        junction.model_copy(
-            update={"stages": tuple(stage.model_copy(update={"skippable": True}) for stage in junction.stages)}
+def skippable(plan: NetworkPlan) -> NetworkPlan:
+    """The plan with all stages skippable."""
+    controllers = tuple(
+        controller.model_copy(
+            update={"stages": tuple(stage.model_copy(update={"skippable": True}) for stage in controller.stages)}
         )
-        for junction in network.junctions
+        for controller in plan.controllers
     )
-    return network.model_copy(update={"junctions": junctions})
+    return plan.model_copy(update={"controllers": controllers})
 
 
 def seen(run: Run, scenario: Scenario, model: CityModel, plan: NetworkPlan) -> Seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -37,7 +38,7 @@ def detour_candidates(
 
 def _skips(junction: Junction, plan: ControllerPlan, groups: frozenset[str]) -> Iterator[Detour]:
     count = len(plan.windows)
-    skippable = {stage.id: set(stage.greens) for stage in junction.stages if stage.skippable}
+    skippable = {stage.id: set(stage.greens) for stage in plan.stages if stage.skippable}
     for number, window in enumerate(plan.windows):
         leaves, joins = (number - 1) % count, (number + 1) % count
         pair = plan.windows[leaves].stage, plan.windows[joins].stage
@@ -49,7 +50,7 @@ def _insertions(junction: Junction, plan: ControllerPlan, groups: frozenset[str]
     greens = {stage.id: set(stage.greens) for stage in plan.stages}
     for name in sorted({window.stage for window in plan.windows}):
         least_s = _least_s(plan, name)
-        length_s = min(float(int(most_s)), least_s + SPREAD_S)
+        length_s = min(float(int(most_s)), least_s + SPREAD_S, _most_s(plan, name))
         if not groups & greens[name] or length_s < least_s:
             continue
         for leaves, window in enumerate(plan.windows):
@@ -69,6 +70,11 @@ def _least_s(plan: ControllerPlan, name: str) -> float:
     return float(-(-max([stage.min_s, *(max(g.min_green_s, walks_s.get(g.id, 0.0)) for g in starting)]) // 1))
 
 
+def _most_s(plan: ControllerPlan, name: str) -> float:
+    most_s = next(stage.max_s for stage in plan.stages if stage.id == name)
+    return math.inf if most_s is None else float(int(most_s))
+
+
 def _change(junction: Junction, plan: ControllerPlan, from_stage: str, to_stage: str) -> Interstage:
     """The interstage that the plan or the running order has between two stages, else the shortest."""
     known = (*plan.interstages, *(change for sequence in junction.sequences[:1] for change in sequence.interstages))
@@ -84,11 +90,13 @@ def _pairs(detour: Detour) -> set[tuple[str, str]]:
 
 
 def _offered(plan: ControllerPlan, detour: Detour, allowed: Priority) -> bool:
-    """Whether a controller can take it, and the checker finds nothing that it does not find on the plan itself."""
+    """Whether a controller can take it, and the checker finds nothing that it does not find on the plan itself, and
+    nothing worse."""
     bare = plan.model_copy(update={"priority": allowed})
     offering = plan.model_copy(update={"priority": allowed.model_copy(update={"detours": (detour,)})})
-    known = {(finding.rule, finding.groups) for finding in check_plan(bare)}
+    known = {(finding.rule, finding.groups): finding.deviation for finding in check_plan(bare)}
     try:
-        return bool(ways(offering).detours) and all((f.rule, f.groups) in known for f in check_plan(offering))
+        ways(offering)
     except PriorityError:
         return False
+    return all(f.deviation <= known.get((f.rule, f.groups), -1.0) for f in check_plan(offering))

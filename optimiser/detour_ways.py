@@ -1,121 +1,95 @@
-"""A controller's cycle as planned beside those of its detours, and how it goes over from one to another.
+"""What a controller shows on each detour of its plan, second by second, and where it goes on in the plan.
 
-Over means in the stage that a detour leaves, which both cycles hold: the position is the same second of the same stage
-in another numbering, with the changes that the stages before it had. In the detour's cycle all of its rules are kept,
-in the planned one all of the plan's.
+A detour is shown from its own plan, from the end of the elastic part of the window it leaves to a second of the window
+it joins at which nothing changes in either plan; so every amber and red-amber is whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from optimiser.detours import detour_plan, dropped_groups, kept_windows
-from optimiser.elastic_cycle import ElasticCycle, Position, elastic_cycle
-from optimiser.signals import ControllerPlan, Detour
+from optimiser.detours import detour_plan, kept_windows, place
+from optimiser.elastic_cycle import ElasticCycle, elastic_cycle
+from optimiser.errors import PriorityError
+from optimiser.signals import ControllerPlan, Detour, Right
 
 
 @dataclass(frozen=True)
 class Way:
-    """One detour: its own `cycle`, the planned cycle's stage that it `leaves` and that stage's number in its own,
-    by planned stage its number in its own cycle (None: not shown), and the planned second at which its own second 0
-    lies. `longer_s`: how much longer its cycle is (under 0: shorter)."""
+    """One detour: the elastic stage of the plan at whose end it `leaves`, the `seconds` of its own plan shown from then
+    on, and the second of the planned cycle that comes next. `green` tells by group the seconds of its own plan in which
+    it is green; `longer_s` how much later (under 0: sooner) than planned the controller is then."""
 
-    cycle: ElasticCycle
     leaves: int
-    own: int
-    number_of: tuple[int | None, ...]
-    zero_s: int
+    seconds: tuple[int, ...]
+    resumes: int
+    green: dict[str, frozenset[int]]
     longer_s: int
 
 
 @dataclass(frozen=True)
 class Ways:
-    """The planned cycle, and the plan's detours that can be taken from it, by their place in the plan."""
+    """The planned cycle, and the plan's detours in their order."""
 
     planned: ElasticCycle
-    detours: dict[int, Way]
-
-    def cycle(self, detour: int | None) -> ElasticCycle:
-        """The cycle of a detour; of None the planned one."""
-        return self.planned if detour is None else self.detours[detour].cycle
+    detours: tuple[Way, ...]
 
 
 def ways(plan: ControllerPlan) -> Ways:
-    """The cycles of a plan. No way is a detour that leaves a stage without an elastic part, or with another one than
-    in the plan, or that leaves out a group whose red or wait could then be over its limit.
+    """The cycle of a plan and what it shows on its detours.
 
-    Raises PriorityError where the plan or a detour has no stages, or does not switch on whole seconds."""
+    Raises PriorityError where plan or detour name no stages or do not switch on whole seconds, where the stages of the
+    plan do not tell its greens, or where a window that a detour leaves or joins is never at rest."""
     planned = elastic_cycle(plan)
-    found: dict[int, Way] = {}
-    for place, detour in enumerate(plan.priority.detours):
-        shown = detour_plan(plan, detour)
-        way = _way(planned, elastic_cycle(shown), detour, kept_windows(plan, detour), plan)
-        if way is not None and all(limit_s >= red_s for red_s, limit_s in _longest_reds(plan, shown)):
-            found[place] = way
-    return Ways(planned, found)
+    return Ways(planned, tuple(_way(plan, planned, detour) for detour in plan.priority.detours))
 
 
-def _way(
-    planned: ElasticCycle, cycle: ElasticCycle, detour: Detour, kept: tuple[int, ...], plan: ControllerPlan
-) -> Way | None:
-    of_window = {stage.window: number for number, stage in enumerate(cycle.stages)}
-    number_of = tuple(
-        of_window.get(kept.index(stage.window)) if stage.window in kept else None for stage in planned.stages
-    )
-    leaves = next((n for n, stage in enumerate(planned.stages) if stage.window == detour.leaves), None)
-    own = None if leaves is None else number_of[leaves]
-    if leaves is None or own is None:
-        return None
+def _way(plan: ControllerPlan, planned: ElasticCycle, detour: Detour) -> Way:
+    shown = detour_plan(plan, detour)
+    own = elastic_cycle(shown)
+    count = len(kept_windows(plan, detour))
+    numbers = {stage.window: number for number, stage in enumerate(planned.stages)}
+    of_own = {stage.window: stage for stage in own.stages}
+    before, after = of_own.get(count - 1), of_own.get(0)
+    if before is None or after is None or not {detour.leaves, detour.joins} <= set(numbers):
+        raise _never_at_rest(plan, detour)
+    leaves, joined = planned.stages[numbers[detour.leaves]], planned.stages[numbers[detour.joins]]
     zero_s = round(plan.windows[detour.joins].start_s)
-    now, then = planned.stages[leaves], cycle.stages[own]
-    if now.length_s != then.length_s or (now.start_s - zero_s - then.start_s) % planned.cycle_s:
-        return None
-    return Way(cycle, leaves, own, number_of, zero_s, cycle.cycle_s - planned.cycle_s)
+    left_s = (leaves.end_s - 1 - zero_s) % planned.cycle_s + 1
+    first_s = max((joined.start_s - zero_s) % planned.cycle_s, after.start_s)
+    last_s = min((joined.end_s - 1 - zero_s) % planned.cycle_s + 1, after.end_s)
+    if not before.start_s < left_s <= before.end_s or first_s >= last_s:
+        raise _never_at_rest(plan, detour)
+    _check_greens(plan, shown, detour, zero_s, left_s)
+    seconds = (*range(left_s, own.cycle_s), *range(first_s))
+    resumes = (first_s + zero_s) % planned.cycle_s
+    planned_s = (resumes - leaves.end_s) % planned.cycle_s
+    return Way(numbers[detour.leaves], seconds, resumes, own.green, len(seconds) - planned_s)
 
 
-def _longest_reds(plan: ControllerPlan, shown: ControllerPlan) -> Iterator[tuple[float, float]]:
-    """Of each group that a detour leaves out the longest time without green, however far from its plan the controller
-    runs before and after, and the limit of it."""
-    priority = plan.priority
-    astray_s = (
-        priority.max_extension_s
-        + priority.max_early_green_s
-        + max(abs(detour_plan(plan, detour).cycle_s - plan.cycle_s) for detour in priority.detours)
+def _check_greens(plan: ControllerPlan, shown: ControllerPlan, detour: Detour, zero_s: int, left_s: int) -> None:
+    """Raises PriorityError where a group shows something else in the windows kept than in the plan."""
+    for group in (group.id for group in plan.groups):
+        planned, own = _rights(plan, group), _rights(shown, group)
+        if any(planned.get((s + zero_s) % round(plan.cycle_s)) is not own.get(s) for s in range(left_s)):
+            raise PriorityError(
+                f"{place(plan, detour)}: the stages of the plan do not tell all greens of group {group}; "
+                "name the group in its stages or take the detour away"
+            )
+
+
+def _rights(plan: ControllerPlan, group: str) -> dict[int, Right]:
+    """The right of each second in which a group is green."""
+    cycle_s = round(plan.cycle_s)
+    found: dict[int, Right] = {}
+    for interval in plan.greens.get(group, ()):
+        length_s = (interval.end_s - interval.start_s) % plan.cycle_s or plan.cycle_s
+        found |= {(round(interval.start_s) + k) % cycle_s: interval.right for k in range(round(length_s))}
+    return found
+
+
+def _never_at_rest(plan: ControllerPlan, detour: Detour) -> PriorityError:
+    return PriorityError(
+        f"{place(plan, detour)}: in a window that it leaves or joins something always changes; "
+        "make the window longer or take the detour away"
     )
-    waits_s = {rule.group: rule.max_wait_s for rule in plan.pedestrians if not rule.on_demand}
-    for group in dropped_groups(plan, shown):
-        limits = plan.limits.get(group)
-        green_s = min((i.end_s - i.start_s) % plan.cycle_s or plan.cycle_s for i in plan.greens[group])
-        for limit_s in (waits_s.get(group), limits.max_red_s if limits else None):
-            if limit_s is not None:
-                yield 2 * plan.cycle_s - green_s + astray_s, limit_s
-
-
-def onto(planned: ElasticCycle, way: Way, at: Position) -> Position:
-    """The same second of the stage that a detour leaves, in the detour's cycle, which ends sooner or later by what the
-    detour saves or takes."""
-    planned_number = {own: number for number, own in enumerate(way.number_of) if own is not None}
-    count = len(way.cycle.stages)
-    changes_s = tuple(
-        0 if number is None else at.changes_s[-_stages_ago(way.leaves, number, len(planned.stages))]
-        for number in (planned_number.get((way.own - ago) % count) for ago in range(count, 0, -1))
-    )
-    second = (at.second - way.zero_s) % planned.cycle_s
-    return replace(at, second=second, changes_s=changes_s, late_s=at.late_s + way.longer_s)
-
-
-def back(planned: ElasticCycle, way: Way, at: Position) -> Position:
-    """The same second of the stage that a detour leaves, in the planned cycle. What the detour left out has no
-    changes."""
-    count = len(planned.stages)
-    changes_s = tuple(
-        0 if own is None else at.changes_s[-_stages_ago(way.own, own, len(way.cycle.stages))]
-        for own in (way.number_of[(way.leaves - ago) % count] for ago in range(count, 0, -1))
-    )
-    return replace(at, second=(at.second + way.zero_s) % planned.cycle_s, changes_s=changes_s)
-
-
-def _stages_ago(now: int, before: int, count: int) -> int:
-    """How many stages ago stage `before` ran, when stage `now` runs; a whole cycle for the same."""
-    return (now - before) % count or count

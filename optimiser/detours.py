@@ -1,14 +1,10 @@
 """Detours: ways past a stage, or by one stage more, that a controller may take for a bus.
 
-The plan of a detour is what a controller shows that takes it in every cycle: the windows from the one it joins to the
-one it leaves, then the detour. Whoever takes it once shows one cycle of that plan, from the end of the window it leaves
-to the next end of the same window, amid cycles of its own plan; so each time between two switches is one of the plan's
-or one of the detour's, but for groups that the detour leaves out.
+The plan of a detour is what a controller would show that takes it in every cycle: the windows from the one it joins to
+the one it leaves, then the detour. Whoever takes it once shows the detour's part of that plan amid cycles of its own.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from optimiser.errors import PriorityError
 from optimiser.signals import ControllerPlan, Detour, Offset, Priority, StageSequence
@@ -24,7 +20,7 @@ def detour_plan(plan: ControllerPlan, detour: Detour) -> ControllerPlan:
     changes = (*(plan.interstages[window] for window in kept[:-1]), *detour.interstages)
     led = [(change.from_stage, change.to_stage) for change in changes]
     if led != [(name, names[(i + 1) % len(names)]) for i, name in enumerate(names)]:
-        raise PriorityError(f"{_place(plan, detour)}: its interstages do not lead from each stage to the next")
+        raise PriorityError(f"{place(plan, detour)}: its interstages do not lead from each stage to the next")
     durations_s = [_length_s(plan, window) for window in kept] + [seconds for _, seconds in detour.stages]
     sequence = StageSequence(id="detour", stages=tuple(names), interstages=changes)
     timeline = timeline_of(plan.groups, plan.stages, sequence, durations_s)
@@ -46,13 +42,8 @@ def kept_windows(plan: ControllerPlan, detour: Detour) -> tuple[int, ...]:
     Raises PriorityError where the plan has no such windows, or no interstage after each."""
     count = len(plan.windows)
     if not (0 <= detour.leaves < count and 0 <= detour.joins < count) or len(plan.interstages) != count:
-        raise PriorityError(f"{_place(plan, detour)}: the plan has no such windows with interstages between them")
+        raise PriorityError(f"{place(plan, detour)}: the plan has no such windows with interstages between them")
     return tuple((detour.joins + k) % count for k in range((detour.leaves - detour.joins) % count + 1))
-
-
-def dropped_groups(plan: ControllerPlan, shown: ControllerPlan) -> Iterator[str]:
-    """Groups that have a green in the plan and none in the plan of a detour."""
-    yield from (group for group, greens in sorted(plan.greens.items()) if greens and not shown.greens.get(group))
 
 
 def _length_s(plan: ControllerPlan, number: int) -> float:
@@ -60,5 +51,6 @@ def _length_s(plan: ControllerPlan, number: int) -> float:
     return (window.end_s - window.start_s) % plan.cycle_s
 
 
-def _place(plan: ControllerPlan, detour: Detour) -> str:
+def place(plan: ControllerPlan, detour: Detour) -> str:
+    """The junction and windows of a detour, for a message."""
     return f"junction {plan.junction}: detour from window {detour.leaves} to {detour.joins}"

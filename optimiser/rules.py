@@ -204,7 +204,9 @@ class Rules(Table):
                 "min_cycle_s": least_s,
                 "max_cycle_s": most_s,
                 "groups": groups,
-                "running": junction.running.model_copy(update={"groups": groups}),
+                "running": junction.running.model_copy(
+                    update={"groups": groups, "stages": tuple(_skippable(s, rules) for s in junction.running.stages)}
+                ),
                 "limits": _limits(junction, rules),
                 "stages": tuple(_ruled_stage(junction, stage, rules) for stage in junction.stages),
                 "sequences": _allowed(junction, rules),
@@ -329,8 +331,7 @@ def _limits(junction: Junction, rules: JunctionRules) -> dict[str, GroupLimits]:
 
 def _ruled_stage(junction: Junction, stage: Stage, rules: JunctionRules) -> Stage:
     """A locked stage may be as short and as long as it runs now; a skippable one says so."""
-    if stage.id in rules.skippable_stages:
-        stage = stage.model_copy(update={"skippable": True})
+    stage = _skippable(stage, rules)
     if stage.id not in rules.locked_stages:
         return stage
     running_s = [
@@ -343,6 +344,10 @@ def _ruled_stage(junction: Junction, stage: Stage, rules: JunctionRules) -> Stag
             f"rules: junction {junction.id}: stage {stage.id} cannot be locked, the running plan has it not"
         )
     return stage.model_copy(update={"min_s": min(running_s), "max_s": max(running_s)})
+
+
+def _skippable(stage: Stage, rules: JunctionRules) -> Stage:
+    return stage.model_copy(update={"skippable": True}) if stage.id in rules.skippable_stages else stage
 
 
 def _first(stated: float | None, otherwise: float) -> float:

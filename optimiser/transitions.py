@@ -13,7 +13,16 @@ from dataclasses import dataclass
 
 from optimiser.errors import OptimiserError
 from optimiser.safety import Aspect, AspectChange, SignalLog, check_log, check_plan
-from optimiser.signals import ControllerPlan, GreenInterval, Junction, Offset, Right, SignalGroup, StageSequence
+from optimiser.signals import (
+    ControllerPlan,
+    GreenInterval,
+    Junction,
+    Offset,
+    Priority,
+    Right,
+    SignalGroup,
+    StageSequence,
+)
 from optimiser.timeline import expand, sequence_start_s
 from optimiser.transition_cycles import (
     Durations,
@@ -113,6 +122,8 @@ def bridge(junction: Junction, before: ControllerPlan, after: ControllerPlan, ch
             "windows": timeline.windows,
             "interstages": joined.interstages,
             "offset": Offset(seconds=starts_s, epoch=after.offset.epoch, zone=after.offset.zone),
+            # detours count the windows of the plan they were made for
+            "priority": Priority(),
         }
     )
 

@@ -124,8 +124,12 @@ def run_measured(
 
 
 _CONTROLLER: Final = (
+    "optimiser.active_detours",
     "optimiser.active_priority",
+    "optimiser.detour_ways",
+    "optimiser.detours",
     "optimiser.elastic_cycle",
+    "optimiser.timeline",
     "sumo_networks.bus_arrivals",
     "sumo_networks.bus_reports",
     "sumo_networks.priority_run",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import libsumo
 
-from optimiser.active_detours import WayState, go_on
+from optimiser.active_detours import WayState, go_on, shown
 from optimiser.active_priority import PriorityState
 from optimiser.detour_ways import Ways, ways
 from optimiser.elastic_cycle import planned_position
@@ -48,7 +48,7 @@ class _Controller:
         """Puts the state of this second on the signals."""
         detour = self.state.detour
         states = self.junction.states if detour is None else self.junction.detour_states[detour]
-        state = states[self.state.state.at.second]
+        state = states[shown(self.ways, self.state)[1]]
         if state != self.shown:
             libsumo.trafficlight.setRedYellowGreenState(self.junction.tls, state)
             self.shown = state
@@ -56,13 +56,13 @@ class _Controller:
     def go_on(self, time_s: int) -> None:
         """Decides on the running stage and the way on, and goes to the next second."""
         before, at = self.state, self.state.state.at
-        shown = self.ways.cycle(before.detour).green
-        arrivals = self.approaching.arrivals(time_s, {group: at.second in green for group, green in shown.items()})
+        green, second = shown(self.ways, before)
+        arrivals = self.approaching.arrivals(time_s, {group: second in seconds for group, seconds in green.items()})
         self.state = go_on(self.ways, self.junction.plan.priority, before, arrivals)
         if before.detour is None and self.state.detour is not None:
             longer_s = self.ways.detours[self.state.detour].longer_s
             self.granted_s["skip" if longer_s < 0 else "insertion"] += abs(longer_s)
-        elif self.state.state.at.late_s != at.late_s:
+        elif before.detour is None and self.state.state.at.late_s != at.late_s:
             given_s = self.state.state.at.late_s - at.late_s
             back = given_s * at.late_s < 0
             self.granted_s["recovery" if back else "extension" if given_s > 0 else "early green"] += abs(given_s)

@@ -18,8 +18,8 @@ and the overflow of Akcelik (1980; HCM 2010, eq. 18-45) made linear, N' = T/4 (1
 less capacity (veh/h), T in h, s the saturation flow (veh/h), pi persons a vehicle. Shorter reds count as gains. More
 green for a queue that the plan itself leaves does not: the straight line would promise too much of it.
 
-A detour (`formulation.priority_events`) brings the green forward by a fixed number of seconds and is taken where that
-is more than an early green gives. With D the detours that are allowed,
+A detour (`formulation.priority_events`) saves what the controller's seconds tell for each second x, and is taken where
+that is more than an early green gives. With D the detours that are allowed,
 
     max over e, a, D, lines   sum over lines  b (w S(e, a, D) - L(e, a, D))          persons * s / h
 
@@ -70,6 +70,15 @@ NONE = Choice(0, 0, (), 0.0, 0.0)
 
 
 @dataclass(frozen=True)
+class Wait:
+    """A second of the cycle without green, seconds since it ended, and until it starts again."""
+
+    second: int
+    since_s: int
+    until_s: int
+
+
+@dataclass(frozen=True)
 class Effects:
     """Events of one junction, by group of the bus and seconds asked for, or number of the detour; None where the rules
     on the junction let nothing happen. Early greens give what they can, extensions all or nothing."""
@@ -80,9 +89,8 @@ class Effects:
     detours: Mapping[tuple[str, int], Effect]
 
     @cached_property
-    def waits(self) -> Mapping[str, tuple[tuple[int, int], ...]]:
-        """By group of a bus, for each second of the cycle without green: seconds since it ended, and until it starts
-        again."""
+    def waits(self) -> Mapping[str, tuple[Wait, ...]]:
+        """By group of a bus, each second of the cycle without green."""
         return {group: _waits(self.case.cycle, group) for group in sorted({line.group for line in self.case.lines})}
 
 
@@ -107,7 +115,7 @@ def choose(case: PriorityCase, most_extension_s: int, most_early_green_s: int) -
             best = _better(best, _choice(effects, Allowed(extension_s, early_green_s)))
     while True:
         before = best
-        for number in sorted(set(case.ways) - set(before.detours)):
+        for number in sorted(set(range(len(case.ways))) - set(before.detours)):
             detours = tuple(sorted((*before.detours, number)))
             allowed = Allowed(before.max_extension_s, before.max_early_green_s, detours)
             best = _better(best, _choice(effects, allowed))
@@ -126,7 +134,7 @@ def events(case: PriorityCase, most_extension_s: int, most_early_green_s: int) -
         case,
         {(g, n): extended(case, g, n) for g in groups for n in range(1, most_extension_s + 1)},
         {(g, n): brought_forward(case, g, n) for g in groups for n in range(1, most_early_green_s + 1)},
-        {(g, number): e for number in sorted(case.ways) for g, e in detoured(case, number, groups).items()},
+        {(g, n): e for n in range(len(case.ways)) for g, e in detoured(case, n, groups).items()},
     )
 
 
@@ -151,22 +159,28 @@ def _per_bus(effects: Effects, group: str, allowed: Allowed) -> tuple[float, flo
     """Saving of a bus (s), loss of others (persons * s) and chance of an event, means over the second it comes at."""
     case = effects.case
     saved_s, lost_s, count = 0.0, 0.0, 0
-    for since_s, until_s in effects.waits[group]:
-        needed_s = since_s + 1 + case.detection.margin_s
+    for wait in effects.waits[group]:
+        needed_s = wait.since_s + 1 + case.detection.margin_s
         longer = effects.extension.get((group, needed_s)) if needed_s <= allowed.extension_s else None
-        event = longer or _sooner(effects, group, until_s, allowed)
+        event = longer or _sooner(effects, group, wait, allowed)
         if event is not None:
-            saved_s += case.detection.passes * until_s if longer is not None else min(event.given_s, until_s)
+            saved_s += case.detection.passes * wait.until_s if longer is not None else _given_s(event, wait)
             lost_s, count = lost_s + event.loss_s, count + 1
     cycle_s = case.cycle.cycle_s
     return saved_s / cycle_s, lost_s / cycle_s, count / cycle_s
 
 
-def _sooner(effects: Effects, group: str, until_s: int, allowed: Allowed) -> Effect | None:
-    """The event that brings a green furthest forward for a bus that would wait so long, of equal ones the first."""
-    found = [effects.early_green.get((group, min(allowed.early_green_s, until_s)))]
+def _sooner(effects: Effects, group: str, wait: Wait, allowed: Allowed) -> Effect | None:
+    """The event that saves a bus most which comes at a second without green, of equal ones the first."""
+    found = [effects.early_green.get((group, min(allowed.early_green_s, wait.until_s)))]
     found += [effects.detours.get((group, number)) for number in allowed.detours]
-    return max((event for event in found if event), key=lambda event: min(event.given_s, until_s), default=None)
+    saving = [event for event in found if event is not None and _given_s(event, wait) > 0]
+    return max(saving, key=lambda event: _given_s(event, wait), default=None)
+
+
+def _given_s(event: Effect, wait: Wait) -> int:
+    """What an early green or a detour saves a bus, s."""
+    return event.saved_s.get(wait.second, 0) if event.saved_s else min(event.given_s, wait.until_s)
 
 
 def _within_saturation(effects: Effects, parts: Sequence[tuple[float, float, str, float]], allowed: Allowed) -> bool:
@@ -199,7 +213,7 @@ def _bears(movement: MovementLoad, lost_s: float, most: float) -> bool:
     return left_s > 0 and movement.degree_of_saturation * movement.green_s <= most * left_s
 
 
-def _waits(cycle: ElasticCycle, group: str) -> tuple[tuple[int, int], ...]:
+def _waits(cycle: ElasticCycle, group: str) -> tuple[Wait, ...]:
     green = cycle.green.get(group, frozenset())
     if not green:
         return ()
@@ -208,5 +222,5 @@ def _waits(cycle: ElasticCycle, group: str) -> tuple[tuple[int, int], ...]:
     for x in (x for x in seconds if x not in green):
         since_s = next(k for k in seconds if (x - 1 - k) % cycle.cycle_s in green)
         until_s = next(k for k in seconds if (x + k) % cycle.cycle_s in green)
-        found.append((since_s, until_s))
+        found.append(Wait(x, since_s, until_s))
     return tuple(found)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from optimiser.active_detours import go_on, on_detour
+from optimiser.active_detours import Second, WayState, go_on, shown
+from optimiser.active_priority import PriorityState
 from optimiser.detour_ways import Way, Ways
 from optimiser.elastic_cycle import ElasticCycle, planned_position
 from optimiser.signals import Priority
@@ -54,7 +55,7 @@ class BusLine:
 class PriorityCase:
     """One junction that priority is chosen for. `persons_h` gives by group the sum of h / (1 - y) over its movements,
     buses apart; `most_saturated` is the degree of saturation that priority may lead to; `ways` are the detours there
-    may be, by number."""
+    may be."""
 
     cycle: ElasticCycle
     persons_h: Mapping[str, float]
@@ -63,17 +64,18 @@ class PriorityCase:
     recovery_cycles: int
     most_saturated: float
     detection: Detection = Detection()
-    ways: Mapping[int, Way] = field(default_factory=dict)
+    ways: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True)
 class Effect:
     """What one event of `given_s` costs all others (persons * s), and by group the seconds of green lost over it and
-    the way back (under 0: gained)."""
+    the way back (under 0: gained). `saved_s` of a detour: by second of the cycle at which a bus comes what it saves."""
 
     given_s: int
     loss_s: float
     green_lost_s: Mapping[str, int]
+    saved_s: Mapping[int, int] = field(default_factory=dict)
 
 
 def extended(case: PriorityCase, group: str, by_s: int) -> Effect | None:
@@ -112,59 +114,74 @@ def brought_forward(case: PriorityCase, group: str, by_s: int) -> Effect | None:
 
 
 def detoured(case: PriorityCase, number: int, groups: Iterable[str]) -> dict[str, Effect]:
-    """The effect of a detour by the bus's group, for those of `groups` whose green it brings forward; none where the
-    controller does not find back to its plan."""
+    """The effect of a detour by the bus's group, for those of `groups` to which it brings a green forward; none where
+    the controller does not find back to its plan."""
     way, cycle = case.ways[number], case.cycle
-    shown = _shown(case, number)
-    if shown is None:
+    after = _shown(case, number)
+    if after is None:
         return {}
-    planned = [(cycle, (cycle.stages[way.leaves].end_s + k) % cycle.cycle_s) for k in range(-cycle.cycle_s, len(shown))]
-    before = planned[: cycle.cycle_s]
+    begin = cycle.stages[way.leaves].end_s
+    before = [(cycle.green, (begin + k) % cycle.cycle_s) for k in range(-cycle.cycle_s, 0)]
+    planned = before + [(cycle.green, (begin + k) % cycle.cycle_s) for k in range(len(after))]
+    on_detour = before + after
     loss_s = 0.0
     lost: dict[str, int] = {}
     for group in sorted({*case.persons_h, *(movement.group for movement in case.movements)}):
-        now, then = _green_and_squared_reds(before + shown, group), _green_and_squared_reds(planned, group)
+        now, then = _green_and_squared_reds(on_detour, group), _green_and_squared_reds(planned, group)
         loss_s += case.persons_h.get(group, 0.0) / 7200 * (now[1] - then[1])
         lost[group] = then[0] - now[0]
     loss_s += sum(m.price_s * max(0, lost.get(m.group, 0)) for m in case.movements)
-    found: dict[str, Effect] = {}
-    for group in groups:
-        # The way back waits for the bus.
-        sooner_s = _until_green(way.cycle, way.cycle.stages[way.own].end_s, group)
-        given_s = _until_green(cycle, cycle.stages[way.leaves].end_s, group) - sooner_s
-        if given_s > 0 and group in way.cycle.green:
-            found[group] = Effect(given_s, loss_s, lost)
-    return found
+    saved_s = {group: _saved_s(cycle, begin, planned, on_detour, group) for group in groups}
+    return {group: Effect(max(by.values()), loss_s, lost, by) for group, by in saved_s.items() if by}
 
 
-def _shown(case: PriorityCase, number: int) -> list[tuple[ElasticCycle, int]] | None:
-    """Cycle and its second, second by second, from the beginning of a detour to a cycle after the controller is back in
-    its offset, at the same place of its plan; None where it does not come back."""
-    cycles, priority = Ways(case.cycle, dict(case.ways)), Priority(recovery_cycles=case.recovery_cycles)
-    stage = case.cycle.stages[case.ways[number].leaves]
-    last = planned_position(case.cycle, case.cycle.offset_s + stage.end_s - 1)
-    state = on_detour(cycles, priority, last, number)
-    seconds: list[tuple[ElasticCycle, int]] = []
+def _shown(case: PriorityCase, number: int) -> list[Second] | None:
+    """Second by second what is shown from the beginning of a detour to a cycle after the controller is back in its
+    offset, at the same place of its plan; None where it does not come back."""
+    cycles = Ways(case.cycle, case.ways)
+    priority = Priority(recovery_cycles=case.recovery_cycles)
+    end_s = case.cycle.stages[case.ways[number].leaves].end_s
+    last = planned_position(case.cycle, case.cycle.offset_s + end_s - 1)
+    state = WayState(PriorityState(last), number)
+    seconds: list[Second] = []
     for _ in range((case.recovery_cycles + MOST_CYCLES_BACK) * case.cycle.cycle_s):
-        seconds.append((cycles.cycle(state.detour), state.state.at.second))
+        seconds.append(shown(cycles, state))
         state = go_on(cycles, priority, state, ())
-        back = state.detour is None and state.state.at.late_s == 0
-        if back and state.state.at.second == stage.end_s % case.cycle.cycle_s:
-            whole = [(case.cycle, (stage.end_s + k) % case.cycle.cycle_s) for k in range(case.cycle.cycle_s)]
+        back = state.detour is None and not state.quiet and state.state.at.late_s == 0
+        if back and state.state.at.second == end_s % case.cycle.cycle_s:
+            whole = [(case.cycle.green, (end_s + k) % case.cycle.cycle_s) for k in range(case.cycle.cycle_s)]
             return seconds + whole
     return None
 
 
-def _until_green(cycle: ElasticCycle, begin: int, group: str) -> int:
-    green = cycle.green.get(group, frozenset())
-    return next((k for k in range(cycle.cycle_s) if (begin + k) % cycle.cycle_s in green), cycle.cycle_s)
+def _saved_s(
+    cycle: ElasticCycle, begin: int, planned: Sequence[Second], on_detour: Sequence[Second], group: str
+) -> dict[int, int]:
+    """By the second of the planned cycle at which a bus comes, by how much less it waits: the more of what it saves
+    that comes in the cycle before the detour begins, and in the one after. Others are left out."""
+    then, now = _waits_s(planned, group), _waits_s(on_detour, group)
+    found: dict[int, int] = {}
+    for k in range(cycle.cycle_s):
+        saved_s = max(then[k] - now[k], then[k + cycle.cycle_s] - now[k + cycle.cycle_s])
+        if saved_s > 0:
+            found[(begin + k) % cycle.cycle_s] = saved_s
+    return found
 
 
-def _green_and_squared_reds(seconds: Sequence[tuple[ElasticCycle, int]], group: str) -> tuple[int, int]:
+def _waits_s(seconds: Sequence[Second], group: str) -> list[int]:
+    """For each second how long it is until the group is green, itself included; to the end where it never is again."""
+    waits_s, wait_s = [], 0
+    for green, second in reversed(seconds):
+        wait_s = 0 if second in green.get(group, ()) else wait_s + 1
+        waits_s.append(wait_s)
+    return waits_s[::-1]
+
+
+def _green_and_squared_reds(seconds: Sequence[Second], group: str) -> tuple[int, int]:
     """Seconds of green of a group, and the sum of the squares of its reds (s)."""
     green_s, squares, red_s = 0, 0, 0
-    for cycle, second in seconds:
-        if second not in cycle.green.get(group, ()):
+    for green, second in seconds:
+        if second not in green.get(group, ()):
             red_s += 1
         else:
             green_s, squares, red_s = green_s + 1, squares + red_s**2, 0

@@ -10,7 +10,7 @@ from optimiser.safety.changes import signal_changes
 from optimiser.safety.findings import TOLERANCE_S, Finding, Rule, seconds
 from optimiser.safety.greens import green_rules
 from optimiser.safety.history import UNROLLED_CYCLES, History, Part, history, interval_length_s
-from optimiser.signals import ControllerPlan, Detour, Interstage, Right
+from optimiser.signals import ControllerPlan, Detour, Interstage, Right, SignalGroup
 
 
 def detour_rules(plan: ControllerPlan) -> Iterator[Finding]:
@@ -21,7 +21,8 @@ def detour_rules(plan: ControllerPlan) -> Iterator[Finding]:
             yield from (_named(finding, number) for finding in faults)
             continue
         shown = _taken_once(plan, detour)
-        found = [*signal_changes(plan, shown), *green_rules(shown, plan), *_lengths(plan, detour)]
+        found = [*signal_changes(plan, shown), *green_rules(shown, plan)]
+        found += [*_lengths(plan, detour), *_untold(plan, detour)]
         yield from (_named(finding, number) for finding in found)
 
 
@@ -36,6 +37,14 @@ def _faults(plan: ControllerPlan, detour: Detour) -> Iterator[Finding]:
         message = f"it leads from window {detour.leaves} to window {detour.joins} of {count}"
         yield _finding(plan, Rule.DETOUR, (), message)
         return
+    if len(plan.interstages) != count:
+        yield _finding(plan, Rule.DETOUR, (), "the plan does not tell the interstages between its windows")
+    left_out = [
+        plan.windows[(detour.leaves + k) % count].stage for k in range(1, (detour.joins - detour.leaves) % count)
+    ]
+    skippable = {stage.id for stage in plan.stages if stage.skippable}
+    for name in sorted(set(left_out) - skippable):
+        yield _finding(plan, Rule.DETOUR, (name,), f"it leaves out stage {name}, which may not be skipped")
     names = [plan.windows[detour.leaves].stage, *(s for s, _ in detour.stages), plan.windows[detour.joins].stage]
     for name in sorted(set(names) - {stage.id for stage in plan.stages}):
         yield _finding(plan, Rule.UNKNOWN_STAGE, (name,), f"it names an unknown stage {name}")
@@ -54,13 +63,30 @@ def _faults(plan: ControllerPlan, detour: Detour) -> Iterator[Finding]:
             yield _finding(plan, Rule.INTERSTAGE, stages, message, late_s, change.duration_s)
 
 
+def _untold(plan: ControllerPlan, detour: Detour) -> Iterator[Finding]:
+    """Groups that the plan has green where the detour leaves or joins it, and the stage there does not name."""
+    stages = {stage.id: stage for stage in plan.stages}
+    for window, at_s in (
+        (plan.windows[detour.leaves], plan.windows[detour.leaves].end_s - 2 * TOLERANCE_S),
+        (plan.windows[detour.joins], plan.windows[detour.joins].start_s + 2 * TOLERANCE_S),
+    ):
+        for group in sorted(set(plan.greens) - set(stages[window.stage].greens)):
+            if _planned(plan, group, at_s - TOLERANCE_S, at_s + TOLERANCE_S, 0.0):
+                message = f"group {group} is green in stage {window.stage}, which does not name it"
+                yield _finding(plan, Rule.STAGE_GREENS, (window.stage, group), message)
+
+
 def _lengths(plan: ControllerPlan, detour: Detour) -> Iterator[Finding]:
     """Stages that it inserts and the cycle that holds it are within their limits."""
     stages = {stage.id: stage for stage in plan.stages}
     for name, length_s in detour.stages:
-        if length_s < stages[name].min_s - TOLERANCE_S:
-            message = f"stage {name} lasts {seconds(length_s)}, less than its {seconds(stages[name].min_s)}"
-            yield _finding(plan, Rule.STAGE_LENGTH, (name,), message, length_s, stages[name].min_s)
+        least_s, most_s = stages[name].min_s, stages[name].max_s
+        if length_s < least_s - TOLERANCE_S:
+            message = f"stage {name} lasts {seconds(length_s)}, less than its {seconds(least_s)}"
+            yield _finding(plan, Rule.STAGE_LENGTH, (name,), message, length_s, least_s)
+        if most_s is not None and length_s > most_s + TOLERANCE_S:
+            message = f"stage {name} lasts {seconds(length_s)}, over its {seconds(most_s)}"
+            yield _finding(plan, Rule.STAGE_LENGTH, (name,), message, length_s, most_s)
     cycle_s = _kept_s(plan, detour) + _length_s(detour)
     if cycle_s > plan.max_cycle_s + TOLERANCE_S:
         message = f"the cycle that holds it lasts {seconds(cycle_s)}, over the limit of {seconds(plan.max_cycle_s)}"
@@ -73,10 +99,10 @@ def _taken_once(plan: ControllerPlan, detour: Detour) -> History:
     before_s = after_s = UNROLLED_CYCLES * plan.cycle_s
     ends_s = _length_s(detour)
     parts: dict[str, list[Part]] = {}
-    for group in (group.id for group in plan.groups):
-        before = _planned(plan, group, begins_s - before_s, begins_s, -begins_s)
-        after = _planned(plan, group, joins_s, joins_s + after_s, ends_s - joins_s)
-        parts[group] = [*before, *_within(plan, detour, group), *after]
+    for group in plan.groups:
+        before = _planned(plan, group.id, begins_s - before_s, begins_s, -begins_s)
+        after = _planned(plan, group.id, joins_s, joins_s + after_s, ends_s - joins_s)
+        parts[group.id] = [*_along(plan, detour, group, before), *after]
     return history(plan.junction, -before_s, ends_s + after_s, parts)
 
 
@@ -95,39 +121,47 @@ def _planned(plan: ControllerPlan, group: str, from_s: float, to_s: float, shift
     return found
 
 
-def _within(plan: ControllerPlan, detour: Detour, group: str) -> list[Part]:
-    """Greens of a group on the detour itself, by the contract of interstages and stages."""
-    ambers = {known.id: known.amber_s for known in plan.groups}
+def _along(plan: ControllerPlan, detour: Detour, group: SignalGroup, before: list[Part]) -> list[Part]:
+    """Greens of a group up to the end of the detour, by the contract of interstages and stages."""
     greens = {stage.id: stage.greens for stage in plan.stages}
-    found: list[Part] = []
+    found = list(before)
     clock = 0.0
     for i, change in enumerate(detour.interstages):
-        amber_s = change.amber_s.get(group, ambers[group])
-        told = _told(change, group, greens[change.from_stage].get(group), greens[change.to_stage].get(group))
-        found += [Part(clock + start_s, clock + end_s, right, amber_s) for start_s, end_s, right in told]
+        told = _told(change, group, greens[change.from_stage].get(group.id), greens[change.to_stage].get(group.id))
+        for part in told:
+            shown = replace(part, start_s=clock + part.start_s, end_s=clock + part.end_s)
+            # one of no length carries the amber of the green that ends there
+            ended = [known for known in found if abs(known.end_s - shown.start_s) <= TOLERANCE_S]
+            if shown.end_s > shown.start_s:
+                found.append(shown)
+            elif ended:
+                found = [replace(one, amber_s=shown.amber_s) if one is ended[-1] else one for one in found]
         clock += change.duration_s
         if i < len(detour.stages):
             name, length_s = detour.stages[i]
-            if group in greens[name]:
-                found.append(Part(clock, clock + length_s, greens[name][group], ambers[group]))
+            if group.id in greens[name]:
+                found.append(Part(clock, clock + length_s, greens[name][group.id], group.amber_s))
             clock += length_s
-    return [part for part in found if part.end_s > part.start_s]
+    return found
 
 
-def _told(
-    change: Interstage, group: str, before: Right | None, after: Right | None
-) -> list[tuple[float, float, Right]]:
-    """Greens of a group within an interstage: start, end and right."""
-    if group in change.greens:
-        return [(interval.start_s, interval.end_s, interval.right) for interval in change.greens[group]]
-    off_s, on_s, end_s = change.off_s.get(group), change.on_s.get(group), change.duration_s
+def _told(change: Interstage, group: SignalGroup, before: Right | None, after: Right | None) -> list[Part]:
+    """Greens of a group within an interstage, in seconds after its start."""
+    off_s, on_s, end_s = change.off_s.get(group.id), change.on_s.get(group.id), change.duration_s
+    amber_s = change.amber_s.get(group.id, group.amber_s)
+    if group.id in change.greens:
+        listed = [
+            Part(i.start_s, i.end_s, i.right, group.amber_s if i.amber_s is None else i.amber_s)
+            for i in change.greens[group.id]
+        ]
+        return [Part(0.0, 0.0, before, amber_s), *listed] if before is not None and off_s == 0 else listed
     if before is not None and after is not None and off_s is None:
         switch_s = end_s if on_s is None else on_s
-        return [(0.0, switch_s, before), (switch_s, end_s, after)]
+        return [Part(0.0, switch_s, before, amber_s), Part(switch_s, end_s, after, amber_s)]
     if before is None and after is None:
-        return [] if off_s is None or on_s is None else [(on_s, off_s, Right.PERMISSIVE)]
-    leaving = [] if before is None else [(0.0, off_s or 0.0, before)]
-    coming = [] if after is None else [(end_s if on_s is None else on_s, end_s, after)]
+        return [] if off_s is None or on_s is None else [Part(on_s, off_s, Right.PERMISSIVE, amber_s)]
+    leaving = [] if before is None else [Part(0.0, off_s or 0.0, before, amber_s)]
+    coming = [] if after is None else [Part(end_s if on_s is None else on_s, end_s, after, group.amber_s)]
     return leaving + coming
 
 

@@ -131,7 +131,8 @@ def _groups(plan: ControllerPlan, rules: _Rules) -> Iterator[Finding]:
 
 
 def _ambers(plan: ControllerPlan, rules: _Rules) -> Iterator[Finding]:
-    shown_s = _least_ambers_s(plan.groups, plan.greens, plan.interstages)
+    of_detours = (change for detour in plan.priority.detours for change in detour.interstages)
+    shown_s = _least_ambers_s(plan.groups, plan.greens, [*plan.interstages, *of_detours])
     for group in plan.groups:
         known = rules.groups.get(group.id)
         if known is None:

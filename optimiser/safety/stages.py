@@ -157,7 +157,9 @@ def _told(change: Interstage, group: str, before: Right | None, after: Right | N
     """What the contract of `Interstage` says a group shows from its start to its end."""
     off_s, on_s, end_s = change.off_s.get(group), change.on_s.get(group), change.duration_s
     if before is None and after is None:
-        return ()
+        if off_s is None or on_s is None or off_s <= on_s:
+            return ()
+        return (_Told(0.0, on_s, None), _Told(on_s, off_s, Right.PERMISSIVE), _Told(off_s, end_s, None))
     if before is not None and after is not None and off_s is None:
         switch_s = end_s if on_s is None else on_s
         return (_Told(0.0, switch_s, before), _Told(switch_s, end_s, after))

@@ -12,31 +12,56 @@ from prioritised_runs import bus
 from signal_logs import aspects_by_second
 from test_active_priority import arrivals
 
-from optimiser.active_detours import WayState, go_on
+from optimiser.active_detours import WayState, go_on, passes_s, shown
 from optimiser.active_priority import Arrival, PriorityState
 from optimiser.detour_candidates import detour_candidates
-from optimiser.detour_ways import back, onto, ways
+from optimiser.detour_ways import ways
 from optimiser.detours import detour_plan
 from optimiser.elastic_cycle import planned_position
 from optimiser.errors import PriorityError
-from optimiser.safety import AspectChange, SignalLog, check_log, check_plan
+from optimiser.safety import AspectChange, SignalLog, check_against, check_log, check_plan
 from optimiser.safety.findings import Rule
-from optimiser.signals import ControllerPlan, Detour, GroupLimits, Interstage, Junction, Priority
+from optimiser.signals import (
+    ControllerPlan,
+    Detour,
+    GreenInterval,
+    GroupLimits,
+    Interstage,
+    Junction,
+    Priority,
+    SignalGroup,
+)
 from optimiser.timeline import controller_plan
 
 LINES = ("7",)
 
 
-def skippable(junction: Junction) -> Junction:
-    """The junction with every stage skippable."""
-    stages = tuple(stage.model_copy(update={"skippable": True}) for stage in junction.stages)
-    return junction.model_copy(update={"stages": stages})
+def skippable(plan: ControllerPlan) -> ControllerPlan:
+    """The plan with every stage skippable."""
+    stages = tuple(stage.model_copy(update={"skippable": True}) for stage in plan.stages)
+    return plan.model_copy(update={"stages": stages})
 
 
 def offering(junction: Junction, plan: ControllerPlan, groups: frozenset[str], priority: Priority) -> ControllerPlan:
-    """The plan with every detour that may be offered."""
-    detours = detour_candidates(skippable(junction), plan, groups, priority, 60.0)
+    """The plan with every detour that may be offered where all stages may be skipped."""
+    plan = skippable(plan)
+    detours = detour_candidates(junction, plan, groups, priority, 60.0)
     return plan.model_copy(update={"priority": priority.model_copy(update={"detours": detours})})
+
+
+def tight(plan: ControllerPlan, more_s: int) -> ControllerPlan:
+    """The plan with limits of green and red so much over the longest that it shows with its detours."""
+    limits = {}
+    for group in (group.id for group in plan.groups):
+        asked = plan.model_copy(update={"limits": {group: GroupLimits(max_green_s=1.0, max_red_s=1.0)}})
+        found = {f.rule: f.measured for f in check_plan(asked) if f.groups == (group,)}
+        green_s, red_s = found.get(Rule.MAX_GREEN), found.get(Rule.MAX_RED)
+        limits[group] = GroupLimits(
+            # a green that never ends is as long as it is watched
+            max_green_s=None if green_s is None or red_s is None else green_s + more_s,
+            max_red_s=None if red_s is None else red_s + more_s,
+        )
+    return plan.model_copy(update={"limits": limits})
 
 
 @st.composite
@@ -48,14 +73,12 @@ def detoured_plans(draw: st.DrawFn) -> ControllerPlan:
     durations_s = tuple(length_s + draw(st.integers(0, 5)) for length_s in lengths_s)
     plan = controller_plan(junction, junction.sequences[0], durations_s, float(draw(st.integers(0, 200))))
     plan = shifted(plan, float(draw(st.integers(0, 60))))
-    if draw(st.booleans()):
-        most_s = plan.cycle_s + draw(st.integers(0, 150))
-        plan = plan.model_copy(update={"limits": {g.id: GroupLimits(max_red_s=most_s) for g in plan.groups}})
     priority = Priority(
         max_extension_s=draw(st.integers(0, 20)), max_early_green_s=draw(st.integers(0, 20)), lines=LINES
     )
     groups = draw(st.sets(st.sampled_from([group.id for group in plan.groups]), min_size=1, max_size=2))
-    return offering(junction, plan, frozenset(groups), priority)
+    plan = offering(junction, plan, frozenset(groups), priority)
+    return tight(plan, draw(st.integers(0, 4))) if draw(st.booleans()) else plan
 
 
 def run(plan: ControllerPlan, known: dict[int, list[Arrival]], length_s: int) -> list[WayState]:
@@ -71,10 +94,11 @@ def run(plan: ControllerPlan, known: dict[int, list[Arrival]], length_s: int) ->
 
 def log_of_states(plan: ControllerPlan, states: Sequence[WayState]) -> SignalLog:
     """What a controller shows that goes through these states."""
-    shown = {None: aspects_by_second(plan)}
-    shown |= {n: aspects_by_second(detour_plan(plan, detour)) for n, detour in enumerate(plan.priority.detours)}
+    cycles = ways(plan)
+    aspects = {None: aspects_by_second(plan)}
+    aspects |= {n: aspects_by_second(detour_plan(plan, detour)) for n, detour in enumerate(plan.priority.detours)}
     entries = [
-        AspectChange(float(time_s), group.id, shown[state.detour][group.id][state.state.at.second])
+        AspectChange(float(time_s), group.id, aspects[state.detour][group.id][shown(cycles, state)[1]])
         for group in plan.groups
         for time_s, state in enumerate(states)
     ]
@@ -105,17 +129,18 @@ def test_what_is_offered_the_checker_finds_nothing_on(plan: ControllerPlan) -> N
 
 @settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(detoured_plans(), st.data())
-def test_over_to_a_detour_and_back_is_the_same_position(plan: ControllerPlan, data: st.DataObject) -> None:
-    cycles = ways(plan)
-    assume(cycles.detours)
-    way = cycles.detours[data.draw(st.sampled_from(sorted(cycles.detours)))]
-    stage = cycles.planned.stages[way.leaves]
-    at = planned_position(cycles.planned, cycles.planned.offset_s + stage.start_s)
-    there = onto(cycles.planned, way, at)
-    assert there.late_s == way.longer_s
-    assert way.cycle.stage_at(there.second) == way.own
-    returned = back(cycles.planned, way, there)
-    assert (returned.second, returned.shown_s, returned.changes_s) == (at.second, at.shown_s, at.changes_s)
+def test_nothing_is_changed_for_a_cycle_before_a_detour_nor_after_it(plan: ControllerPlan, data: st.DataObject) -> None:
+    assume(plan.priority.detours)
+    length_s = 7 * round(plan.cycle_s)
+    always = data.draw(arrivals(plan))
+    states = run(plan, {0: always}, length_s)
+    cycle_s = round(plan.cycle_s)
+    for begin in taken(states):
+        end = next((s for s in range(begin, length_s) if states[s].detour is None), length_s)
+        # to the stage in which the plan was joined
+        after = states[end : end + cycle_s - (states[end].state.at.shown_s if end < length_s else 0)]
+        assert not any(any(state.state.at.changes_s) for state in (states[begin - 1], *after))
+        assert all(state.detour is None for state in after)
 
 
 @pytest.fixture
@@ -132,7 +157,8 @@ def skipping() -> ControllerPlan:
 def greens_of(plan: ControllerPlan, states: Sequence[WayState], group: str) -> list[int]:
     """Seconds in which a group is green."""
     cycles = ways(plan)
-    return [s for s, state in enumerate(states) if state.state.at.second in cycles.cycle(state.detour).green[group]]
+    seconds = [shown(cycles, state) for state in states]
+    return [s for s, (green, second) in enumerate(seconds) if second in green[group]]
 
 
 def test_a_stage_is_skipped_for_a_bus_that_would_wait_for_it_and_once_only(skipping: ControllerPlan) -> None:
@@ -145,11 +171,15 @@ def test_a_stage_is_skipped_for_a_bus_that_would_wait_for_it_and_once_only(skipp
     left = greens_of(skipping, states, "north_left")
     assert left and left[0] > 92, "the stage left out is shown in the next cycle"
     assert states[-1].detour is None
-    assert states[-1].state.at.second == planned_position(ways(skipping).planned, len(states) - 1).second
+    assert states[-1].state.at.second == planned_position(ways(skipping).planned, len(states) - 1).second, (
+        "back in step"
+    )
 
 
 def test_a_stage_is_never_skipped_twice_running(skipping: ControllerPlan) -> None:
     always = {s: [bus("west_through", 26 - s % 92)] for s in range(8 * 92)}
+    alone = skipping.priority.model_copy(update={"max_early_green_s": 0.0})
+    skipping = skipping.model_copy(update={"priority": alone})
     states = run(skipping, always, 8 * 92)
     left = greens_of(skipping, states, "north_left")
     starts = [s for s in left if s - 1 not in left]
@@ -199,6 +229,8 @@ def test_the_checker_knows_a_detour_that_breaks_a_rule(skipping: ControllerPlan)
     assert broken(skipping, joins=0) == {Rule.DETOUR}
     late = change.model_copy(update={"on_s": dict.fromkeys(change.on_s, 99.0)})
     assert Rule.INTERSTAGE in broken(skipping, interstages=(late,))
+    short = change.model_copy(update={"amber_s": {"north_through": 1.0}})
+    assert Rule.AMBER_TOO_SHORT in broken(skipping, interstages=(short,))
     unknown = Interstage(from_stage=change.from_stage, to_stage="nowhere", duration_s=9.0)
     assert Rule.UNKNOWN_STAGE in broken(skipping, stages=(("nowhere", 9.0),), interstages=(unknown, unknown))
 
@@ -206,7 +238,6 @@ def test_the_checker_knows_a_detour_that_breaks_a_rule(skipping: ControllerPlan)
 def test_who_is_left_out_may_not_wait_longer_than_its_limit(skipping: ControllerPlan) -> None:
     limited = skipping.model_copy(update={"limits": {"north_left": GroupLimits(max_red_s=120.0)}})
     assert Rule.MAX_RED in {finding.rule for finding in check_plan(limited)}
-    assert not ways(limited).detours
     junction = four_arm()
     bare = limited.model_copy(update={"priority": Priority()})
     assert not [
@@ -214,6 +245,47 @@ def test_who_is_left_out_may_not_wait_longer_than_its_limit(skipping: Controller
         for d in offering(junction, bare, frozenset({"west_through"}), Priority(lines=LINES)).priority.detours
         if not d.stages and d.leaves == 0
     ]
+
+
+def test_only_stages_that_the_plan_calls_skippable_are_left_out(skipping: ControllerPlan) -> None:
+    stages = tuple(stage.model_copy(update={"skippable": False}) for stage in skipping.stages)
+    found = check_plan(skipping.model_copy(update={"stages": stages}))
+    assert [(finding.rule, finding.groups) for finding in found] == [(Rule.DETOUR, ("stage2",))]
+
+
+def test_an_inserted_stage_keeps_its_own_limits() -> None:
+    junction = four_arm()
+    plan = offering(junction, junction.running, frozenset({"north_left"}), Priority(lines=LINES))
+    (inserted,) = (d for d in plan.priority.detours if d.stages and d.leaves == 2)
+    plan = plan.model_copy(update={"priority": Priority(lines=LINES, detours=(inserted,))})
+    stages = tuple(s.model_copy(update={"max_s": 12.0}) if s.id == "stage2" else s for s in plan.stages)
+    assert Rule.STAGE_LENGTH in broken(plan.model_copy(update={"stages": stages}), stages=(("stage2", 50.0),))
+    assert Rule.MIN_GREEN in broken(plan, stages=(("stage2", 2.0),))
+
+
+def test_a_group_that_the_stages_do_not_tell_of_makes_a_detour_unsafe_and_is_not_run(skipping: ControllerPlan) -> None:
+    always = GreenInterval(start_s=0.0, end_s=skipping.cycle_s)
+    groups = (*skipping.groups, SignalGroup(id="arrow"))
+    plan = skipping.model_copy(update={"groups": groups, "greens": {**skipping.greens, "arrow": (always,)}})
+    assert {f.rule for f in check_plan(plan)} == {Rule.STAGE_GREENS}
+    with pytest.raises(PriorityError, match="do not tell all greens of group arrow"):
+        ways(plan)
+
+
+def test_a_shorter_amber_on_a_detour_is_weaker_than_the_junctions(skipping: ControllerPlan) -> None:
+    change = skipping.priority.detours[0].interstages[0].model_copy(update={"amber_s": {"north_through": 3.0}})
+    detour = skipping.priority.detours[0].model_copy(update={"interstages": (change,)})
+    longer = tuple(g.model_copy(update={"amber_s": 4.0}) if g.id == "north_through" else g for g in skipping.groups)
+    reference = skipping.model_copy(update={"groups": longer})
+    plan = reference.model_copy(update={"priority": skipping.priority.model_copy(update={"detours": (detour,)})})
+    assert check_against(reference, reference) == ()
+    assert {f.rule for f in check_against(plan, reference)} == {Rule.WEAKER_AMBER}
+
+
+def test_a_bus_passes_at_once_in_green_and_when_it_has_started_after_red() -> None:
+    assert passes_s([True] * 9, due_s=3.0) == 3.0
+    assert passes_s([False] * 4 + [True] * 9, due_s=3.0) == 8.0
+    assert passes_s([False] * 4 + [True] * 3 + [False] * 5, due_s=3.0) == 12.0, "three seconds of green are too few"
 
 
 def test_a_detour_names_the_lines_it_is_for(skipping: ControllerPlan) -> None:

@@ -149,15 +149,15 @@ def test_a_stage_left_out_or_inserted_for_a_bus_is_shown_by_the_rules(
     scenario: Scenario, model: CityModel, fixed: Run, tmp_path: Path
 ) -> None:
     junction = model.network.junction("A")
-    stages = tuple(stage.model_copy(update={"skippable": True}) for stage in junction.stages)
+    stages = tuple(stage.model_copy(update={"skippable": True}) for stage in junction.running.stages)
+    skippable = junction.running.model_copy(update={"stages": stages})
     groups = frozenset(group.id for group in junction.groups)
     bare = Priority(lines=LINES)
-    detours = detour_candidates(
-        junction.model_copy(update={"stages": stages}), junction.running, groups, bare, most_insertion_s=20.0
-    )
+    detours = detour_candidates(junction, skippable, groups, bare, most_insertion_s=20.0)
     assert detours
-    detoured = bare.model_copy(update={"detours": detours})
-    run = run_plan(scenario, model, with_priority(model, A=detoured), tmp_path)
+    detoured = skippable.model_copy(update={"priority": bare.model_copy(update={"detours": detours})})
+    plan = NetworkPlan(network_hash=model.network.network_hash, profile="", controllers=(detoured,))
+    run = run_plan(scenario, model, plan, tmp_path)
     given = (run.folder / GRANTED).read_text().splitlines()[1:]
     assert {row.split(",")[1] for row in given} & {"skip", "insertion"}
     assert run.tls_states is not None and fixed.tls_states is not None
