@@ -57,6 +57,8 @@ def _way(plan: ControllerPlan, planned: ElasticCycle, detour: Detour) -> Way:
     zero_s = round(plan.windows[detour.joins].start_s)
     left_s = (leaves.end_s - 1 - zero_s) % planned.cycle_s + 1
     first_s = max((joined.start_s - zero_s) % planned.cycle_s, after.start_s)
+    # a detour without interstages lasts a second of the window that it joins
+    first_s = max(first_s, 1 if left_s == own.cycle_s else 0)
     last_s = min((joined.end_s - 1 - zero_s) % planned.cycle_s + 1, after.end_s)
     if not before.start_s < left_s <= before.end_s or first_s >= last_s:
         raise _never_at_rest(plan, detour)

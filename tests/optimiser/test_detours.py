@@ -28,8 +28,12 @@ from optimiser.signals import (
     GroupLimits,
     Interstage,
     Junction,
+    Offset,
     Priority,
+    Right,
     SignalGroup,
+    Stage,
+    StageWindow,
 )
 from optimiser.timeline import controller_plan
 
@@ -286,6 +290,35 @@ def test_a_bus_passes_at_once_in_green_and_when_it_has_started_after_red() -> No
     assert passes_s([True] * 9, due_s=3.0) == 3.0
     assert passes_s([False] * 4 + [True] * 9, due_s=3.0) == 8.0
     assert passes_s([False] * 4 + [True] * 3 + [False] * 5, due_s=3.0) == 12.0, "three seconds of green are too few"
+
+
+def test_a_stage_between_no_interstages_is_skipped_too() -> None:
+    back = Interstage(from_stage="b", to_stage="a", duration_s=0.0, on_s={"g": 0.0})
+    plan = ControllerPlan(
+        junction="J",
+        network_hash="",
+        cycle_s=30.0,
+        offset=Offset(reference_group="g"),
+        groups=(SignalGroup(id="g"),),
+        greens={"g": (GreenInterval(start_s=0.0, end_s=10.0),)},
+        stages=(
+            Stage(id="a", greens={"g": Right.PROTECTED}),
+            Stage(id="b", greens={}),
+            Stage(id="c", greens={}, skippable=True),
+        ),
+        windows=tuple(StageWindow(stage=s, start_s=10.0 * i, end_s=10.0 * (i + 1) % 30) for i, s in enumerate("abc")),
+        interstages=(
+            Interstage(from_stage="a", to_stage="b", duration_s=0.0, off_s={"g": 0.0}),
+            Interstage(from_stage="b", to_stage="c", duration_s=0.0),
+            Interstage(from_stage="c", to_stage="a", duration_s=0.0, on_s={"g": 0.0}),
+        ),
+        priority=Priority(lines=LINES, detours=(Detour(leaves=1, joins=0, interstages=(back,)),)),
+    )
+    assert check_plan(plan) == ()
+    states = run(plan, {s: [bus("g", 20 - s)] for s in range(25)} | {25: []}, 120)
+    assert taken(states) == [20]
+    assert greens_of(plan, states, "g")[10:20] == list(range(20, 30)), "ten seconds sooner"
+    assert check_log(log_of_states(plan, states), plan) == ()
 
 
 def test_a_detour_names_the_lines_it_is_for(skipping: ControllerPlan) -> None:
