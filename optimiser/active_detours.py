@@ -67,9 +67,8 @@ def _along(ways: Ways, priority: Priority, before: WayState, way: Way) -> WaySta
     if before.shown_s + 1 < len(way.seconds):
         return replace(before, shown_s=before.shown_s + 1)
     planned, late_s = ways.planned, before.state.at.late_s + way.longer_s
-    number = planned.stage_at(way.resumes)
-    start_s = planned.stages[number or 0].start_s
-    at = Position(way.resumes, (way.resumes - start_s) % planned.cycle_s + 1, (0,) * len(planned.stages), late_s)
+    shown_s = (way.resumes - planned.stages[way.joins].start_s) % planned.cycle_s + 1
+    at = Position(way.resumes, shown_s, (0,) * len(planned.stages), late_s)
     return WayState(PriorityState(at), quiet=len(planned.stages))
 
 
@@ -109,7 +108,7 @@ def _saved_pax_s(
     one."""
     length_s = 2 * planned.cycle_s
     on_plan = list(islice(_planned_from(planned, at.second + 1), length_s))
-    on_way = list(islice(ahead(planned, way, at.second + 1), length_s))
+    on_way = list(islice(_ahead(planned, way, at.second + 1), length_s))
     saved_pax_s = 0.0
     for arrival in arrivals:
         early_s = _early_green_s(planned, priority, at, arrival.group)
@@ -118,7 +117,7 @@ def _saved_pax_s(
     return saved_pax_s
 
 
-def ahead(planned: ElasticCycle, way: Way, second: int) -> Iterator[Second]:
+def _ahead(planned: ElasticCycle, way: Way, second: int) -> Iterator[Second]:
     """What is shown from a second of the plan on if the detour is taken next, without end."""
     left_s = (planned.stages[way.leaves].end_s - second) % planned.cycle_s
     yield from islice(_planned_from(planned, second), left_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from optimiser.demand import Demand
@@ -107,14 +108,7 @@ def _offered(
     plan: ControllerPlan, junction: Junction, lines: tuple[BusLine, ...], rules: Rules, limits: PriorityRules
 ) -> ControllerPlan:
     """The plan with all that the rules allow."""
-    priority = Priority(
-        max_extension_s=limits.max_extension_s,
-        max_early_green_s=limits.max_early_green_s,
-        recovery_cycles=limits.recovery_cycles,
-        min_lateness_s=limits.min_lateness_s,
-        min_load_pax=limits.min_load_pax,
-        lines=tuple(sorted({line.line for line in lines})),
-    )
+    priority = _allowed(limits, {line.line for line in lines})
     groups = frozenset(line.group for line in lines)
     forbidden = rules.forbidden_sequences(junction.id)
     detours = detour_candidates(junction, plan, groups, priority, limits.max_insertion_s, forbidden)
@@ -122,17 +116,23 @@ def _offered(
 
 
 def _priority(found: JunctionPriority, limits: PriorityRules) -> Priority:
+    """What was chosen, as a plan tells it."""
     choice = found.choice
     if not choice.lines:
         return Priority()
+    seconds = {"max_extension_s": choice.max_extension_s, "max_early_green_s": choice.max_early_green_s}
+    return _allowed(limits, choice.lines).model_copy(update={**seconds, "detours": found.detours})
+
+
+def _allowed(limits: PriorityRules, lines: Iterable[str]) -> Priority:
+    """All that the rules allow these lines, but for detours."""
     return Priority(
-        max_extension_s=choice.max_extension_s,
-        max_early_green_s=choice.max_early_green_s,
+        max_extension_s=limits.max_extension_s,
+        max_early_green_s=limits.max_early_green_s,
         recovery_cycles=limits.recovery_cycles,
         min_lateness_s=limits.min_lateness_s,
         min_load_pax=limits.min_load_pax,
-        lines=choice.lines,
-        detours=found.detours,
+        lines=tuple(sorted(lines)),
     )
 
 

@@ -16,11 +16,12 @@ from optimiser.signals import ControllerPlan, Detour, Right
 
 @dataclass(frozen=True)
 class Way:
-    """One detour: the elastic stage of the plan at whose end it `leaves`, the `seconds` of its own plan shown from then
-    on, and the second of the planned cycle that comes next. `green` tells by group the seconds of its own plan in which
-    it is green; `longer_s` how much later (under 0: sooner) than planned the controller is then."""
+    """One detour: the elastic stage of the plan at whose end it `leaves`, the one that it `joins`, the `seconds` of its
+    own plan shown in between, and the second of the planned cycle that comes next. `green` tells by group the seconds
+    of its own plan in which it is green; `longer_s` how much later (under 0: sooner) than planned that is."""
 
     leaves: int
+    joins: int
     seconds: tuple[int, ...]
     resumes: int
     green: dict[str, frozenset[int]]
@@ -66,7 +67,8 @@ def _way(plan: ControllerPlan, planned: ElasticCycle, detour: Detour) -> Way:
     seconds = (*range(left_s, own.cycle_s), *range(first_s))
     resumes = (first_s + zero_s) % planned.cycle_s
     planned_s = (resumes - leaves.end_s) % planned.cycle_s
-    return Way(numbers[detour.leaves], seconds, resumes, own.green, len(seconds) - planned_s)
+    longer_s = len(seconds) - planned_s
+    return Way(numbers[detour.leaves], numbers[detour.joins], seconds, resumes, own.green, longer_s)
 
 
 def _check_greens(plan: ControllerPlan, shown: ControllerPlan, detour: Detour, zero_s: int, left_s: int) -> None:
