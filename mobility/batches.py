@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
+
+from mobility.threads import of_each
 
 Result = TypeVar("Result")
 Arrays = TypeVar("Arrays", bound=tuple[Any, ...])
@@ -24,9 +24,7 @@ def in_batches(
     the machine."""
     edges = np.searchsorted(first, np.arange(0, first[-1], size))
     batches = list(pairwise(np.unique(np.r_[edges, len(first) - 1]).tolist()))
-    # compiled steps let go of the interpreter
-    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
-        return list(threads.map(lambda batch: step(*batch, *arguments), batches))
+    return of_each(lambda batch: step(*batch, *arguments), batches)
 
 
 def frozen(arrays: Arrays) -> Arrays:

@@ -18,7 +18,7 @@ def category(name: str, place: npt.NDArray[Any], texts: Sequence[str]) -> pl.Ser
 
 def enum_of(texts: pl.Series) -> pl.Enum:
     """The categories of one column, sorted; text, or categories of another kind."""
-    return pl.Enum(texts.unique().cast(pl.String).sort())
+    return pl.Enum(texts.unique().drop_nulls().cast(pl.String).sort())
 
 
 def categories_of(frames: Iterable[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.Enum]:

@@ -7,6 +7,7 @@ import polars as pl
 
 from mobility.categories import enum_of
 from mobility.counting_sort import Rows, stable_order
+from mobility.threads import of_each
 
 
 def clustered(rows: pl.DataFrame, identity: str | None = None) -> pl.DataFrame:
@@ -14,9 +15,9 @@ def clustered(rows: pl.DataFrame, identity: str | None = None) -> pl.DataFrame:
     order = by_vehicle_and_time(rows["vehicle_id"], rows["event_timestamp"])
     if identity is not None and rows.height:
         order = _ties_broken(rows, order, identity)
-    # one column after the other: all at once would be all rows twice
+    # column by column: all at once would be all rows twice
     blank = [column.name for column in rows.iter_columns() if column.null_count() == rows.height]
-    told = pl.DataFrame([column.gather(order) for column in rows.drop(blank).iter_columns()])
+    told = pl.DataFrame(of_each(lambda column: column.gather(order), rows.drop(blank).iter_columns()))
     return told.with_columns(pl.lit(None, dtype=rows.schema[name]).alias(name) for name in blank).select(rows.columns)
 
 

@@ -9,6 +9,7 @@ its entry stands there, so a file whose rows fall on many service dates enters a
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from datetime import date
@@ -19,15 +20,17 @@ from typing import TypeVar
 
 import dataframely as dy
 import polars as pl
-import polars.selectors as cs
 
+from mobility.categories import in_text
 from mobility.errors import LakeError
 from mobility.repeats import may_repeat
+from mobility.threads import both
 
 S = TypeVar("S", bound=dy.Schema)
 WHOLE = "data"
 ROW_GROUP = 262_144
 CATEGORIES = (pl.Enum, pl.Categorical)
+ARROW_SCHEMA = "ARROW:schema"
 
 
 def partition(lake: Path, table: str, service_date: date) -> Path:
@@ -41,13 +44,16 @@ def write(
     """Write `rows` of one service date, checked against `schema`, as one part of `table`; returns its path. Columns of
     text may be categories here.
 
-    A part of the same name is replaced. Raises LakeError where the rows break the schema."""
-    try:
-        checked = _checked(schema, rows.select(schema.column_names()))
-    except (dy.exc.SchemaError, dy.exc.ValidationError, pl.exceptions.PolarsError) as error:
-        raise LakeError(f"table {table}, {service_date}: rows do not fit its schema: {error}") from error
+    A part of the same name is replaced. Raises LakeError where the rows break the schema; then nothing is written."""
     path = partition(lake, table, service_date) / f"{part}.parquet"
-    write_parquet(checked, path)
+    partial = _neighbour(path)
+    try:
+        typed = _typed(schema, rows.select(schema.column_names()))
+        both(lambda: _assert_kept(schema, typed), lambda: _sink(typed, partial))
+    except (dy.exc.SchemaError, dy.exc.ValidationError, pl.exceptions.PolarsError) as error:
+        partial.unlink(missing_ok=True)
+        raise LakeError(f"table {table}, {service_date}: rows do not fit its schema: {error}") from error
+    partial.replace(path)
     return path
 
 
@@ -63,13 +69,9 @@ def service_dates(lake: Path, table: str) -> list[date]:
 
 
 def write_parquet(rows: pl.DataFrame, path: Path) -> None:
-    """Write one Parquet file through a neighbour and a rename; categories are written as text."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # two workers may write the same file: each into a neighbour of its own
-    partial = path.with_name(f"{path.stem}.{os.getpid()}-{get_ident()}.partial")
-    # one chunk and fixed row groups: how many threads read the input must not show in the bytes
-    told = rows.rechunk().lazy().with_columns(cs.by_dtype(CATEGORIES).cast(pl.String))
-    told.sink_parquet(partial, compression="lz4", statistics=True, row_group_size=ROW_GROUP)
+    """Write one Parquet file through a neighbour and a rename; whoever reads it finds text where categories were."""
+    partial = _neighbour(path)
+    _sink(rows, partial)
     partial.replace(path)
 
 
@@ -115,20 +117,51 @@ def replace_entries(built: Path, target: Path) -> None:
     built.rmdir()
 
 
-def _checked(schema: type[S], rows: pl.DataFrame) -> pl.DataFrame:
-    """`rows` with the types of `schema`, categories as they are. Raises as schema.validate does where they break it.
+def _neighbour(path: Path) -> Path:
+    """Where a file is written before it takes its place: two workers may write the same one, each beside it."""
+    return path.with_name(f"{path.stem}.{os.getpid()}-{get_ident()}.partial")
 
-    To find each key among all others costs more than all other rules together, and hashes nearly always tell that none
-    comes twice. The other rules are of one column each, so that a category is looked at once."""
-    typed = rows.select(
+
+def _sink(rows: pl.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # one chunk and fixed row groups: how many threads read the input must not show in the bytes
+    rows.rechunk().lazy().sink_parquet(
+        path,
+        compression="lz4",
+        statistics=True,
+        row_group_size=ROW_GROUP,
+        # categories are the dictionaries of columns that readers are to take as text
+        metadata={ARROW_SCHEMA: _schema_in_text(rows.clear())},
+    )
+
+
+def _schema_in_text(empty: pl.DataFrame) -> str:
+    """The Arrow schema in a Parquet file of such rows without categories."""
+    file = io.BytesIO()
+    in_text(empty).write_parquet(file)
+    file.seek(0)
+    return pl.read_parquet_metadata(file)[ARROW_SCHEMA]
+
+
+def _typed(schema: type[S], rows: pl.DataFrame) -> pl.DataFrame:
+    """`rows` with the types of `schema`, categories as they are. Raises PolarsError where one cannot be cast."""
+    return rows.select(
         pl.col(name)
         if rows.schema[name] == column.dtype or (rows.schema[name] in CATEGORIES and column.dtype == pl.String)
         else pl.col(name).cast(column.dtype)
         for name, column in schema.columns().items()
     )
+
+
+def _assert_kept(schema: type[S], typed: pl.DataFrame) -> None:
+    """Raise as schema.validate does where rows break `schema`.
+
+    To find each key among all others costs more than all other rules together, and hashes nearly always tell that none
+    comes twice. The other rules are of one column each, so that a category is looked at once."""
     values = (column.unique() if column.dtype in CATEGORIES else column for column in typed.iter_columns())
     kept = all(_of_column(schema, column.name).is_valid(column.to_frame(), cast=True) for column in values)
-    return typed if kept and not may_repeat(typed.select(schema.primary_key())) else schema.validate(typed, cast=True)
+    if not kept or may_repeat(typed.select(schema.primary_key())):
+        schema.validate(typed, cast=True)
 
 
 @cache

@@ -26,7 +26,7 @@ SURE = ("chained", "chained_last")
 METHODS = ("empty", "probable", "mixed", "chained")
 DIGITS = 6
 SEQUENCE_BITS = 20
-BATCH_OPTIONS = 2_000_000
+BATCH_OPTIONS, BATCH_VISITS = 500_000, 100_000
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -115,15 +115,13 @@ def expected_alightings(
         off, is_off = found.left(on[leg], some["alighting_stop_sequence"])
         told += tally(off, pax[leg] * some["probability"].to_numpy() * is_off, len(found.key))
     untold = tally(on, pax * (legs["method"] == "probable").to_numpy(), len(found.key))
-    number = np.flatnonzero(untold > 0)
-    spread = (
-        found.rows.select("pattern_id", pl.col("trip_stop_sequence").alias("boarding_stop_sequence"))[number]
-        .with_columns(pl.Series("number", number))
-        .join(shares, on=["pattern_id", "boarding_stop_sequence"], maintain_order="left")
-    )
-    number = spread["number"].to_numpy()
-    off, is_off = found.left(number, spread["alighting_stop_sequence"])
-    told += tally(off, untold[number] * spread["share"].to_numpy() * is_off, len(found.key))
+    at_stop = found.rows.select("pattern_id", pl.col("trip_stop_sequence").alias("boarding_stop_sequence"))
+    for some in at_stop.with_columns(pl.Series("pax", untold)).with_row_index("number").iter_slices(BATCH_VISITS):
+        spread = some.filter(pl.col("pax") > 0).join(
+            shares, on=["pattern_id", "boarding_stop_sequence"], maintain_order="left"
+        )
+        off, is_off = found.left(spread["number"].to_numpy(), spread["alighting_stop_sequence"])
+        told += tally(off, (spread["pax"] * spread["share"]).to_numpy() * is_off, len(found.key))
     return told.round(DIGITS)
 
 

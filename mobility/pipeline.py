@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -22,6 +23,7 @@ from mobility.journeys import journeys
 from mobility.lake_feeds import taps_of_the_day_before
 from mobility.leg_weights import Weighed, weighed
 from mobility.link_loads import link_loads
+from mobility.memory import give_back_large_arrays
 from mobility.od_matrix import od_flows
 from mobility.schemas import (
     Boarding,
@@ -61,24 +63,27 @@ def build_flows(
     A feed that is missing or empty gives empty tables and a warning. The same feeds and key give the same bytes; a
     crash leaves `out` as it was. Raises FeedError (a missing column, a broken file), WrongZoneError, MobilityError."""
     tell = progress or _silent
+    give_back_large_arrays()
     manifest = read_manifest(feeds)
     building = out.parent / f".{out.name}.building"
     shutil.rmtree(building, ignore_errors=True)
     met = day_feeds(feeds, manifest, key, tell)
-    tell("service", 0.6)
+    tell("what was seen", 0.6)
     summary = _observed(building, feeds, met, manifest)
     boarded, visits, timetable, passages = met.boarded, met.visits, met.timetable, met.driven.passages
     there = met.has_locations, met.has_taps
     del met  # positions are most of a day, and neither the service nor riders need more of them
-    _served(building, visits, passages, timetable, manifest)
-    tell("alightings", 0.75)
-    rules = AlightingRules(chaining=ChainingRules(walk_limit_m))
-    ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops, rules, known)
-    del boarded
-    tell("scaling", 0.8)
-    scaled = _weighed(feeds, ended.legs, manifest)
-    tell("flows", 0.85)
-    summary = _flowing(building, scaled, ended, visits, manifest, summary)
+    tell("service and alightings", 0.7)
+    with ThreadPoolExecutor(1) as thread:
+        # neither the service needs riders nor riders the service
+        service = thread.submit(_served, building, visits, passages, timetable, manifest)
+        rules = AlightingRules(chaining=ChainingRules(walk_limit_m))
+        ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops, rules, known)
+        del boarded
+        scaled = _weighed(feeds, ended.legs, manifest)
+        tell("flows", 0.85)
+        summary = _flowing(building, scaled, ended, visits, manifest, summary)
+        service.result()
     summary = replace(summary, warnings=warnings(summary, timetable, *there))
     write_summary(building, summary)
     lake.replace_entries(building, out)

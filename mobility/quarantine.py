@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -13,6 +14,7 @@ from mobility.privacy import month_key, monthly_pseudonyms, pseudonym
 from mobility.repeats import may_repeat
 from mobility.schemas import Quarantined
 from mobility.sources.tides import RawTable
+from mobility.threads import of_each
 
 LEFT_OUT: Final = "(left out)"
 
@@ -45,7 +47,7 @@ def screen(rows: pl.DataFrame, *stages: Sequence[Rule | Repetition]) -> tuple[pl
     """Rows that break no rule, and those that do with the first `reason` of the first stage they fail."""
     refused = [rows.clear().with_columns(pl.lit(None, dtype=pl.String).alias("reason"))]
     for rules in stages:
-        found = [rule.in_rows(rows) if isinstance(rule, Repetition) else rule for rule in rules]
+        found = of_each(partial(_in_rows, rows), rules)
         broken = rows.select(pl.any_horizontal(pl.lit(False), *(rule.broken.fill_null(False) for rule in found)))
         if not broken.to_series().any():
             continue
@@ -54,6 +56,10 @@ def screen(rows: pl.DataFrame, *stages: Sequence[Rule | Repetition]) -> tuple[pl
         refused.append(judged.filter(pl.col("reason").is_not_null()))
         rows = judged.filter(pl.col("reason").is_null()).drop("reason")
     return rows, pl.concat(refused)
+
+
+def _in_rows(rows: pl.DataFrame, rule: Rule | Repetition) -> Rule:
+    return rule.in_rows(rows) if isinstance(rule, Repetition) else rule
 
 
 def quarantined(refused: pl.DataFrame, table: RawTable, key: bytes | None) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from mobility.categories import enum_of
+from mobility.line_stops import Floats
 from mobility.map_matching import MAX_SPEED_M_S
 from mobility.roads import STEP_M, Roads
 from mobility.service_schemas import LineSegment, SegmentSpeed
@@ -15,6 +16,7 @@ from mobility.visits import DEFAULT as VISIT_RULES
 BETWEEN = ["pattern_id", "trip_stop_sequence"]
 # a service day may run past midnight, but never so long
 MOST_HOURS = 100
+BATCH_SEGMENTS = 5_000
 
 
 def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame, midnight_s: float) -> pl.DataFrame:
@@ -25,11 +27,23 @@ def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame
     than a bus can go are errors of a position or of a stop's place, and are left out."""
     lines = enum_of(runs["line"])
     speeds = _speeds(runs, lines, midnight_s)
-    # a city has millions of runs over segments: a segment's hour is one number until all is summed up
     segments = pl.Enum(roads.segments["segment_id"].unique().sort())
-    cell = pl.col("segment_id").to_physical().cast(pl.Int64) * MOST_HOURS + pl.col("hour")
     shares = _between_stops(roads.samples, pattern_stops).with_columns(pl.col("segment_id").cast(segments))
     lengths = roads.segments.select(pl.col("segment_id").cast(segments), "length_m")
+    number = pl.col("segment_id").to_physical()
+    # a city has more runs over segments than should stand in memory at once
+    batches = (
+        shares.filter(number.is_between(begin, begin + BATCH_SEGMENTS - 1))
+        for begin in range(0, len(segments.categories), BATCH_SEGMENTS)
+    )
+    cells = [_cells(speeds, batch, lengths, lines) for batch in batches]
+    return pl.concat(cells) if cells else SegmentSpeed.create_empty()
+
+
+def _cells(speeds: pl.DataFrame, shares: pl.DataFrame, lengths: pl.DataFrame, lines: pl.Enum) -> pl.DataFrame:
+    """Columns of SegmentSpeed of the segments in `shares` (_between_stops), sorted by segment and hour."""
+    # a segment's hour is one number until all is summed up
+    cell = pl.col("segment_id").to_physical().cast(pl.Int64) * MOST_HOURS + pl.col("hour")
     driven = (
         speeds.with_row_index("run")
         .select(*BETWEEN, "hour", "run")
@@ -141,16 +155,17 @@ def _ways(stops: pl.DataFrame, timetable: Timetable) -> pl.DataFrame:
         str(key[0]): [rows[name].to_numpy() for name in ("path_m", "x_m", "y_m")]
         for key, rows in timetable.paths.sort("pattern_id", "path_m").group_by("pattern_id")
     }
-    parts: list[pl.DataFrame] = [pl.DataFrame(schema={"way": pl.UInt32, "x": pl.Float64, "y": pl.Float64})]
-    for way, (pattern, start_m, end_m) in enumerate(stops.select("pattern_id", "start_m", "end_m").iter_rows()):
+    ways: list[tuple[Floats, Floats]] = []
+    for pattern, start_m, end_m in stops.select("pattern_id", "start_m", "end_m").iter_rows():
         along, x, y = points[pattern]
-        inside = (along > start_m) & (along < end_m)
-        places = np.concatenate([[start_m], along[inside], [end_m]])
-        number = np.full(len(places), way, np.uint32)
-        parts.append(pl.DataFrame({"way": number, "x": np.interp(places, along, x), "y": np.interp(places, along, y)}))
+        inside = along[np.searchsorted(along, start_m, "right") : np.searchsorted(along, end_m)]
+        places = np.r_[start_m, inside, end_m]
+        ways.append((np.interp(places, along, x), np.interp(places, along, y)))
     projection = timetable.projection
+    number = np.repeat(np.arange(len(ways), dtype=np.uint32), [len(x) for x, _ in ways])
+    xs, ys = (np.concatenate([np.empty(0), *(way[axis] for way in ways)]) for axis in (0, 1))
     return (
-        pl.concat(parts)
+        pl.DataFrame({"way": number, "x": xs, "y": ys})
         .group_by("way", maintain_order=True)
         .agg(
             projection.longitude(pl.col("x")).round(6).alias("longitudes"),

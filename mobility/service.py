@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -63,31 +64,39 @@ class Record:
 
 def service_tables(
     visits: pl.DataFrame, passages: pl.DataFrame, timetable: Timetable, record: Record
-) -> dict[str, pl.DataFrame]:
-    """Every table of TABLES by its name. `visits`: rows of StopVisit, names as text or, as those of the timetable, in
-    categories; `passages`: `passages_of_signals`."""
-    trips = trips_performed(visits, timetable, record.midnight_s, record.begin_s, record.end_s)
-    roads = shared_roads(timetable.paths, timetable.projection)
-    samples = in_categories(roads.samples, {"pattern_id": timetable.pattern_stops.schema["pattern_id"]})
-    calls, driven, pattern_stops = _calls(timetable), scheduled_trip(trips), timetable.pattern_stops
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Every table of TABLES with its name, each made when it is asked for. `visits`: rows of StopVisit, names as text
+    or, as those of the timetable, in categories; `passages`: `passages_of_signals`."""
+    day, midnight_s = pl.lit(record.service_date).alias("service_date"), record.midnight_s
+    yield "line_segments", line_segments(timetable).with_columns(day)
+    yield "signal_passages", passages
+    yield "signal_delays", signal_delays(passages, midnight_s)
+    trips = trips_performed(visits, timetable, midnight_s, record.begin_s, record.end_s)
+    yield "trips_performed", trips.with_columns(day)
+    calls, driven = _calls(timetable), scheduled_trip(trips)
+    yield from _waits(visits, driven, planned_headways(calls), record)
     run_calls = driven.join(calls, on="trip_id")
-    planned = planned_headways(calls)
+    yield "punctuality", punctuality(visits, run_calls, midnight_s)
+    runs = stop_to_stop(visits, timetable.pattern_stops)
+    yield "run_times", run_times(runs, run_calls, midnight_s)
+    yield from _speeds(runs, timetable, record)
+
+
+def _speeds(runs: pl.DataFrame, timetable: Timetable, record: Record) -> Iterator[tuple[str, pl.DataFrame]]:
+    roads = shared_roads(timetable.paths, timetable.projection)
+    yield "road_segments", roads.segments.with_columns(pl.lit(record.service_date).alias("service_date"))
+    samples = in_categories(roads.samples, {"pattern_id": timetable.pattern_stops.schema["pattern_id"]})
+    roads = replace(roads, samples=samples)
+    yield "segment_speeds", segment_speeds(runs, roads, timetable.pattern_stops, record.midnight_s)
+
+
+def _waits(
+    visits: pl.DataFrame, driven: pl.DataFrame, planned: pl.DataFrame, record: Record
+) -> Iterator[tuple[str, pl.DataFrame]]:
     headway_of_run = driven.join(planned.select("trip_id", "trip_stop_sequence", "scheduled_headway_s"), on="trip_id")
     gaps = headways(visits, headway_of_run.drop("trip_id"))
-    runs = stop_to_stop(visits, pattern_stops)
-    speeds = segment_speeds(runs, replace(roads, samples=samples), pattern_stops, record.midnight_s)
-    return {
-        "trips_performed": trips.with_columns(pl.lit(record.service_date).alias("service_date")),
-        "headways": gaps,
-        "wait_times": wait_times(gaps, planned, record.midnight_s, record.begin_s, record.end_s),
-        "punctuality": punctuality(visits, run_calls, record.midnight_s),
-        "run_times": run_times(runs, run_calls, record.midnight_s),
-        "segment_speeds": speeds,
-        "signal_passages": passages,
-        "signal_delays": signal_delays(passages, record.midnight_s),
-        "road_segments": roads.segments.with_columns(pl.lit(record.service_date).alias("service_date")),
-        "line_segments": line_segments(timetable).with_columns(pl.lit(record.service_date).alias("service_date")),
-    }
+    yield "headways", gaps
+    yield "wait_times", wait_times(gaps, planned, record.midnight_s, record.begin_s, record.end_s)
 
 
 def passages_of_signals(visits: pl.DataFrame, placed: PlacedPositions, stop_lines: pl.DataFrame | None) -> pl.DataFrame:
@@ -107,10 +116,10 @@ def path_positions(placed: PlacedPositions, stop_lines: pl.DataFrame) -> dy.Data
     return PathPosition.validate(forward.select(PathPosition.column_names()), cast=True)
 
 
-def write_service(flows: Path, tables: dict[str, pl.DataFrame], service_date: date) -> None:
-    """Write the tables of `service_tables` into a flows folder."""
-    for name, schema in TABLES.items():
-        lake.write(flows, name, schema, tables[name], service_date)
+def write_service(flows: Path, tables: Iterable[tuple[str, pl.DataFrame]], service_date: date) -> None:
+    """Write the tables of `service_tables` into a flows folder, one after the other."""
+    for name, rows in tables:
+        lake.write(flows, name, TABLES[name], rows, service_date)
 
 
 def read_service_table(flows: Path, schema: type[S]) -> dy.DataFrame[S]:

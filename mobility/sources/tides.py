@@ -15,6 +15,7 @@ import polars as pl
 from mobility.errors import FeedError
 from mobility.sources.delimited import BROKEN, PARQUET_MAGIC, Records, read_delimited, starts_with
 from mobility.sources.zones import offset_of
+from mobility.threads import of_each
 
 FARE_TRANSACTIONS = ("transaction_id", "event_timestamp", "vehicle_id", "fare_media_id")
 VEHICLE_LOCATIONS = ("location_ping_id", "event_timestamp", "vehicle_id", "latitude", "longitude")
@@ -88,8 +89,8 @@ def read_records(path: Path, separator: str = ",", encoding: str = "utf-8") -> R
     try:
         file = pl.scan_parquet(path, hive_partitioning=False)
         # each column in one piece: what is put beside them would else have all of them copied, and those in `raw` too
-        columns = (file.select(name).collect().to_series().rechunk() for name in file.collect_schema().names())
-        rows = pl.DataFrame(list(columns))
+        names = file.collect_schema().names()
+        rows = pl.DataFrame(of_each(lambda name: file.select(name).collect().to_series().rechunk(), names))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise FeedError(f"{path} is no whole Parquet file: {error}") from error
     lines = pl.int_range(2, rows.height + 2, dtype=pl.Int64, eager=True).alias("line")

@@ -117,7 +117,8 @@ def cheapest_by_trying_all(points: pl.DataFrame, corners: list[tuple[float, floa
 def candidates(point: tuple[float, float], corners: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """Local minima of the distance to the path, found by walking along it in steps of a metre."""
     length = float(path(corners)["path_m"][-1])
-    walk = [min(step, length) for step in range(int(length) + 2)]
+    # the end stands there once: twice, it would be a minimum beside itself
+    walk = [*range(math.ceil(length)), length]
     distances = [math.dist(point, point_at(corners, m)) for m in walk]
     padded = [math.inf, *distances, math.inf]
     return [(walk[i], d) for i, d in enumerate(distances) if padded[i] >= d < padded[i + 2]]
