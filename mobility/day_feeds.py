@@ -25,6 +25,7 @@ from mobility.sources.manifest import Manifest
 from mobility.sources.mapped_csv import read_mapped, read_mapping
 from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_tides, repeated_text, timestamps
 from mobility.stop_lines import stop_lines_on_paths
+from mobility.threads import both
 from mobility.validator_clocks import clock_offsets, set_right
 from mobility.visits import stop_visits
 
@@ -78,10 +79,13 @@ class DayFeeds:
 def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> DayFeeds:
     """The feeds of the folder `feeds`. `key` makes the pseudonyms of cards; `tell(stage, share_done)` is called before
     each stage. Raises FeedError (a missing column, a broken file), WrongZoneError, MobilityError."""
-    tell("timetable", 0.0)
-    timetable = _timetable(feeds, manifest)
-    tell("vehicle positions", 0.1)
-    locations, has_locations = _locations(feeds, manifest, timetable)
+    tell("timetable and vehicle positions", 0.0)
+    timetable, raw = both(
+        lambda: _timetable(feeds, manifest), lambda: _raw(feeds, "vehicle_locations", VEHICLE_LOCATIONS, manifest)
+    )
+    has_locations = raw is not None and not raw.rows.is_empty()
+    locations = _locations(raw, manifest, timetable)
+    del raw
     tell("stop visits", 0.25)
     placed = _placed(locations.accepted, timetable)
     # not before: to place positions takes the most memory of all steps, and needs no tap
@@ -139,17 +143,16 @@ def _service_day(manifest: Manifest) -> ServiceDay:
     return ServiceDay(manifest.agency_id, manifest.service_date, manifest.midnight(), manifest.bounds)
 
 
-def _locations(feeds: Path, manifest: Manifest, timetable: Timetable) -> tuple[Ingested, bool]:
-    """What became of the positions, and whether the feed has any row."""
-    raw = _raw(feeds, "vehicle_locations", VEHICLE_LOCATIONS, manifest)
+def _locations(raw: RawTable | None, manifest: Manifest, timetable: Timetable) -> Ingested:
+    """What became of the positions."""
     if raw is None:
-        return nothing_ingested(VehicleLocation), False
+        return nothing_ingested(VehicleLocation)
     if manifest.lake is not None:
-        return accepted_before(raw), not raw.rows.is_empty()
+        return accepted_before(raw)
     day = _service_day(manifest)
     if day.bounds is None:
         day = replace(day, bounds=timetable.bounds)
-    return ingest_locations(raw, day), not raw.rows.is_empty()
+    return ingest_locations(raw, day)
 
 
 def _placed(locations: pl.DataFrame, timetable: Timetable) -> PlacedPositions:

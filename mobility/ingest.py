@@ -25,6 +25,7 @@ from mobility.schemas import FareTransaction, Quarantined, VehicleLocation
 from mobility.service_days import LONGEST_SERVICE_DAY, Bounds, ServiceDay, ServiceDays, own_dates
 from mobility.sources.mapped_csv import SetApart
 from mobility.sources.tides import RawTable, clock_times, number, own_text, repeated_text, text, timestamps
+from mobility.threads import both
 
 Earlier = Callable[[list[date], list[str]], pl.DataFrame]
 BOUNDS_MARGIN_DEG = 0.03
@@ -59,10 +60,13 @@ class Ingested:
 def ingest_locations(table: RawTable, day: ServiceDay | ServiceDays, earlier: Earlier | None = None) -> Ingested:
     """Vehicle positions, sorted by vehicle and time. `earlier`: gives some columns of the rows of VehicleLocation that
     are in the lake already of some service dates, of which no second is taken."""
-    typed = _dated(table, day).with_columns(
-        own_text(table, "location_ping_id"),
-        *(repeated_text(table, column) for column in ("vehicle_id", "trip_id_performed", "occupancy_status")),
-        *(number(table, column) for column in ("latitude", "longitude", "speed", "heading")),
+    named = ("vehicle_id", "trip_id_performed", "occupancy_status")
+    dated, texts = both(
+        lambda: _dated(table, day),
+        lambda: [own_text(table, "location_ping_id"), *(repeated_text(table, column) for column in named)],
+    )
+    typed = dated.with_columns(
+        *texts, *(number(table, column) for column in ("latitude", "longitude", "speed", "heading"))
     )
     rules = [
         Rule("location_ping_id is missing", pl.col("location_ping_id").is_null()),

@@ -45,6 +45,7 @@ from mobility.sources.gtfs import Timetable
 from mobility.sources.manifest import Manifest, read_manifest
 from mobility.sources.tides import read_strings
 from mobility.summary import FileCount, FlowsSummary, file_count, legs_by, warnings, write_summary
+from mobility.threads import both
 
 
 def build_flows(
@@ -103,16 +104,19 @@ def _observed(building: Path, feeds: Path, met: DayFeeds, manifest: Manifest) ->
     """Write what was seen of vehicles and taps; the summary as far as it is known by then."""
     day = manifest.service_date
     unplaced = _unplaced(met.taps.accepted, met.boarded)
+    odd, _ = both(lambda: _irregularities(feeds, met, manifest), lambda: _write_seen(building, day, met))
+    lake.write(building, "irregularities", Irregularity, odd, day)
     lake.write(building, "unplaced_taps", FareTransaction, unplaced, day)
     if manifest.lake is None:
         _write_accepted(building, day, met.locations, met.taps)
-    odd = _irregularities(feeds, met, manifest)
-    lake.write(building, "irregularities", Irregularity, odd, day)
+    files = (file_count("vehicle_locations.csv", met.locations), file_count("fare_transactions.csv", met.taps))
+    return _summary(manifest, files, met, unplaced.height, counts(odd))
+
+
+def _write_seen(building: Path, day: date, met: DayFeeds) -> None:
     astray = met.driven.astray.with_columns(pl.lit(day).alias("service_date"))
     lake.write(building, "unmatched_locations", UnmatchedLocation, astray, day)
     lake.write(building, "stop_visits", StopVisit, met.visits, day)
-    files = (file_count("vehicle_locations.csv", met.locations), file_count("fare_transactions.csv", met.taps))
-    return _summary(manifest, files, met, unplaced.height, counts(odd))
 
 
 def _served(

@@ -157,7 +157,7 @@ def test_summary_and_tables_come_back_as_they_were_written(city: City, tmp_path:
     )
     assert read_summary(out) == summary
     assert json.loads((out / "summary.json").read_text())["zone"] == "Asia/Almaty"
-    assert stages[0] == "timetable" and stages[-1] == "done"
+    assert stages[0] == "timetable and vehicle positions" and stages[-1] == "done"
     assert lake.read(out, "stop_visits", StopVisit).height == summary.stop_visits
 
 
