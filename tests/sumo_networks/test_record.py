@@ -334,3 +334,27 @@ def test_bologna_has_its_riders_and_buses_but_not_the_cars_of_class_bus(real_dat
     told = json.loads((tmp_path / "feeds.json").read_text())
     assert told["geo_reference"]["lat0"] == pytest.approx(44.5, abs=0.05) and not told["geo_reference"]["made_up"]
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_vehicles_that_a_rerouter_sends_round_and_round_are_counted_each_time_they_pass(tmp_path: Path) -> None:
+    net = ["--grid", "--grid.number=2", "--grid.attach-length=100", "--default-junction-type=traffic_light"]
+    subprocess.run([sumo_binary("netgenerate"), *net, "-o", tmp_path / "net.xml"], check=True, capture_output=True)
+    (tmp_path / "cars.rou.xml").write_text(
+        '<routes><flow id="f" begin="0" end="60" number="10"><route edges="A0A1 A1B1 B1B0"/></flow></routes>'
+    )
+    ways = {"B1B0": "B1B0 B0A0 A0A1", "A0A1": "A0A1 A1B1 B1B0"}
+    rerouters = "".join(
+        f'<route id="from{edge}" edges="{way}"/><rerouter id="at{edge}" edges="{edge}">'
+        f'<interval begin="0" end="900"><routeProbReroute id="from{edge}" probability="1"/></interval></rerouter>'
+        for edge, way in ways.items()
+    )
+    (tmp_path / "round.add.xml").write_text(f"<additional>{rerouters}</additional>")
+    (tmp_path / "run.sumocfg").write_text(
+        '<configuration><input><net-file value="net.xml"/><route-files value="cars.rou.xml"/>'
+        '<additional-files value="round.add.xml"/></input><time><begin value="0"/><end value="900"/></time>'
+        "</configuration>"
+    )
+    feeds = record_feeds(load_scenario(tmp_path / "run.sumocfg"), tmp_path / "feeds", 1)
+    turned = [row for row in _rows(feeds.truth / "turning_flows.csv") if row["from_edge"] == "A1B1"]
+    assert {row["to_edge"] for row in turned if int(row["count_veh"])} == {"B1B0"}
+    assert sum(int(row["count_veh"]) for row in turned) > 2 * 10
