@@ -17,7 +17,7 @@ from api.explanation import lines, read_demand
 from api.mobility_commands import mobility
 from api.run import SIMULATED_CARDS_KEY, RunOptions, RunResult, optimise_scenario, run_line, verify_plan
 from api.service_commands import service
-from api.terminal import console, print_error, print_fallen, print_kept, print_verdict, step_bars
+from api.terminal import console, print_error, print_fallen, print_kept, print_long, print_verdict, step_bars
 from mobility.errors import MobilityError
 from mobility.habits import habits_of_flows
 from mobility.pipeline import build_flows
@@ -267,6 +267,8 @@ def main() -> None:
 
 
 def _run(scenario: Path, out: Path, options: RunOptions) -> RunResult:
+    period = load_scenario(scenario, options.begin_s, options.end_s)
+    print_long(period.end_s - period.begin_s)
     with step_bars() as bars:
         result = run_line(scenario, out, options, bars)
     print_verdict(result.verdict)

@@ -21,6 +21,7 @@ ROWS: Final = (
     ("Stops", "per vehicle", "stops_per_veh", 2),
     ("CO₂", "g per vehicle-km", "co2_g_per_veh_km", 0),
 )
+LONG_S: Final = 4 * 3600
 KEPT_NAMED: Final = 5
 FALLEN_TOLD: Final = 3
 
@@ -85,6 +86,15 @@ def print_verdict(verdict: Verdict) -> None:
         console.print("[green]accepted[/]: " + " ".join(verdict.reasons))
     else:
         console.print("[yellow]refused, the shipped programs stay[/]: " + " ".join(verdict.reasons))
+
+
+def print_long(period_s: float) -> None:
+    """A line where every simulation of a run will take long."""
+    if period_s > LONG_S:
+        errors.print(
+            f"The period is {period_s / 3600:.1f} h, and a search simulates all of it hundreds of times; "
+            "--begin and --end choose a part of it."
+        )
 
 
 def print_kept(kept: Mapping[str, str]) -> None:

@@ -18,7 +18,9 @@ from optimiser.signals import Interstage, Junction, Right, Stage, StageSequence
 from optimiser.turners import turners_giving_way
 
 MOST_PERMUTED = 5
-"""More stages than this keep their order, of which one or two may be left out."""
+"""More stages than this keep their order."""
+MOST_CHOSEN = 10
+"""Of more stages than this only one or two may be left out."""
 WAITING_TURNER_S: Final = 2.0
 """A saturation headway: in a change of stages one turner more leaves than its amber holds (HCM 2010, chapter 31, counts
 two such "sneakers" at each end of green)."""
@@ -80,7 +82,7 @@ def _orders(junction: Junction) -> Iterator[tuple[str, ...]]:
     names = list(dict.fromkeys(running))
     greens = {stage.id: set(stage.greens) for stage in junction.stages}
     wanted = set().union(*(greens[name] for name in names)) if names else set()
-    smallest = 2 if len(names) <= MOST_PERMUTED else max(2, len(names) - 2)
+    smallest = 2 if len(names) <= MOST_CHOSEN else max(2, len(names) - 2)
     for size in range(len(names), smallest - 1, -1):
         for kept in combinations(names, size):
             if set().union(*(greens[name] for name in kept)) != wanted:

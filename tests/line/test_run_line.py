@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from api.run import RunOptions, RunResult, optimise_scenario, run_line
-from api.terminal import StepBars, print_fallen, print_kept, print_verdict
+from api.terminal import StepBars, print_fallen, print_kept, print_long, print_verdict
 from optimiser.errors import RulesError
 from optimiser.rule_tables import JunctionRules, PolishRules
 from optimiser.rules import Rules
@@ -228,6 +228,16 @@ def test_the_terminal_says_which_junctions_keep_their_programs_and_why(capsys: p
     told = " ".join(capsys.readouterr().out.split())
     assert "A keeps its program: locked by the rules [x]" in told
     assert "J0, J1, J2, J3, J4 and 2 more keep their programs: a NEMA controller" in told
+
+
+def test_the_terminal_says_that_a_period_of_a_day_takes_long_and_not_that_an_hour_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_long(3600)
+    assert not capsys.readouterr().err
+    print_long(100_000)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "The period is 27.8 h" in told and "--begin and --end" in told
 
 
 def test_the_terminal_says_which_plans_were_let_go_and_what_their_worst_run_was(

@@ -32,6 +32,7 @@ from optimiser.timeline import controller_plan
 
 NETWORK_HASH = "0" * 32
 PROTECTED, PERMISSIVE = Right.PROTECTED, Right.PERMISSIVE
+TURNS = ("through", "left")
 VEHICLE_INTERGREEN_S, TO_WALK_S, FROM_WALK_S = 5.0, 6.0, 8.0
 
 
@@ -241,6 +242,22 @@ def nema_dual_ring() -> Junction:
     turns = [(f"movement{i}", arms[i][0], arms[i][1], f"phase{i}") for i in arms]
     turns += [("movement_a", "east", "north", "overlap_a")]
     return build(Draft("nema", groups, tuple(stages), (8, 4, 12, 6, 4, 10), tuple(apart), (), {}, {}, tuple(turns)))
+
+
+def eight_stages() -> Junction:
+    """Four arms with a lane for left turns on each; for each axis the through traffic of both arms, the left turns of
+    both, and each arm alone."""
+    axes = (("north", "south"), ("east", "west"))
+    groups = tuple(SignalGroup(id=f"{arm}_{turn}") for axis in axes for arm in axis for turn in TURNS)
+    apart = [(f"{a}_{x}", f"{b}_{y}") for a in axes[0] for b in axes[1] for x in TURNS for y in TURNS]
+    apart += [(f"{a}_left", f"{b}_through") for axis in axes for a, b in (axis, axis[::-1])]
+    stages = []
+    for axis in axes:
+        stages += [{f"{arm}_{turn}": PROTECTED for arm in axis} for turn in TURNS]
+        stages += [{f"{arm}_{turn}": PROTECTED for turn in TURNS} for arm in axis]
+    arms = ("north", "east", "south", "west")
+    turns = [(f"{arm}_{to}", arm, exit_, f"{arm}_{group}") for arm in arms for to, exit_, group in _ways(arm, arms)]
+    return build(Draft("eight", groups, tuple(stages), (10,) * 8, tuple(apart), (), {}, {}, tuple(turns)))
 
 
 JUNCTIONS = {"four_arm": four_arm, "tee": tee, "rilsa": rilsa_staggered, "nema": nema_dual_ring}

@@ -8,7 +8,7 @@ import pyomo.environ as pyo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from junctions import JUNCTIONS, arterial, tee
+from junctions import JUNCTIONS, arterial, eight_stages, tee
 from test_webster import crossing, demand_of
 
 from optimiser.evaluation import evaluate
@@ -65,6 +65,15 @@ def test_generated_orders_that_structure_allows_make_safe_plans(name: str) -> No
             continue
         plan = controller_plan(junction, sequence, (30.0,) * len(sequence.stages), 0.0)
         assert check_plan(plan.model_copy(update={"max_cycle_s": 500.0})) == ()
+
+
+def test_of_eight_stages_four_may_do_where_they_serve_every_group() -> None:
+    junction = eight_stages()
+    orders = {sequence.stages for sequence in stage_orders(junction, most=500)}
+    assert ("stage1", "stage2", "stage5", "stage6") in orders
+    groups = {group for stage in junction.stages for group in stage.greens}
+    stages = {stage.id: stage for stage in junction.stages}
+    assert all(set().union(*(stages[name].greens for name in order)) == groups for order in orders)
 
 
 def test_forbidden_and_kept_stages_bind_generated_orders() -> None:
