@@ -53,8 +53,9 @@ def interstage(junction: Junction, from_stage: Stage, to_stage: Stage) -> Inters
     """The shortest change between two stages that keeps the intergreens between groups that end and groups that start.
 
     A group that goes on and becomes protected waits for the intergreens as a start does; one that becomes permissive
-    does so at once."""
-    before, after = from_stage.greens, to_stage.greens
+    does so at once. Who may turn on red after a stop has red: a green that ends so has its amber first."""
+    before, after = _green(from_stage), _green(to_stage)
+    amber_s = {group.id: group.amber_s for group in junction.groups}
     waiting = _waiting_turners(junction, before)
     needed = {
         (c, g): seconds + (WAITING_TURNER_S if c in waiting else 0.0) for (c, g), seconds in _needed(junction).items()
@@ -72,8 +73,15 @@ def interstage(junction: Junction, from_stage: Stage, to_stage: Stage) -> Inters
         slack = [on_s[g] - needed[c, g] for g in entering if (c, g) in needed]
         off_s[c] = max(0.0, min(slack, default=0.0))
     on_s |= {g: 0.0 for g in sorted(before) if g in after and before[g] is not after[g] and g not in on_s}
+    on_s |= {g: off_s[g] + amber_s[g] for g in ending if g in to_stage.greens}
+    off_s |= {g: on_s[g] - red_amber_s[g] for g in entering if g not in before and g in from_stage.greens}
     duration_s = max([*on_s.values(), *off_s.values()], default=0.0)
     return Interstage(from_stage=from_stage.id, to_stage=to_stage.id, duration_s=duration_s, off_s=off_s, on_s=on_s)
+
+
+def _green(stage: Stage) -> dict[str, Right]:
+    """The groups that are green in a stage, those apart that may go on red after a stop."""
+    return {group: right for group, right in stage.greens.items() if right is not Right.STOP_FIRST}
 
 
 def _orders(junction: Junction) -> Iterator[tuple[str, ...]]:

@@ -14,6 +14,7 @@ from optimiser.signals import GreenInterval, Interstage, Right, Stage, StageSequ
 from sumo_networks.net_file import ProgramPhase
 
 RIGHTS = {"G": Right.PROTECTED, "g": Right.PERMISSIVE, "s": Right.STOP_FIRST}
+GREEN = "Gg"
 AMBERS = "yY"
 CHANGING = "yYu"
 
@@ -53,7 +54,7 @@ def staged_program(phases: Sequence[ProgramPhase], links: Mapping[str, tuple[int
     spans, start_s = _spans(phases, links)
     cycle_s = spans[-1].end_s
     ambers = {group: _switch_times(group, spans, AMBERS) for group in links}
-    amber_s = {group: _usual(found.values()) for group, found in ambers.items() if found}
+    amber_s = {group: _usual(_after_green(group, spans, found)) for group, found in ambers.items() if found}
     stages: list[Stage] = []
     durations: list[float] = []
     interstages: list[Interstage] = []
@@ -124,12 +125,18 @@ def _switch_times(group: str, spans: Sequence[_Span], shown: str) -> dict[float,
     return found
 
 
+def _after_green(group: str, spans: Sequence[_Span], ambers: Mapping[float, float]) -> list[float]:
+    """The ambers after greens; where there are none, those after a turn on red, which needs no amber."""
+    ends = {span.end_s for span in spans if span.aspects[group] in GREEN}
+    return [length_s for end_s, length_s in ambers.items() if end_s in ends] or list(ambers.values())
+
+
 def _red_ambers(group: str, spans: Sequence[_Span]) -> list[float]:
     """Per start of green of the group how long red-amber comes before it."""
     found: list[float] = []
     count = len(spans)
     for i, span in enumerate(spans):
-        if span.aspects[group] in RIGHTS and spans[i - 1].aspects[group] not in RIGHTS:
+        if span.aspects[group] in GREEN and spans[i - 1].aspects[group] not in RIGHTS:
             length_s = 0.0
             j = i - 1
             while j > i - count and spans[j % count].aspects[group] == "u":

@@ -23,7 +23,17 @@ from optimiser.rules import Rules
 from optimiser.safety import check_plan
 from optimiser.sequences import WAITING_TURNER_S, interstage, stage_orders
 from optimiser.settings import ModelSettings
-from optimiser.signals import Junction, NetworkPlan
+from optimiser.signals import (
+    Conflict,
+    Intergreen,
+    Junction,
+    Modes,
+    NetworkPlan,
+    Right,
+    SignalGroup,
+    Stage,
+    StageSequence,
+)
 from optimiser.solve import SolveOptions, solve
 from optimiser.stage_forms import plan_form, sequence_form
 from optimiser.timeline import controller_plan, expand
@@ -92,6 +102,46 @@ def test_an_interstage_is_as_long_as_the_longest_intergreen_it_holds() -> None:
     assert change.duration_s == max(
         needed.get((c, e), 0.0) for c in stages["stage3"].greens for e in stages["stage4"].greens
     )
+
+
+def test_a_green_that_ends_in_a_turn_on_red_has_its_amber_and_no_change_is_unsafe() -> None:
+    junction = turn_on_red()
+    stages = {stage.id: stage for stage in junction.stages}
+    change = interstage(junction, stages["along"], stages["across"])
+    assert change.on_s["right"] == change.off_s["right"] + 3.0
+    back = interstage(junction, stages["across"], stages["along"])
+    assert back.on_s["right"] >= 5.0
+    for sequence in (*junction.sequences, *stage_orders(junction)):
+        plan = controller_plan(junction, sequence, (20.0,) * len(sequence.stages), 0.0)
+        assert check_plan(plan) == ()
+
+
+def turn_on_red() -> Junction:
+    """A crossing with its own stage for left turns, whose right turn may go after a stop while it has red."""
+    groups = tuple(SignalGroup(id=name) for name in ("main", "right", "left", "side"))
+    along = Stage(id="along", greens={"main": Right.PROTECTED, "right": Right.PROTECTED})
+    turning = Stage(id="turning", greens={"left": Right.PROTECTED, "right": Right.STOP_FIRST})
+    across = Stage(id="across", greens={"side": Right.PROTECTED, "right": Right.STOP_FIRST})
+    apart = [("main", "side"), ("right", "side"), ("left", "side"), ("main", "left")]
+    bare = tee().model_copy(
+        update={
+            "groups": groups,
+            "conflicts": tuple(Conflict(first=a, second=b, yields=a if a == "right" else "") for a, b in apart),
+            "intergreens": tuple(
+                Intergreen(clearing=a, entering=b, seconds=5.0) for pair in apart for a, b in (pair, pair[::-1])
+            ),
+            "stages": (along, turning, across),
+            "limits": {},
+            "pedestrians": (),
+            "sequences": (),
+        }
+    )
+    order = (along, turning, across)
+    changes = tuple(interstage(bare, a, b) for a, b in zip(order, (*order[1:], along), strict=True))
+    running = StageSequence(id="running", stages=tuple(s.id for s in order), interstages=changes)
+    empty = bare.running.model_copy(update={"groups": groups, "pedestrians": (), "limits": {}, "modes": Modes()})
+    junction = bare.model_copy(update={"sequences": (running,), "running": empty})
+    return junction.model_copy(update={"running": controller_plan(junction, running, (20.0, 10.0, 20.0), 0.0)})
 
 
 def test_turners_who_wait_get_time_to_leave_where_an_order_drops_their_own_green() -> None:

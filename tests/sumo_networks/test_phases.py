@@ -127,3 +127,11 @@ def test_a_green_and_a_blip_within_an_interstage_are_listed() -> None:
     assert [(g.start_s, g.end_s, g.right) for g in first.greens["b"]] == [(0.0, 2.0, Right.PROTECTED)]
     assert first.off_s == {"a": 0.0}
     assert first.on_s == {"c": 5.0}
+
+
+def test_a_group_has_the_amber_of_its_greens_however_often_a_turn_on_red_ends_without_one() -> None:
+    shown = [("Grr", 20), ("yrr", 3), ("sGr", 20), ("ryr", 3), ("srG", 20), ("rry", 3)]
+    staged = staged_program([ProgramPhase(float(seconds), state) for state, seconds in shown], GROUPS)
+    assert staged.amber_s["a"] == 3.0
+    turns = [green for green in expanded(staged).greens["a"] if green.right is Right.STOP_FIRST]
+    assert [green.amber_s for green in turns] == [0.0, 0.0]
