@@ -23,6 +23,9 @@ from optimiser.formulation.case import JunctionCase, time_in_form
 from optimiser.formulation.platoons import Platoon
 from optimiser.stage_forms import Green, SequenceForm
 
+SHORT_BREAKS_S = 6.0
+"""A change of stages that a green is broken by, as between a permissive turn and its arrow, or two of them."""
+
 
 @dataclass(frozen=True)
 class TreeArc:
@@ -98,13 +101,22 @@ def spanning_tree(names: list[str], found: tuple[Platoon, ...]) -> tuple[TreeArc
 def main_green(form: SequenceForm, group: str) -> Green:
     """The longest green of a group, all stages alike and the least lengths deciding ties."""
     greens = form.greens(group)
-    even = (10.0,) * len(form.min_s)
-    return max(greens, key=lambda g: (g.length.at(even), -g.first))
+    return max(greens, key=lambda g: (g.length.at(_even(form)), -g.first))
 
 
 def coordinable(case: JunctionCase, group: str) -> bool:
-    """Whether a group has a green that starts and ends under every sequence on offer."""
-    return all(form.reds(group) for form in case.forms)
+    """Whether a group has one green under every sequence on offer, breaks of SHORT_BREAKS_S in all apart: who is green
+    twice a cycle sends two platoons and may pass in either green, which one wait by offset does not tell."""
+    for form in case.forms:
+        reds_s = sorted(red.at(_even(form)) for red in form.reds(group))
+        if not reds_s or sum(reds_s[:-1]) > SHORT_BREAKS_S:
+            return False
+    return True
+
+
+def _even(form: SequenceForm) -> tuple[float, ...]:
+    """All stages alike."""
+    return (10.0,) * len(form.min_s)
 
 
 def _add_platoon(

@@ -8,14 +8,14 @@ import pyomo.environ as pyo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from junctions import JUNCTIONS, arterial, eight_stages, tee
+from junctions import JUNCTIONS, arterial, eight_stages, four_arm, tee
 from test_webster import crossing, demand_of
 
 from optimiser.evaluation import evaluate
 from optimiser.formulation.case import JunctionCase
 from optimiser.formulation.junction import add_junction
 from optimiser.formulation.limits import broken_by_structure, requirements
-from optimiser.formulation.offsets import platoon_wait_s, spanning_tree
+from optimiser.formulation.offsets import coordinable, platoon_wait_s, spanning_tree
 from optimiser.formulation.platoons import Platoon, coherence, platoons
 from optimiser.formulation.queues import gap_capacity_veh_h, overflow_queue_veh, overflow_tangents
 from optimiser.lane_flows import junction_demand, nominal_lane_flows
@@ -264,6 +264,23 @@ def test_platoons_arise_only_where_links_carry_flow() -> None:
     ways = {(p.from_junction, p.to_junction, p.to_group) for p in found}
     assert (junction.id, "tee2", "west") in ways
     assert platoons(network.model_copy(update={"links": ()}), demands, 60.0, 0.28) == ()
+
+
+@pytest.mark.parametrize(
+    ("junction", "group", "one_green"),
+    [
+        # green with both arms and once more with its own alone
+        (eight_stages(), "north_through", False),
+        (four_arm(), "north_through", True),
+        # first with the other direction, then beside its left turn: one green
+        (tee(), "east", True),
+    ],
+)
+def test_who_is_green_twice_a_cycle_is_not_coordinated(junction: Junction, group: str, one_green: bool) -> None:
+    form = sequence_form(junction, junction.sequences[0])
+    demand = junction_demand(junction, demand_of(junction, [50.0] * len(junction.movements)), Rules())
+    case = JunctionCase(demand, (form,), 90.0, SETTINGS)
+    assert coordinable(case, group) is one_green
 
 
 def test_a_platoon_waits_for_green_when_early_and_for_the_next_green_when_its_tail_is_late() -> None:
