@@ -84,16 +84,21 @@ def _green(stage: Stage) -> dict[str, Right]:
     return {group: right for group, right in stage.greens.items() if right is not Right.STOP_FIRST}
 
 
+def _served(stage: Stage) -> set[tuple[str, bool]]:
+    """Each group that may go in a stage, and once more, marked, where it is green."""
+    return {(group, False) for group in stage.greens} | {(group, True) for group in _green(stage)}
+
+
 def _orders(junction: Junction) -> Iterator[tuple[str, ...]]:
     """Cyclic orders of subsets of the stages, each starting with its first stage, in which every group gets green."""
     running = junction.sequences[0].stages if junction.sequences else tuple(stage.id for stage in junction.stages)
     names = list(dict.fromkeys(running))
-    greens = {stage.id: set(stage.greens) for stage in junction.stages}
-    wanted = set().union(*(greens[name] for name in names)) if names else set()
+    served = {stage.id: _served(stage) for stage in junction.stages}
+    wanted = set().union(*(served[name] for name in names)) if names else set()
     smallest = 2 if len(names) <= MOST_CHOSEN else max(2, len(names) - 2)
     for size in range(len(names), smallest - 1, -1):
         for kept in combinations(names, size):
-            if set().union(*(greens[name] for name in kept)) != wanted:
+            if set().union(*(served[name] for name in kept)) != wanted:
                 continue
             yield kept
             if len(names) <= MOST_PERMUTED:

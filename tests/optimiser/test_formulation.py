@@ -116,6 +116,17 @@ def test_a_green_that_ends_in_a_turn_on_red_has_its_amber_and_no_change_is_unsaf
         assert check_plan(plan) == ()
 
 
+def test_no_order_leaves_a_group_that_has_a_green_to_its_turn_on_red_alone() -> None:
+    junction = turn_on_red()
+    own = Stage(id="own", greens={"side": Right.PROTECTED})
+    stages = tuple(s.model_copy(update={"greens": {**s.greens, "side": Right.STOP_FIRST}}) for s in junction.stages)
+    order = ("along", "turning", "own")
+    running = junction.sequences[0].model_copy(update={"stages": order})
+    bare = junction.model_copy(update={"stages": (*stages, own), "sequences": (running,)})
+    orders = [sequence.stages for sequence in stage_orders(bare)]
+    assert orders and all("own" in found for found in orders)
+
+
 def turn_on_red() -> Junction:
     """A crossing with its own stage for left turns, whose right turn may go after a stop while it has red."""
     groups = tuple(SignalGroup(id=name) for name in ("main", "right", "left", "side"))

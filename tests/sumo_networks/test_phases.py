@@ -135,3 +135,9 @@ def test_a_group_has_the_amber_of_its_greens_however_often_a_turn_on_red_ends_wi
     assert staged.amber_s["a"] == 3.0
     turns = [green for green in expanded(staged).greens["a"] if green.right is Right.STOP_FIRST]
     assert [green.amber_s for green in turns] == [0.0, 0.0]
+
+
+def test_a_group_has_the_red_amber_of_its_greens_however_often_a_turn_on_red_starts_without_one() -> None:
+    shown = [("Grr", 20), ("yrr", 3), ("sGr", 20), ("ryr", 3), ("srG", 20), ("rry", 3), ("urr", 2)]
+    staged = staged_program([ProgramPhase(float(seconds), state) for state, seconds in shown], GROUPS)
+    assert staged.red_amber_s["a"] == 2.0
