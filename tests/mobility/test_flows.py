@@ -87,6 +87,16 @@ def test_a_cell_counts_the_cards_it_rests_on_not_its_taps() -> None:
     assert flows.boardings_by_stop(cardless)["cards"].to_list() == [5]
 
 
+def test_loads_do_not_hang_on_how_many_legs_and_visits_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    taps_of_day = [(f"t{n}", f"card{n // 2}" if n % 3 else "", "abcd"[n % 4], 0.1 + n / 10) for n in range(24)]
+    legs, ended = legs_of(taps_of_day)
+    whole = link_loads(legs, VISITS, ended.options, ended.shares)
+    assert {"probable", "chained"} & set(legs["method"]) and whole["alightings_pax"].sum() > 0
+    monkeypatch.setattr("mobility.link_loads.BATCH_OPTIONS", 2)
+    monkeypatch.setattr("mobility.link_loads.BATCH_VISITS", 2)
+    assert link_loads(legs, VISITS, ended.options, ended.shares).equals(whole)
+
+
 def test_a_line_has_the_headway_and_the_mean_load_of_its_buses() -> None:
     legs, ended = legs_of([(f"t{n}", "", "a", 0.1) for n in range(10)])
     loads = link_loads(legs, VISITS, ended.options, ended.shares)

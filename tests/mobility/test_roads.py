@@ -85,6 +85,15 @@ def test_speed_is_metres_over_seconds_of_all_lines_without_dwell() -> None:
     assert middle["speed_m_s"].to_list() == pytest.approx([2 * 360 / 300] * 20, abs=1e-3)
 
 
+def test_speeds_do_not_hang_on_how_many_segments_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, stops = street()
+    runs = stop_to_stop(pl.concat([trip("a", "east", 0), trip("b", "west", 1, line="2")]), stops)
+    whole = segment_speeds(runs, shared_roads(paths, PROJECTION), stops, MIDNIGHT_S)
+    monkeypatch.setattr("mobility.segment_speeds.BATCH_SEGMENTS", 3)
+    assert whole.height > 6
+    assert segment_speeds(runs, shared_roads(paths, PROJECTION), stops, MIDNIGHT_S).equals(whole)
+
+
 def test_runs_that_no_bus_could_drive_give_no_speed() -> None:
     paths, stops = street()
     hasty = trip("a", "east", 0).with_columns(
