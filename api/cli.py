@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from api.card_key import card_key
+from api.city import PROFILE, city_at
 from api.day_plan_command import day_plan
 from api.errors import ApiError
 from api.explanation import lines, read_demand
@@ -25,12 +26,11 @@ from optimiser.errors import OptimiserError
 from optimiser.explain import explain
 from optimiser.rule_tables import PolishRules
 from optimiser.rules import Rules, load_rules
-from optimiser.safety import check_network_against, check_network_plan
+from optimiser.safety import Rule, check_network_against, check_network_plan
 from optimiser.settings import ModelSettings
 from sumo_networks.errors import NetworkError
-from sumo_networks.profiles import PROFILES, profile_named
+from sumo_networks.profiles import PROFILES
 from sumo_networks.programs import read_plan
-from sumo_networks.read import read_network
 from sumo_networks.record import record_feeds
 from sumo_networks.scenario import load_scenario
 
@@ -211,18 +211,20 @@ def verify(
 @app.command("check-plan", epilog="Example: jasyl check-plan plan.json --net city.net.xml")
 def check_plan(
     plan: Annotated[Path, typer.Argument(help="plan.json, or an additional file with programs.", show_default=False)],
-    net: Annotated[Path, typer.Option(help="The .net.xml the plan is for.", show_default=False)],
+    net: Annotated[Path, typer.Option(help="The .net.xml or .sumocfg the plan is for.", show_default=False)],
     programs: Annotated[
         list[Path] | None, typer.Option(help="Additional files with the programs now in use.", show_default=False)
     ] = None,
     profile: Annotated[str, typer.Option(help=f"Rules to keep: {', '.join(sorted(PROFILES))}.")] = "shipped",
 ) -> None:
     """Say of a plan every safety rule it breaks. Exit code 3 where it breaks any."""
-    model = read_network(net, tuple(programs or ()), profile_named(profile))
+    model = city_at(net, programs or (), profile)
     read = read_plan(plan, model)
     found = (*check_network_plan(read), *check_network_against(read, model.network))
     for finding in found:
         console.print(f"{finding.junction}: {finding.rule.value}: {finding.message}", soft_wrap=True)
+    if any(finding.rule is Rule.OTHER_GROUPS for finding in found):
+        console.print("other signal groups: were all programs in use named? --programs, or the .sumocfg in --net")
     console.print(f"{len(found)} findings" if found else "no findings: the plan keeps every rule")
     raise typer.Exit(REFUSED if found else 0)
 
@@ -230,7 +232,7 @@ def check_plan(
 @app.command("explain", epilog="Example: jasyl explain out/plan.json --net city.net.xml")
 def explain_command(
     plan: Annotated[Path, typer.Argument(help="plan.json, or an additional file with programs.", show_default=False)],
-    net: Annotated[Path, typer.Option(help="The .net.xml the plan is for.", show_default=False)],
+    net: Annotated[Path, typer.Option(help="The .net.xml or .sumocfg the plan is for.", show_default=False)],
     programs: Annotated[
         list[Path] | None, typer.Option(help="Additional files with the programs now in use.", show_default=False)
     ] = None,
@@ -243,7 +245,7 @@ def explain_command(
 
     Lanes discharge as the net says, not as calibrated: prices may differ a little from those the plan was made with."""
     ruled = _rules(rules, None)
-    model = read_network(net, tuple(programs or ()), profile_named(ruled.profile or "shipped"))
+    model = city_at(net, programs or (), ruled.profile or PROFILE)
     read = read_plan(plan, model)
     explained = explain(model.network, read_demand(demand or plan.parent / "demand.json"), read, ruled)
     for line in lines(explained):

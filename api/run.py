@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from api.card_key import card_key
+from api.city import PROFILE, read_city
 from api.feeds import FEEDS_SEED, gather_feeds
 from api.priority import PriorityFound, add_priority
 from api.proof import ProofEffort, freedom_of, prove, refuse_unsafe
@@ -35,13 +36,10 @@ from sumo_networks.demand import MeasuredDemand, build_demand
 from sumo_networks.journal import Journal
 from sumo_networks.person_weights import PersonWeights
 from sumo_networks.polish import Budget, Polished, polish
-from sumo_networks.profiles import profile_named
 from sumo_networks.programs import read_plan, write_programs
-from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario, load_scenario
 from sumo_networks.verdict import Verdict
 
-PROFILE: Final = "shipped"
 SIMULATED_CARDS_KEY: Final = b"cards of simulated people need no secret"
 RESULTS: Final = ("demand.json", "plan.json", "plan.add.xml", "verdict.json", "run.json", "report.html")
 PREVIOUS: Final = "previous"
@@ -233,12 +231,6 @@ def observe(
     (out / "demand.json").write_text(canonical_json(demand.demand) + "\n", encoding="utf-8")
     tell(1.0)
     return model, demand
-
-
-def read_city(scenario: Scenario, rules: Rules) -> CityModel:
-    """The scenario's network with the engineer's rules put into its junctions. Raises NetworkError, RulesError."""
-    model = read_network(scenario.net, scenario.additionals, profile_named(rules.profile or PROFILE), scenario.zone)
-    return replace(model, network=rules.apply(model.network))
 
 
 def optimise_step(network: Network, demand: Demand, options: RunOptions, clock: StepClock) -> OptimisationResult:

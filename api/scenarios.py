@@ -39,7 +39,7 @@ def read_scenario(path: Path, rules: Rules) -> ScenarioFacts:
 
     Raises NetworkError where the files are missing or broken, RulesError where the rules do not fit them."""
     # Imported here: the line brings the solver and the simulator with it, which a running service seldom needs.
-    from api.run import read_city
+    from api.city import read_city
 
     scenario = load_scenario(path)
     network = read_city(scenario, rules).network

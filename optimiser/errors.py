@@ -21,3 +21,7 @@ class InfeasibleError(OptimiserError):
 
 class PriorityError(OptimiserError):
     """A plan cannot run active bus priority: it names no stages, or switches on parts of seconds."""
+
+
+class PlanMisfitError(OptimiserError):
+    """A plan has signal groups or stages that its junction has not: it was made for other programs."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pyomo.environ as pyo
 
 from optimiser.demand import Demand
+from optimiser.errors import PlanMisfitError
 from optimiser.evaluation import demands_of
 from optimiser.formulation.case import JunctionCase, Requirement
 from optimiser.formulation.limits import requirements
@@ -76,7 +77,10 @@ def explain(
     rules: Rules | None = None,
     settings: ModelSettings | None = None,
 ) -> tuple[JunctionExplanation, ...]:
-    """One explanation for each controller of `plan` that has stages, in its order. Raises RulesError."""
+    """One explanation for each controller of `plan` that has stages, in its order.
+
+    Raises RulesError, and PlanMisfitError where the plan was made for other groups or stages than `network` has."""
+    _refuse_misfit(network, plan)
     rules, settings = rules or Rules(), settings or ModelSettings()
     ruled = rules.apply(network)
     demands = demands_of(ruled, demand, rules)
@@ -94,6 +98,23 @@ def explain(
     return tuple(found[p.junction] for p in plan.controllers if p.junction in found)
 
 
+def _refuse_misfit(network: Network, plan: NetworkPlan) -> None:
+    junctions = {junction.id: junction for junction in network.junctions}
+    for controller in plan.controllers:
+        known = junctions.get(controller.junction)
+        if known is None:
+            raise PlanMisfitError(f"junction {controller.junction}: the network has none; give the network of the plan")
+        groups = {group.id for group in controller.groups} ^ {group.id for group in known.groups}
+        greens = {stage.id: stage.greens for stage in known.stages}
+        stages = {stage.id for stage in controller.stages if stage.greens != greens.get(stage.id, stage.greens)}
+        if groups or stages:
+            kind, names = ("signal groups", groups) if groups else ("stages", stages)
+            raise PlanMisfitError(
+                f"junction {known.id}: the plan was made for other {kind} ({', '.join(sorted(names)[:3])}) than the "
+                "net's programs have; give those that were in use with --programs, or the .sumocfg in place of the net"
+            )
+
+
 def _choice(junction: Junction, plan: ControllerPlan, open_: bool) -> Choice:
     """The plan as a choice; one that is not to be explained, or has no stages, keeps nothing open."""
     if not open_ or not plan.windows:
@@ -101,6 +122,9 @@ def _choice(junction: Junction, plan: ControllerPlan, open_: bool) -> Choice:
     windows = sorted(plan.windows, key=lambda w: w.start_s)
     sequence = StageSequence(id="plan", stages=tuple(w.stage for w in windows), interstages=plan.interstages)
     durations_s = tuple((w.end_s - w.start_s) % plan.cycle_s for w in windows)
+    known = {stage.id for stage in junction.stages}
+    derived = tuple(stage for stage in plan.stages if stage.id not in known)
+    junction = junction.model_copy(update={"stages": (*junction.stages, *derived)})
     return Choice(sequence_form(junction, sequence), durations_s, sequence_start_s(plan))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -27,6 +28,41 @@ def test_the_plan_of_a_run_is_explained_from_its_folder(
     (controller,) = town_run.plan.controllers
     assert f"junction C: cycle {controller.cycle_s:g} s" in said
     assert "Webster's cycle" in said and "person-seconds an hour" in said
+
+
+def test_a_scenario_stands_for_its_net_and_the_programs_it_puts_in_use(
+    town: Path, town_run: RunResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = _said(monkeypatch, capsys, town_run.folder / "plan.json", "--net", town)
+    assert code == 0 and "junction C: cycle" in said
+
+
+def test_a_plan_made_for_other_programs_is_told_so_in_one_sentence(
+    town: Path,
+    town_run: RunResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # the programs of a net whose side streets are told apart: other signal groups under the same name
+    net = tmp_path / "other.net.xml"
+    states = (town.parent / "town.net.xml").read_text()
+    net.write_text(states)
+    other = tmp_path / "other.add.xml"
+    other.write_text(_with_every_link_apart(states))
+    plan = town_run.folder / "plan.json"
+    code, said = _said(monkeypatch, capsys, plan, "--net", net, "--programs", other)
+    assert code == 1
+    assert "junction C: the plan was made for other" in said and "--programs" in said
+
+
+def _with_every_link_apart(net: str) -> str:
+    """An additional file with a program that gives every link of C a green of its own length."""
+    links = len(ET.fromstring(net).find("tlLogic[@id='C']/phase").get("state"))  # type: ignore[union-attr,arg-type]
+    phases = [f'<phase duration="{5 + i}" state="{"r" * i}G{"r" * (links - i - 1)}"/>' for i in range(links)]
+    ambers = [f'<phase duration="3" state="{"r" * i}y{"r" * (links - i - 1)}"/>' for i in range(links)]
+    body = "".join(green + amber for green, amber in zip(phases, ambers, strict=True))
+    return f'<additional><tlLogic id="C" type="static" programID="apart" offset="0">{body}</tlLogic></additional>'
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"begin_s": 0}'])

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from api.city import read_city
 from api.proof import ProofEffort, prove
-from api.run import RunOptions, optimise_scenario, read_city
+from api.run import RunOptions, optimise_scenario
 from optimiser.active_priority import active
 from optimiser.rule_tables import PriorityRules
 from optimiser.rules import Rules

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from api.city import read_city
 from api.report.colours import BETTER, UNSURE, WORSE, colour_of_change, level_of_service
 from api.report.names import names_of, shortened
 from api.report.stages import stage_diagram
 from api.report.svg import number
-from api.run import RunResult, read_city
+from api.run import RunResult
 from optimiser.rules import Rules
 from sumo_networks.net_file import read_net
 from sumo_networks.scenario import load_scenario
