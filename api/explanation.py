@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from api.errors import ApiError
 from optimiser.demand import Demand
-from optimiser.explain import JunctionExplanation, LimitPrice
+from optimiser.explain import FullLane, JunctionExplanation, LimitPrice
 
 MOST_LIMITS = 6
 """Limits told of a junction; more only hide those that cost."""
@@ -34,6 +34,8 @@ def lines(explained: tuple[JunctionExplanation, ...]) -> Iterator[str]:
         yield f"junction {one.junction}: cycle {one.cycle_s:g} s"
         yield f"  {_why_cycle(one)}"
         yield f"  {_around(one)}"
+        for full in one.full_lanes:
+            yield f"  {_full(full)}"
         binding = one.binding
         if not binding:
             yield "  no limit binds: splits follow the delay alone"
@@ -41,6 +43,13 @@ def lines(explained: tuple[JunctionExplanation, ...]) -> Iterator[str]:
             yield f"  {_limit(price)}"
         if len(binding) > MOST_LIMITS:
             yield f"  and {len(binding) - MOST_LIMITS} more limits that cost less"
+
+
+def _full(lane: FullLane) -> str:
+    return (
+        f"lane {lane.lane}: its queue grows to {lane.queue_veh:.0f} vehicles by the end of the period, with room for "
+        f"{lane.room_veh:.0f} before they stand in the junction behind"
+    )
 
 
 def _why_cycle(one: JunctionExplanation) -> str:

@@ -9,7 +9,7 @@ import pyomo.environ as pyo
 from optimiser.demand import Demand
 from optimiser.formulation.case import JunctionCase
 from optimiser.formulation.objective import MOST_FLOW_RATIO, lost_s
-from optimiser.lane_flows import JunctionDemand, junction_demand
+from optimiser.lane_flows import JunctionDemand, junction_demand, rooms_veh
 from optimiser.network_model import NetworkModel, build_network, chosen_form
 from optimiser.result import Evaluation, MovementFigures
 from optimiser.rules import Rules
@@ -52,7 +52,8 @@ def evaluate(
 
 def demands_of(network: Network, demand: Demand, rules: Rules) -> dict[str, JunctionDemand]:
     """Demand per junction, with the weights of the rules."""
-    return {j.id: junction_demand(j, demand, rules) for j in network.junctions}
+    rooms = rooms_veh(network)
+    return {j.id: junction_demand(j, demand, rules, rooms.get(j.id)) for j in network.junctions}
 
 
 def fixed_network(

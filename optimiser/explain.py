@@ -14,9 +14,10 @@ import pyomo.environ as pyo
 
 from optimiser.demand import Demand
 from optimiser.errors import PlanMisfitError
-from optimiser.evaluation import demands_of
+from optimiser.evaluation import demands_of, fixed_network
 from optimiser.formulation.case import JunctionCase, Requirement
 from optimiser.formulation.limits import requirements
+from optimiser.formulation.storage import free_room_veh
 from optimiser.lane_flows import JunctionDemand
 from optimiser.network_model import Choice, NetworkModel, build_network, start_from
 from optimiser.rules import Rules
@@ -30,6 +31,8 @@ from optimiser.webster import webster_cycle
 NEAR_S = 10.0
 """How far from the plan's cycle the cycles lie that it is compared with, s."""
 _BINDS_S = 0.5
+_GROWN_VEH = 2.0
+"""A queue that grows by less over the period is chance."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,15 @@ class LimitPrice:
 
 
 @dataclass(frozen=True)
+class FullLane:
+    """A lane whose queue outgrows its room by the end of the period and then stands in the junction behind, veh."""
+
+    lane: str
+    queue_veh: float
+    room_veh: float
+
+
+@dataclass(frozen=True)
 class JunctionExplanation:
     """One junction. `flow_ratio` Y and `lost_s` L give Webster's cycle (1.5 L + 5) / (1 - Y), None where Y is too
     near 1; `by_cycle` is the junction's own person delay at cycles around the plan's, its stages in this order, None
@@ -63,6 +75,7 @@ class JunctionExplanation:
     webster_cycle_s: float | None
     by_cycle: dict[float, float | None]
     limits: tuple[LimitPrice, ...]
+    full_lanes: tuple[FullLane, ...] = ()
 
     @property
     def binding(self) -> tuple[LimitPrice, ...]:
@@ -91,10 +104,15 @@ def explain(
         together = {j: p for j, p in plans.items() if p.cycle_s == cycle_s}
         choices = {j: _choice(ruled.junction(j), p, j in planned) for j, p in together.items()}
         built, duals = _priced(ruled, demands, choices, cycle_s, settings, coordinate=rules.coordinated)
+        as_planned = fixed_network(ruled, demands, together, settings, coordinate=rules.coordinated)
+        solve(
+            as_planned.model, SolveOptions(settings.mip_gap, settings.node_limit, settings.time_limit_s, settings.seed)
+        )
         for j, choice in choices.items():
             if choice.durations_s:
+                full = tuple(_full_lanes(as_planned.model.junction[j], as_planned.cases[j]))
                 around = _by_cycle(ruled, demands, choice, cycle_s, settings)
-                found[j] = _explained(built, duals, choice, demands[j], around)
+                found[j] = _explained(built, duals, choice, demands[j], around, full)
     return tuple(found[p.junction] for p in plan.controllers if p.junction in found)
 
 
@@ -163,6 +181,7 @@ def _explained(
     choice: Choice,
     demand: JunctionDemand,
     around: dict[float, float | None],
+    full: tuple[FullLane, ...],
 ) -> JunctionExplanation:
     block, case = built.model.junction[choice.form.junction], built.cases[choice.form.junction]
     prices = []
@@ -173,7 +192,19 @@ def _explained(
         price = round(abs(duals.get(row, 0.0)), 3)
         prices.append(LimitPrice(requirement.family, requirement.names, least_s, most_s, round(slack_s, 3), price))
     ratio, lost_s, webster_s = webster_cycle(demand, choice.form)
-    return JunctionExplanation(choice.form.junction, built.cycle_s, ratio, lost_s, webster_s, around, tuple(prices))
+    return JunctionExplanation(
+        choice.form.junction, built.cycle_s, ratio, lost_s, webster_s, around, tuple(prices), full
+    )
+
+
+def _full_lanes(block: pyo.Block, case: JunctionCase) -> Iterator[FullLane]:
+    """Lanes with a junction behind them whose queue at the end, twice its mean, and the vehicles of a cycle find no
+    room."""
+    for load in case.demand.lanes:
+        grown_veh = 2 * sum(block.overflow[c.id].value or 0.0 for c in load.classes)
+        if load.room_veh is not None and grown_veh > max(_GROWN_VEH, free_room_veh(case, load)):
+            queue_veh = grown_veh + load.room_veh - free_room_veh(case, load)
+            yield FullLane(load.lane.id, round(queue_veh, 1), round(load.room_veh, 1))
 
 
 def _rows(block: pyo.Block, case: JunctionCase) -> Iterator[tuple[pyo.Constraint, Requirement]]:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from optimiser.demand import Demand
 from optimiser.rules import Rules
-from optimiser.signals import Junction, Lane, Movement
+from optimiser.signals import Junction, Lane, Movement, Network
 
 _SWEEPS = 60
+LEAST_ROOM_VEH = 3.0
+"""Less room lies within a junction of several nodes: what queues there does so before the node behind."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,12 @@ class LaneClass:
 
 @dataclass(frozen=True)
 class LaneLoad:
-    """One lane with its classes; `nominal_veh_h` is the sum of theirs."""
+    """One lane with its classes; `nominal_veh_h` is the sum of theirs. `room_veh` may queue before it without standing
+    in a junction behind; None where there is none."""
 
     lane: Lane
     classes: tuple[LaneClass, ...]
+    room_veh: float | None = None
 
     @property
     def nominal_veh_h(self) -> float:
@@ -75,14 +79,17 @@ class JunctionDemand:
         return max((loads.get(lane, 0.0) for lane in movement.lanes), default=0.0)
 
 
-def junction_demand(junction: Junction, demand: Demand, rules: Rules) -> JunctionDemand:
-    """Demand of `junction`, with an even use of the lanes that movements may use, and persons weighed by `rules`."""
+def junction_demand(
+    junction: Junction, demand: Demand, rules: Rules, room_veh: Mapping[str, float] | None = None
+) -> JunctionDemand:
+    """Demand of `junction`, with an even use of the lanes that movements may use, and persons weighed by `rules`.
+    `room_veh` is the room of a lane of each approach that has a junction behind it."""
     flows = _movement_flows(junction, demand, rules)
     nominal = nominal_lane_flows(junction, {f.movement.id: f.flow_veh_h for f in flows})
     by_id = {flow.movement.id: flow for flow in flows}
-    lanes = tuple(
-        load for load in (LaneLoad(lane, _classes(lane, by_id, nominal)) for lane in junction.lanes) if load.classes
-    )
+    rooms = room_veh or {}
+    loads = (LaneLoad(lane, _classes(lane, by_id, nominal), rooms.get(lane.approach)) for lane in junction.lanes)
+    lanes = tuple(load for load in loads if load.classes)
     walks: dict[str, float] = defaultdict(float)
     for walk in demand.pedestrian_flows:
         if walk.junction == junction.id:
@@ -90,6 +97,21 @@ def junction_demand(junction: Junction, demand: Demand, rules: Rules) -> Junctio
             walks[walk.group] += walk.flow_pax_h * weight
     period_h = max(demand.end_s - demand.begin_s, 60.0) / 3600
     return JunctionDemand(junction, period_h, flows, lanes, nominal, dict(sorted(walks.items())))
+
+
+def rooms_veh(network: Network) -> dict[str, dict[str, float]]:
+    """By junction and approach with another junction behind it: vehicles that have room before each of its lanes, by
+    the way there with the least."""
+    lanes = {
+        (junction.id, approach.id): approach.lanes for junction in network.junctions for approach in junction.approaches
+    }
+    found: dict[str, dict[str, float]] = {}
+    for link in network.links:
+        room_veh = link.storage_veh / max(1, len(lanes[link.to_junction, link.to_approach]))
+        if room_veh >= LEAST_ROOM_VEH:
+            rooms = found.setdefault(link.to_junction, {})
+            rooms[link.to_approach] = min(rooms.get(link.to_approach, room_veh), room_veh)
+    return found
 
 
 def _movement_flows(junction: Junction, demand: Demand, rules: Rules) -> tuple[MovementFlow, ...]:

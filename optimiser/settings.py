@@ -20,9 +20,10 @@ class ModelSettings:
     HiGHS betters nothing that descents found, and takes longer to a bound than over the parts).
     `delay_parameter_k`: 0.5 for fixed-time control (HCM 2010, 18-45).
     `dispersion`: alpha * beta of Robertson (1969), 0.35 * 0.8. `reserve_weight`: price of 1 % of the flow above
-    `reserve_saturation` of capacity, as a share of that flow's persons, in s. HiGHS ends at
-    `alone_gap` for a junction by itself and at `mip_gap` for several, at `node_limit` deterministically, and at
-    `time_limit_s` as the last resort that the result names."""
+    `reserve_saturation` of capacity, as a share of that flow's persons, in s.
+    `spillback_weight`: what a vehicle costs that stands in the junction behind, as a multiple of one that waits.
+    HiGHS ends at `alone_gap` for a junction by itself and at `mip_gap` for several, at `node_limit` deterministically,
+    and at `time_limit_s` as the last resort that the result names."""
 
     cycle_step_s: float = 10.0
     least_cycle_s: float = 40.0
@@ -35,6 +36,7 @@ class ModelSettings:
     dispersion: float = 0.28
     reserve_saturation: float = 0.9
     reserve_weight: float = 1.0
+    spillback_weight: float = 10.0
     common_cycles: int = 4
     starts: int = 100
     rounds: int = 2

@@ -42,6 +42,7 @@ def add_person_delay(block: pyo.Block, case: JunctionCase) -> None:
     block.reserve_kept = pyo.ConstraintList()
     if case.settings.reserve_weight > 0:
         terms += _reserve_terms(block, case)
+    terms.append(block.spillback)
     block.person_delay = pyo.Expression(expr=pyo.quicksum(terms))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from junctions import arterial
 from test_coordination import FEW_CYCLES, alone, even_demand
+from test_storage import retimed, street, too_much
 from test_webster import crossing, demand_of
 
 from optimiser.coordination import optimise
@@ -56,3 +57,14 @@ def test_a_cycle_that_is_too_long_costs_more_than_the_one_before_it() -> None:
     costs = [cost for _, cost in sorted(told.by_cycle.items()) if cost is not None]
     assert len(costs) == 3
     assert costs == sorted(costs)
+
+
+def test_a_lane_whose_queue_outgrows_its_room_is_named() -> None:
+    network = street(room_veh=30.0)
+    main = network.junctions[1].lanes[0].id
+    told = {one.junction: one for one in explain(network, too_much(network), retimed(network, 0.0).plan)}
+    (full,) = told["second"].full_lanes
+    assert full.lane == main and full.queue_veh > full.room_veh == 30
+    assert told["first"].full_lanes == ()
+    seeing = explain(network, too_much(network), retimed(network, 10.0).plan)
+    assert all(not one.full_lanes or one.full_lanes[0].queue_veh < full.queue_veh for one in seeing)
