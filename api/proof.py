@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.errors import UnsafePlanError
+from optimiser.demand import Demand
+from optimiser.lane_flows import junction_demand
 from optimiser.rules import Rules
 from optimiser.safety import Finding, check_log, check_network_against, check_network_plan, check_plan
+from optimiser.saturation import keeps_saturation, limits_saturation
+from optimiser.settings import ModelSettings
 from optimiser.signals import ControllerPlan, Network, NetworkPlan
 from sumo_networks.bindings import CityModel
 from sumo_networks.compare import RegressionLimits
@@ -112,13 +116,18 @@ def refuse_unsafe(plan: NetworkPlan, network: Network, source: Path) -> None:
         )
 
 
-def freedom_of(network: Network, rules: Rules) -> Freedom:
+def freedom_of(network: Network, rules: Rules, demand: Demand, settings: ModelSettings) -> Freedom:
     """What the search may change: no rule of the engineer, and nothing that the running plan does not break already."""
     known = {junction.id: _broken(junction.running) for junction in network.junctions}
     cycles_s = rules.cycles_s
+    limited = {j.id: junction_demand(j, demand, rules) for j in network.junctions if limits_saturation(j)}
 
     def safe(plan: ControllerPlan) -> bool:
-        return (not cycles_s or plan.cycle_s in cycles_s) and _broken(plan) <= known[plan.junction]
+        return (
+            (not cycles_s or plan.cycle_s in cycles_s)
+            and _broken(plan) <= known[plan.junction]
+            and (plan.junction not in limited or keeps_saturation(limited[plan.junction], plan, settings))
+        )
 
     return Freedom(
         safe=safe,

@@ -101,7 +101,7 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
         model, demand = observe(scenario, out, work, options, clock)
         result = optimise_step(model.network, demand.demand, options, clock)
         journal = journal_in(out, model)
-        polished = polish_step(scenario, model, result, options, work, clock, journal)
+        polished = polish_step(scenario, model, demand.demand, result, options, work, clock, journal)
         polished, priority = priority_step(scenario, model, demand, polished, options, work, clock, journal)
         write_plan(polished.plan, model, out)
         verdict = prove_step(scenario, model, polished.plan, out / "plan.add.xml", options, work, clock, journal)
@@ -142,7 +142,7 @@ def optimise_scenario(
         model, demand = observe(scenario, out, work, options, clock, feeds, flows)
         result = optimise_step(model.network, demand.demand, options, clock)
         journal = journal_in(out, model)
-        polished = polish_step(scenario, model, result, options, work, clock, journal)
+        polished = polish_step(scenario, model, demand.demand, result, options, work, clock, journal)
         polished, priority = priority_step(scenario, model, demand, polished, options, work, clock, journal)
     write_plan(polished.plan, model, out)
     _write_run(out / "run.json", scenario, options, result, polished, priority, clock)
@@ -252,6 +252,7 @@ def optimise_step(network: Network, demand: Demand, options: RunOptions, clock: 
 def polish_step(
     scenario: Scenario,
     model: CityModel,
+    demand: Demand,
     result: OptimisationResult,
     options: RunOptions,
     work: Path,
@@ -267,7 +268,7 @@ def polish_step(
         scenario,
         model,
         starts,
-        freedom_of(model.network, options.rules),
+        freedom_of(model.network, options.rules, demand, options.settings),
         budget,
         np.random.default_rng(FEEDS_SEED),
         work / "polish",

@@ -98,7 +98,7 @@ def coordination(config: Path, options: argparse.Namespace, folder: Path) -> dic
         made = tool(given, folder)
         methods[name] = Method(made.file, solve_s=made.solve_s)
     if options.plan is None:
-        polished = polish_step(scenario, model, found, run_options, folder / "work", clock, Journal())
+        polished = polish_step(scenario, model, demand.demand, found, run_options, folder / "work", clock, Journal())
         plan, solve_s = polished.plan, clock.seconds["optimise"] + clock.seconds["polish in SUMO"]
     else:
         plan, solve_s = read_plan(options.plan, model), 0.0

@@ -31,6 +31,7 @@ from optimiser.network_model import (
 from optimiser.offered import candidate_cycles_s
 from optimiser.result import Candidate, OptimisationResult, worst_status
 from optimiser.rules import Rules
+from optimiser.saturation import keeps_saturation, limits_saturation
 from optimiser.search import Progress, Search
 from optimiser.settings import ModelSettings
 from optimiser.signals import Network, NetworkPlan
@@ -118,7 +119,11 @@ def _webster(search: Search, profile: str) -> Candidate | None:
             return None
         offset_s = round(search.running_s[junction.id]) % timing.cycle_s
         choices[junction.id] = Choice(timing.form, timing.durations_s, offset_s)
-    return Candidate(WEBSTER, 0.0, search.plan(choices, profile), 0.0, float("inf"), 0, "optimal")
+    plan = search.plan(choices, profile)
+    limited = [p for p in plan.controllers if limits_saturation(search.network.junction(p.junction))]
+    if not all(keeps_saturation(search.demands[p.junction], p, search.settings) for p in limited):
+        return None
+    return Candidate(WEBSTER, 0.0, plan, 0.0, float("inf"), 0, "optimal")
 
 
 def _common_cycles(search: Search, demand: Demand, cycles: tuple[float, ...], profile: str) -> list[Candidate]:

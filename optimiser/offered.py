@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from typing import Final
 
 from optimiser.formulation.limits import broken_by_structure
 from optimiser.rules import Rules
 from optimiser.settings import ModelSettings
 from optimiser.signals import Junction, Network
 from optimiser.stage_forms import SequenceForm, sequence_form
+
+LONG_CYCLE_S: Final = 100.0
 
 
 def offered_forms(junction: Junction) -> tuple[SequenceForm, ...]:
@@ -37,7 +40,15 @@ def candidate_cycles_s(
         return ()
     high_s = max(j.max_cycle_s for j in junctions)
     low_s = min(max(min(j.min_cycle_s for j in junctions), settings.least_cycle_s), high_s)
-    first_s = -(-low_s // settings.cycle_step_s) * settings.cycle_step_s
-    grid = {first_s + i * settings.cycle_step_s for i in range(int((high_s - first_s) // settings.cycle_step_s) + 1)}
+    grid = set(_grid_s(low_s, high_s, settings.cycle_step_s))
     running = {j.running.cycle_s for j in junctions if j.running.cycle_s.is_integer()}
     return tuple(sorted(c for c in grid | running | {float(math.ceil(low_s))} if low_s <= c <= high_s))
+
+
+def _grid_s(low_s: float, high_s: float, step_s: float) -> Iterator[float]:
+    """Multiples of a step; from 200 s up every second, from 300 s up every third, and so on: the longer a cycle, the
+    flatter is delay over it, and the dearer a solve."""
+    cycle_s = math.ceil(low_s / step_s) * step_s
+    while cycle_s <= high_s:
+        yield cycle_s
+        cycle_s += step_s * max(1.0, cycle_s // LONG_CYCLE_S)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 from contextlib import nullcontext
+from itertools import pairwise
 from time import sleep
 
 import pytest
-from junctions import arterial, four_arm
+from junctions import NETWORK_HASH, arterial, four_arm
+from test_webster import crossing
 
 from optimiser import coordination
 from optimiser.crew import crew
@@ -19,6 +21,7 @@ from optimiser.exploration import explore
 from optimiser.formulation.limits import requirements
 from optimiser.formulation.names import CYCLIC_OFFSETS
 from optimiser.network_offsets import coordinate, prepare
+from optimiser.offered import candidate_cycles_s
 from optimiser.rule_tables import Weights
 from optimiser.rules import Rules
 from optimiser.search import Search
@@ -143,3 +146,13 @@ def test_what_was_worked_out_of_a_form_stays_where_it_was() -> None:
     sent = pickle.loads(pickle.dumps(form))
     assert sent == form
     assert requirements(junction, sent) == known
+
+
+def test_cycles_to_try_lie_wider_apart_the_longer_they_are() -> None:
+    network = Network(
+        network_hash=NETWORK_HASH, junctions=(crossing().model_copy(update={"max_cycle_s": 816.0}),), links=()
+    )
+    cycles = candidate_cycles_s(network, ["crossing"], Rules(), ModelSettings())
+    gaps = [after - before for before, after in pairwise(cycles) if before >= 60]
+    assert cycles[-1] > 780 and len(cycles) < 45
+    assert gaps[:14] == [10.0] * 14 and gaps == sorted(gaps)
