@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from api.errors import ApiError
 from optimiser.demand import Demand
-from optimiser.explain import FullLane, JunctionExplanation, LimitPrice
+from optimiser.explain import FullLane, JunctionExplanation, LimitPrice, SaturationPrice
 
 MOST_LIMITS = 6
 """Limits told of a junction; more only hide those that cost."""
+LEAST_PRICE = 0.5
+"""What costs less costs nothing, persons * s / h."""
 
 
 def read_demand(path: Path) -> Demand:
@@ -37,7 +39,10 @@ def lines(explained: tuple[JunctionExplanation, ...]) -> Iterator[str]:
         for full in one.full_lanes:
             yield f"  {_full(full)}"
         binding = one.binding
-        if not binding:
+        costly = [limit for limit in one.saturations if limit.price > LEAST_PRICE]
+        for limit in sorted(costly, key=lambda limit: (-limit.price, limit.lane))[:MOST_LIMITS]:
+            yield f"  {_saturation(limit)}"
+        if not binding and not costly:
             yield "  no limit binds: splits follow the delay alone"
         for price in binding[:MOST_LIMITS]:
             yield f"  {_limit(price)}"
@@ -69,7 +74,18 @@ def _around(one: JunctionExplanation) -> str:
     return "alone, in these stages, person-seconds an hour at " + ", ".join(told)
 
 
+def _saturation(limit: SaturationPrice) -> str:
+    return (
+        f"degree of saturation of {limit.group} in lane {limit.lane}, at most {limit.limit:g}, now {limit.degree:.2f}: "
+        f"{limit.price:.0f} person-seconds an hour for each hundredth"
+    )
+
+
 def _limit(price: LimitPrice) -> str:
     bound = f"at least {price.least_s:g} s" if price.least_s is not None else f"at most {price.most_s:g} s"
-    cost = f"{price.price:.0f} person-seconds an hour for each second" if price.price > 0.5 else "costs nothing now"
+    cost = (
+        f"{price.price:.0f} person-seconds an hour for each second"
+        if price.price > LEAST_PRICE
+        else "costs nothing now"
+    )
     return f"{price.family} of {' and '.join(price.names)}, {bound}, {price.slack_s:g} s to spare: {cost}"

@@ -7,8 +7,9 @@ shadow prices). Prices hold near the plan only, and durations there are not whol
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyomo.environ as pyo
 
@@ -54,6 +55,18 @@ class LimitPrice:
 
 
 @dataclass(frozen=True)
+class SaturationPrice:
+    """The limit of a group's degree of saturation in one lane, how saturated the lane is under the plan, and what the
+    limit costs: persons * s an hour for each hundredth that it is kept from giving way."""
+
+    group: str
+    lane: str
+    limit: float
+    degree: float
+    price: float
+
+
+@dataclass(frozen=True)
 class FullLane:
     """A lane whose queue outgrows its room by the end of the period and then stands in the junction behind, veh."""
 
@@ -76,6 +89,7 @@ class JunctionExplanation:
     by_cycle: dict[float, float | None]
     limits: tuple[LimitPrice, ...]
     full_lanes: tuple[FullLane, ...] = ()
+    saturations: tuple[SaturationPrice, ...] = ()
 
     @property
     def binding(self) -> tuple[LimitPrice, ...]:
@@ -110,9 +124,14 @@ def explain(
         )
         for j, choice in choices.items():
             if choice.durations_s:
-                full = tuple(_full_lanes(as_planned.model.junction[j], as_planned.cases[j]))
                 around = _by_cycle(ruled, demands, choice, cycle_s, settings)
-                found[j] = _explained(built, duals, choice, demands[j], around, full)
+                told = _explained(built, duals, choice, demands[j], around)
+                block, held = built.model.junction[j], as_planned.model.junction[j]
+                found[j] = replace(
+                    told,
+                    full_lanes=tuple(_full_lanes(held, as_planned.cases[j])),
+                    saturations=tuple(_saturations(block, held, duals)),
+                )
     return tuple(found[p.junction] for p in plan.controllers if p.junction in found)
 
 
@@ -181,7 +200,6 @@ def _explained(
     choice: Choice,
     demand: JunctionDemand,
     around: dict[float, float | None],
-    full: tuple[FullLane, ...],
 ) -> JunctionExplanation:
     block, case = built.model.junction[choice.form.junction], built.cases[choice.form.junction]
     prices = []
@@ -192,9 +210,19 @@ def _explained(
         price = round(abs(duals.get(row, 0.0)), 3)
         prices.append(LimitPrice(requirement.family, requirement.names, least_s, most_s, round(slack_s, 3), price))
     ratio, lost_s, webster_s = webster_cycle(demand, choice.form)
-    return JunctionExplanation(
-        choice.form.junction, built.cycle_s, ratio, lost_s, webster_s, around, tuple(prices), full
-    )
+    return JunctionExplanation(choice.form.junction, built.cycle_s, ratio, lost_s, webster_s, around, tuple(prices))
+
+
+def _saturations(
+    block: pyo.Block, as_planned: pyo.Block, duals: Mapping[pyo.Constraint, float]
+) -> Iterator[SaturationPrice]:
+    for row in block.saturation_rows:
+        lane_class = row.lane_class
+        flow_veh_h = pyo.value(as_planned.class_flow[lane_class.id])
+        capacity_veh_h = flow_veh_h - as_planned.shortfall[lane_class.id].value
+        degree = flow_veh_h / capacity_veh_h if capacity_veh_h > 0 else math.inf
+        price = abs(duals.get(row.row, 0.0)) * flow_veh_h * row.relief / 100
+        yield SaturationPrice(lane_class.group, lane_class.lane, row.limit, round(degree, 4), round(price, 3))
 
 
 def _full_lanes(block: pyo.Block, case: JunctionCase) -> Iterator[FullLane]:

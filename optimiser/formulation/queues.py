@@ -47,6 +47,17 @@ class Opening:
 
 
 @dataclass(frozen=True)
+class SaturationRow:
+    """A row that keeps a class of a lane under its limit. By `relief` of the flow its right side rises for each degree
+    of saturation (1 = 100 %) that the limit gives way."""
+
+    lane_class: LaneClass
+    limit: float
+    row: pyo.Constraint
+    relief: float
+
+
+@dataclass(frozen=True)
 class _Span:
     """Neighbouring segments of a form in which every class of a lane stands the same: 2 free, 1 opposed, 0 red."""
 
@@ -78,7 +89,8 @@ def add_lane_flows(block: pyo.Block, case: JunctionCase) -> None:
 
 
 def add_queues(block: pyo.Block, case: JunctionCase) -> None:
-    """Adds `shortfall` (class; flow - capacity, veh/h), `overflow` (class; mean queue left, veh) and `openings`."""
+    """Adds `shortfall` (class; flow - capacity, veh/h), `overflow` (class; mean queue left, veh), `openings` and
+    `saturation_rows`."""
     classes = [c for load in case.demand.lanes for c in load.classes]
     names = [c.id for c in classes]
     block.shortfall = pyo.Var(names)
@@ -87,6 +99,7 @@ def add_queues(block: pyo.Block, case: JunctionCase) -> None:
     block.usage = pyo.VarList(domain=pyo.NonNegativeReals)
     block.opened = pyo.VarList(domain=pyo.Binary)
     block.openings = []
+    block.saturation_rows = []
     for load in case.demand.lanes:
         spans = [_spans(case, load, form) for form in case.forms]
         if len(load.classes) == 1 and all(_OPPOSED not in s.states for form in spans for s in form):
@@ -160,7 +173,8 @@ def _simple_lane(block: pyo.Block, case: JunctionCase, load: LaneLoad) -> None:
     block.capacity.add(block.shortfall[lane_class.id] == flow - capacity)
     limit = _saturation_limit(case, lane_class)
     if limit is not None:
-        block.capacity.add(flow <= limit * capacity)
+        row = block.capacity.add(flow <= limit * capacity)
+        block.saturation_rows.append(SaturationRow(lane_class, limit, row, 1 / limit))
 
 
 def _gain_s(form: SequenceForm, run: Green, load: LaneLoad) -> float:
@@ -187,7 +201,8 @@ def _shared_lane(block: pyo.Block, case: JunctionCase, load: LaneLoad, spans: li
         limit = _saturation_limit(case, lane_class)
         if limit is not None:
             block.capacity.add(unserved == 0)
-            block.capacity.add(spare >= (1 / limit - 1) * flow)
+            row = block.capacity.add(spare >= (1 / limit - 1) * flow)
+            block.saturation_rows.append(SaturationRow(lane_class, limit, row, 1 / limit**2))
 
 
 class _LaneInForm:

@@ -68,3 +68,27 @@ def test_a_lane_whose_queue_outgrows_its_room_is_named() -> None:
     assert told["first"].full_lanes == ()
     seeing = explain(network, too_much(network), retimed(network, 10.0).plan)
     assert all(not one.full_lanes or one.full_lanes[0].queue_veh < full.queue_veh for one in seeing)
+
+
+def test_a_limit_of_saturation_costs_what_the_seconds_of_green_that_it_asks_for_cost() -> None:
+    junction = crossing()
+    network, demand = alone(junction), demand_of(junction, [800.0, 300.0])
+    side, lane = next(iter(junction.stages[1].greens)), junction.lanes[1]
+
+    def limited(limits: GroupRules) -> Rules:
+        return Rules(cycle_s=90, junctions={junction.id: JunctionRules(groups={side: limits})})
+
+    saturated = limited(GroupRules(max_degree_of_saturation=0.5))
+    plan = optimise(network, demand, saturated, settings=FEW_CYCLES).plan
+    (told,) = explain(network, demand, plan, saturated, FEW_CYCLES)
+    (price,) = told.saturations
+    assert (price.group, price.lane, price.limit) == (side, lane.id, 0.5)
+    assert price.degree == pytest.approx(0.5, abs=0.02)
+    served_s = 300.0 * 90 / lane.saturation_veh_h / 0.5
+    same_green = limited(GroupRules(min_green_s=served_s + lane.start_up_loss_s - lane.end_gain_s))
+    (by_green,) = explain(network, demand, plan, same_green, FEW_CYCLES)
+    dearest = by_green.binding[0]
+    assert dearest.family == "minimum green"
+    assert price.price == pytest.approx(dearest.price * served_s / 0.5 / 100, rel=0.02)
+    (loose,) = explain(network, demand, plan, limited(GroupRules(max_degree_of_saturation=0.99)), FEW_CYCLES)
+    assert loose.saturations[0].price == 0
