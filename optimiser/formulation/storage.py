@@ -21,19 +21,17 @@ _SHARES = (0.15, 0.35, 0.55, 0.75, 0.9, 1.0)
 
 
 def add_storage(block: pyo.Block, case: JunctionCase) -> None:
-    """Adds `beyond` (veh, mean over the period) for every lane with a junction behind it, and `spillback`, an
-    expression (persons * s / h)."""
-    seen = [load for load in case.demand.lanes if load.room_veh is not None and case.settings.spillback_weight > 0]
-    block.beyond = pyo.Var([load.lane.id for load in seen], domain=pyo.NonNegativeReals)
-    block.lane_queue = pyo.VarList(domain=pyo.NonNegativeReals)
-    block.lane_queue_sum = pyo.ConstraintList()
+    """Adds `spillback`, an expression (persons * s / h) over E of every lane with a junction behind it."""
     terms = []
-    for load in seen:
-        beyond = block.beyond[load.lane.id]
+    for load in case.demand.lanes if case.settings.spillback_weight > 0 else ():
+        if load.room_veh is None:
+            continue
+        # among the variables of the queues: a component of its own would take longer to make than all of this
+        beyond_veh = block.usage.add()
         tangents = storage_tangents(free_room_veh(case, load))
-        bound_below(block, ConvexBound(beyond, _queue(block, load), tangents))
+        bound_below(block, ConvexBound(beyond_veh, _queue(block, load), tangents))
         persons = sum(c.nominal_veh_h * c.persons_veh for c in load.classes) / max(load.nominal_veh_h, 1e-6)
-        terms.append(3600 * case.settings.spillback_weight * persons * beyond)
+        terms.append(3600 * case.settings.spillback_weight * persons * beyond_veh)
     block.spillback = pyo.quicksum(terms)
 
 
@@ -56,6 +54,6 @@ def free_room_veh(case: JunctionCase, load: LaneLoad) -> float:
 def _queue(block: pyo.Block, load: LaneLoad) -> pyo.Var:
     if len(load.classes) == 1:
         return block.overflow[load.classes[0].id]
-    queue = block.lane_queue.add()
-    block.lane_queue_sum.add(queue == pyo.quicksum(block.overflow[c.id] for c in load.classes))
+    queue = block.usage.add()
+    block.capacity.add(queue == pyo.quicksum(block.overflow[c.id] for c in load.classes))
     return queue
