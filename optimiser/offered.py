@@ -46,8 +46,8 @@ def candidate_cycles_s(
 
 
 def _grid_s(low_s: float, high_s: float, step_s: float) -> Iterator[float]:
-    """Multiples of a step; from 200 s up every second, from 300 s up every third, and so on: the longer a cycle, the
-    flatter is delay over it, and the dearer a solve."""
+    """Multiples of a step; from 2 * LONG_CYCLE_S up each second one, from 3 * LONG_CYCLE_S up each third:
+    the longer a cycle, the flatter is delay over it, and the dearer a solve."""
     cycle_s = math.ceil(low_s / step_s) * step_s
     while cycle_s <= high_s:
         yield cycle_s

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,12 +12,13 @@ from test_webster import crossing
 
 from optimiser.coordination import optimise
 from optimiser.demand import Demand, TurningFlow
+from optimiser.evaluation import evaluate
 from optimiser.formulation.storage import beyond_room_veh, storage_tangents
 from optimiser.lane_flows import LEAST_ROOM_VEH, rooms_veh
 from optimiser.result import OptimisationResult
 from optimiser.rules import Rules
 from optimiser.settings import ModelSettings
-from optimiser.signals import Link, Network
+from optimiser.signals import Link, Network, NetworkPlan
 
 QUICK = ModelSettings(cycle_step_s=20.0, common_cycles=1, orders=1, mip_gap=1e-4, reserve_weight=0.0)
 TOO_MUCH_VEH_H = 1000.0
@@ -64,8 +67,7 @@ def too_much(network: Network) -> Demand:
 
 
 def retimed(network: Network, spillback_weight: float) -> OptimisationResult:
-    settings = ModelSettings(**{**vars(QUICK), "spillback_weight": spillback_weight})
-    return optimise(network, too_much(network), Rules(), settings=settings)
+    return optimise(network, too_much(network), Rules(), settings=replace(QUICK, spillback_weight=spillback_weight))
 
 
 def shortfall_veh_h(result: OptimisationResult, movement: str) -> float:
@@ -83,6 +85,22 @@ def test_a_queue_that_must_be_stands_outside_and_not_in_the_junction_behind() ->
     assert shortfall_veh_h(blind, main) > 30
     assert shortfall_veh_h(seeing, main) <= 30
     assert shortfall_veh_h(seeing, side) > shortfall_veh_h(blind, side)
+
+
+def test_a_plan_costs_as_much_more_as_vehicles_stand_beyond_the_room() -> None:
+    network = street(room_veh=30.0)
+    demand, uncoordinated = too_much(network), Rules(coordinated=False)
+    running = NetworkPlan(network_hash=NETWORK_HASH, profile="", controllers=())
+    blind, seeing = (
+        evaluate(network, demand, running, uncoordinated, replace(QUICK, spillback_weight=weight)) for weight in (0, 10)
+    )
+    second = network.junctions[1]
+    (main,) = (f for f in blind.movements if (f.junction, f.movement) == ("second", second.movements[0].id))
+    queue_veh = main.overflow_delay_s * main.flow_veh_h / 3600
+    beyond_veh = beyond_room_veh(queue_veh, 30.0 - main.flow_veh_h * second.running.cycle_s / 3600)
+    occupancy_pax = demand.turning_flows[0].occupancy_pax
+    assert beyond_veh > 10
+    assert seeing.objective - blind.objective == pytest.approx(10 * 3600 * occupancy_pax * beyond_veh, rel=0.02)
 
 
 def test_room_enough_leaves_the_plan_as_it_is() -> None:
