@@ -87,6 +87,38 @@ def draw_move(
     return None
 
 
+def draw_group_shift(
+    network: Network,
+    timings: Mapping[str, Timing],
+    near: Mapping[str, frozenset[str]],
+    pressure: Pressure,
+    freedom: Freedom,
+    rng: np.random.Generator,
+) -> tuple[Move, ...]:
+    """Two to half of all junctions that hang together, all earlier or later by the same; none where a draw finds none.
+
+    What is timed to each other within the group stays so: the cycle of one junction alone earlier or later, on a street
+    that is timed well, gains on one side what it loses on the other. The group grows from a junction drawn by the delay
+    it causes, away from one of its neighbours (`near`, by junction)."""
+    movable = [j.id for j in network.junctions if j.id in timings and j.id not in freedom.fixed_junctions]
+    if len(movable) <= 2:
+        return ()
+    weights = _mixed(np.array([pressure.of_junction(network.junction(name)) for name in movable]))
+    group = [movable[int(rng.choice(len(movable), p=weights))]]
+    beside = sorted(near[group[0]] - {group[0]})
+    apart = beside[int(rng.integers(len(beside)))] if beside else ""
+    size = int(rng.integers(2, max(2, len(movable) // 2) + 1))
+    while len(group) < size:
+        edge = sorted(frozenset[str]().union(*(near[name] for name in group)).intersection(movable) - {*group, apart})
+        if not edge:
+            break
+        group.append(edge[int(rng.integers(len(edge)))])
+    step_s = _offset_step(rng)
+    moves = [_shifted(network.junction(name), timings[name], step_s) for name in sorted(group)]
+    permitted = all(_allowed(network.junction(m.junction), timings[m.junction], m.timing, freedom) for m in moves)
+    return tuple(moves) if permitted and len(moves) > 1 else ()
+
+
 def _drawn(
     junction: Junction,
     timing: Timing,
@@ -147,8 +179,17 @@ def _moved(junction: Junction, timing: Timing, loses: int, gains: int, step_s: i
 
 def _offset(junction: Junction, timing: Timing, rng: np.random.Generator) -> Move:
     """The whole cycle earlier or later."""
-    step = _step(OFFSET_STEPS_S, rng) * (1 if rng.random() < 0.5 else -1)
-    return Move(junction.id, replace(timing, start_s=(timing.start_s + step) % timing.cycle_s), f"offset {step:+d} s")
+    return _shifted(junction, timing, _offset_step(rng))
+
+
+def _offset_step(rng: np.random.Generator) -> int:
+    return _step(OFFSET_STEPS_S, rng) * (1 if rng.random() < 0.5 else -1)
+
+
+def _shifted(junction: Junction, timing: Timing, step_s: int) -> Move:
+    return Move(
+        junction.id, replace(timing, start_s=(timing.start_s + step_s) % timing.cycle_s), f"offset {step_s:+d} s"
+    )
 
 
 def _stretch(junction: Junction, timing: Timing, pressure: Pressure, rng: np.random.Generator) -> Move | None:

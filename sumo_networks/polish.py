@@ -1,10 +1,10 @@
 """A last search around the optimiser's plans in which SUMO itself is the judge.
 
 Candidates are raced on common seeds that no verdict uses: all on one seed, those that win there on two more, then on
-two more, then on all. Traffic that locks up now and then may do so on none of them, so the start and the winner are
-proved on seeds of their own. Runs are counted, not seconds, so the same inputs give the same plan on
-any machine. Racing follows Maron & Moore (1997), "The racing
-algorithm"; common random numbers as in Law (2015), Simulation Modeling and Analysis, section 11.2.
+two more, then on all. Traffic that locks up now and then may do so on none of them, so the winner is proved on seeds of
+its own, and the start has to endure some. Runs are counted, not seconds, so the same inputs give the same plan on any
+machine. Racing follows Maron & Moore (1997), "The racing algorithm"; common random numbers as in Law (2015), Simulation
+Modeling and Analysis, section 11.2.
 """
 
 from __future__ import annotations
@@ -22,36 +22,33 @@ from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.journal import Journal
 from sumo_networks.measure import RunMeasures
-from sumo_networks.moves import Freedom, Pressure, again, draw_move, exchanges
+from sumo_networks.moves import Freedom
 from sumo_networks.person_weights import PersonWeights
 from sumo_networks.prices import Prices, neighbourhoods, prices
-from sumo_networks.race import VERDICT_SEEDS, Progress, Race, Timings
+from sumo_networks.proposals import Candidate, Proposer
+from sumo_networks.race import VERDICT_SEEDS, Progress, Race
 from sumo_networks.scenario import Scenario
-from sumo_networks.starts import UNPROVED, Incumbent, best_start, solutions
+from sumo_networks.starts import UNPROVED, Incumbent, best_start, is_shipped, judged_on, solutions
 from sumo_networks.stress import ALL_DEMANDS, MARGIN, Fallen, Stress
-from sumo_networks.timings import Timing, network_plan
+from sumo_networks.timings import network_plan
 from sumo_networks.trips import read_demand
 
 FIRST_SEED: Final = 1000
 SURVIVORS: Final = 2
+# So many that beat the incumbent may fall in a turn, under other traffic, before the turn has found nothing.
+MOST_FALLS: Final = 3
 # A candidate must win on so many seeds, then on so many, before it runs on the others.
 HEATS: Final = (3, 5)
 # There is one seed for so many runs, but not fewer than these, and one seed of a proof at each demand for so many.
 RUNS_A_SEED: Final = 20
 LEAST_SEEDS: Final = 2
 RUNS_A_PROOF: Final = 20
-# In the end so many are proved at most. A candidate is at once where its delay ratio is so much less than what was.
+# In the end so many are proved at most, and starts where none of them is. A candidate has to endure what a start does
+# where its delay ratio is so much less than that of what did.
 MOST_PROOFS: Final = 3
 LEAP: Final = 0.03
-# A candidate changes one to so many junctions, or to half of them where there are more.
-MOST_MOVES: Final = 3
-# Every so many turns single junctions are tried as other solutions have them, on this share of the runs at most.
-EXCHANGE_EVERY: Final = 12
+# Taking over timings of other solutions takes this share of the runs at most, each time.
 EXCHANGES_SHARE: Final = 1 / 7
-# What a change gains around it must be over this share of all delay: less is chance. And what candidates that lose over
-# LOSES_BY in all gain here and there is not believed.
-LEAST_GAIN: Final = 0.002
-LOSES_BY: Final = 0.03
 
 
 @dataclass(frozen=True)
@@ -101,32 +98,13 @@ class Polished:
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    """Changes of the incumbent: by junction its new timing, and in words what was done to it."""
-
-    changes: Mapping[str, tuple[Timing, str]]
-
-    def timings(self, base: Timings) -> dict[str, Timing]:
-        return {**base, **{junction: timing for junction, (timing, _) in self.changes.items()}}
-
-    @property
-    def what(self) -> str:
-        return "; ".join(f"{junction}: {done}" for junction, (_, done) in sorted(self.changes.items()))
-
-
-@dataclass(frozen=True)
 class _Search:
-    """What one search works with; `others` are whole solutions to take timings over from, the best first."""
+    """What one search works with."""
 
     race: Race
     stress: Stress
-    others: tuple[Timings, ...]
-    freedom: Freedom
-    rng: np.random.Generator
+    proposer: Proposer
     seeds: tuple[int, ...]
-    batch: int
-    most_exchanges: int
-    near: Mapping[str, frozenset[str]]
 
 
 def polish(
@@ -144,7 +122,7 @@ def polish(
     weights: PersonWeights | None = None,
 ) -> Polished:
     """Best plan found by simulation from the running program and `starts` (name → plan), within about `budget.runs`
-    runs: judging and proving the starts and, where the first is lost, two proofs more may pass them. Persons count by
+    runs: judging the starts and, where the first proof is lost, others may pass them. Persons count by
     `weights`, all alike without.
 
     Runs are written under `folder` and deleted; a search that was killed goes on from those in its `journal`.
@@ -166,19 +144,21 @@ def polish(
     seeds = budget.seed_numbers()
     race.ship(seeds)
     stress = Stress(race, min(len(seeds), VERDICT_SEEDS), budget.proof_runs)
-    found = solutions(model, starts, freedom)
-    ranked = best_start(race, stress, found, seeds)
-    others = tuple(found[name] for name in ranked.names)
+    known = solutions(model, starts, freedom)
+    ranked = best_start(race, stress, known, seeds)
+    others = tuple(known[name] for name in ranked.names)
     most_exchanges = max(budget.batch, round(EXCHANGES_SHARE * budget.runs))
     near = neighbourhoods(model.network)
-    search = _Search(race, stress, others, freedom, rng, seeds, budget.batch, most_exchanges, near)
+    proposer = Proposer(model.network, others, freedom, near, rng, budget.batch, most_exchanges)
+    search = _Search(race, stress, proposer, seeds)
     judged, steps = _climb(search, ranked.start, budget.runs - len(ALL_DEMANDS) * budget.proof_runs)
-    best = proven(race, stress, judged)
+    best = proven(race, stress, judged, ranked.left, seeds)
+    improvements = judged.index(best) if best in judged else 0
     return Polished(
         plan=network_plan(model.network, best.timings, profile),
         score=race.score(best.measures),
-        start=ranked.start.name,
-        steps=tuple(steps[: judged.index(best)]),
+        start=ranked.start.name if best in judged else best.name,
+        steps=tuple(steps[:improvements]),
         runs=round(race.spent),
         seeds=seeds,
         fallen=tuple(stress.fallen),
@@ -198,7 +178,7 @@ def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[list[Incu
         best = min(judged, key=lambda one: race.score(one.measures))
         race.press(best.measures)
         priced = prices(race, best.measures)
-        batch = _proposals(search, best, priced, turn)
+        batch = search.proposer.proposals(best, priced, turn)
         if not batch:
             break
         found = _winner(search, best, turn % len(search.seeds), batch, priced)
@@ -209,21 +189,21 @@ def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[list[Incu
     return judged, steps
 
 
-def proven(race: Race, stress: Stress, judged: Sequence[Incumbent]) -> Incumbent:
-    """The first that is proved, of MOST_PROOFS at most; else the start, which is the first of `judged`, or the best of
-    all where that was not proved either.
+def proven(
+    race: Race, stress: Stress, judged: Sequence[Incumbent], left: Sequence[Incumbent], seeds: Sequence[int]
+) -> Incumbent:
+    """The first that is proved: of MOST_PROOFS that the search judged, then its start, which is the first of `judged`,
+    then other starts that were `left`. The best of all where none is.
 
-    They are asked by the score with the plain surcharge, those that a verdict would refuse behind all others; anew, for
-    of several that lock up now and then one may have been lucky in its first proof."""
+    They are asked by the score with the plain surcharge, those that a verdict would refuse behind all others."""
     race.pressed.clear()
     order = sorted(judged, key=lambda one: (bool(race.refused(one.measures)), race.score(one.measures)))
     if not stress.proof_runs:
         return order[0]
-    start = judged[0] if judged[0].proved_ratio < UNPROVED else None
-    return next(
-        (one for one in order[:MOST_PROOFS] if one is start or stress.proves(after(one), one.timings, anew=True)),
-        start or order[0],
-    )
+    for one in (*order[:MOST_PROOFS], judged[0], *left):
+        if is_shipped(race, one) or stress.proves(after(one), one.timings):
+            return one if one in judged else judged_on(race, [one], seeds)[0]
+    return order[0]
 
 
 def after(one: Incumbent) -> str:
@@ -231,62 +211,80 @@ def after(one: Incumbent) -> str:
     return one.name if one.before is None else f"the plan after “{one.name}”"
 
 
-def _proposals(search: _Search, best: Incumbent, priced: Prices, turn: int) -> list[_Candidate]:
-    """What to try in a turn: single junctions as other solutions have them, else random changes, and what has just
-    paid done once more."""
-    exchanged = _exchanges(search, best, priced) if turn % EXCHANGE_EVERY == 0 else []
-    if exchanged:
-        return exchanged
-    repeated = _again(search, best, best.before) if best.before is not None and best.turn == turn else []
-    return repeated + _batch(search, best, priced)
-
-
 def _winner(
-    search: _Search, best: Incumbent, lead: int, batch: Sequence[_Candidate], priced: Prices
+    search: _Search, best: Incumbent, lead: int, batch: Sequence[Candidate], priced: Prices
 ) -> Incumbent | None:
     """The first of a batch, and of what its good parts make together, that beats the incumbent on all seeds and bears
     more traffic and less. If it brings a place that a verdict would refuse, the place is pressed and what was tried is
     put together once more."""
     race, seed = search.race, search.seeds[lead]
     tried = list(zip(batch, race.run([(one.timings(best.timings), seed) for one in batch]), strict=True))
+    search.proposer.remember(batch, _losses(race, best, lead, tried))
     while True:
-        joined = _joined(search, best, tried, lead, priced)
+        joined = search.proposer.joined(best.measures[lead], tried, _losses(race, best, lead, tried), priced)
         runs = race.run([(one.timings(best.timings), seed) for one in joined])
         tried += zip(joined, runs, strict=True)
         pressed = len(race.pressed)
-        for candidate, first in _heat(search, best, lead, tried):
-            found = _judged(search, best, candidate, first, lead)
-            if found is not None and set(race.refused(found.measures)) - set(race.pressed):
-                race.press(found.measures)
-            elif found is not None and (held := borne(race, search.stress, found)) is not None:
-                return held
+        if (held := _first_to_hold(search, best, lead, tried)) is not None:
+            return held
         if len(race.pressed) == pressed:
             return None
         priced = prices(race, best.measures)
 
 
+def _first_to_hold(
+    search: _Search, best: Incumbent, lead: int, tried: Sequence[tuple[Candidate, RunMeasures]]
+) -> Incumbent | None:
+    """The first of those that beat the incumbent on one seed that does so on all, brings no place that a verdict would
+    refuse (such places are pressed), and holds. Where one falls, those that do all it did and more are passed over."""
+    race = search.race
+    beaten, fallen = 0, list[Candidate]()
+    for candidate, first in _heat(race, best, lead, tried):
+        if beaten == SURVIVORS or len(fallen) == MOST_FALLS:
+            break
+        if any(candidate.contains(one) for one in fallen):
+            continue
+        found = _judged(search, best, candidate, first, lead)
+        if found is None:
+            beaten += 1
+        elif set(race.refused(found.measures)) - set(race.pressed):
+            race.press(found.measures)
+            beaten += 1
+        elif (held := borne(race, search.stress, found)) is not None:
+            return held
+        else:
+            fallen.append(candidate)
+            search.proposer.bar(candidate)
+    return None
+
+
 def borne(race: Race, stress: Stress, found: Incumbent) -> Incumbent | None:
-    """The candidate if it bears more traffic and less; where it is far ahead of all it came from that was proved, it is
-    proved as a start is. Where none was, what is still worse than the shipped program is a step on the way."""
+    """The candidate if it bears more traffic and less; where it is far ahead of all it came from that endured what a
+    start has to, it has to as well. Where none did, what is worse than the shipped program is a step on the way."""
     ratio = race.delay_ratio(found.measures)
     if found.proved_ratio == UNPROVED and ratio >= 1:
         return found
     if stress.proof_runs and found.proved_ratio - ratio > LEAP:
-        return replace(found, proved_ratio=ratio) if stress.proves(after(found), found.timings) else None
+        return replace(found, proved_ratio=ratio) if stress.endures(after(found), found.timings) else None
     return found if stress.bears(after(found), found.timings) else None
 
 
+def _losses(race: Race, best: Incumbent, lead: int, tried: Sequence[tuple[Candidate, RunMeasures]]) -> list[float]:
+    """By how much the score of each of those tried on one seed is over the incumbent's there."""
+    to_beat = race.score([best.measures[lead]], best.measures)
+    return [race.score([measures], best.measures) - to_beat for _, measures in tried]
+
+
 def _heat(
-    search: _Search, best: Incumbent, lead: int, tried: Sequence[tuple[_Candidate, RunMeasures]]
-) -> list[tuple[_Candidate, RunMeasures]]:
-    """The best of those tried on one seed that beat the incumbent there."""
-    scores = [search.race.score([measures], best.measures) for _, measures in tried]
-    to_beat = search.race.score([best.measures[lead]], best.measures)
-    ranked = sorted(range(len(tried)), key=lambda i: (scores[i], i))
-    return [tried[i] for i in ranked if scores[i] < to_beat][:SURVIVORS]
+    race: Race, best: Incumbent, lead: int, tried: Sequence[tuple[Candidate, RunMeasures]]
+) -> list[tuple[Candidate, RunMeasures]]:
+    """Those tried on one seed that beat the incumbent there, the best first."""
+    losses = _losses(race, best, lead, tried)
+    ranked = sorted(range(len(tried)), key=lambda i: (losses[i], i))
+    return [tried[i] for i in ranked if losses[i] < 0]
 
 
-def _judged(search: _Search, best: Incumbent, candidate: _Candidate, first: RunMeasures, lead: int) -> Incumbent | None:
+def _judged(search: _Search, best: Incumbent, candidate: Candidate, first: RunMeasures, lead: int) -> Incumbent | None:
     """The candidate with its measures on all seeds; None once it is behind the incumbent on those it has run on."""
     timings = candidate.timings(best.timings)
     order = [(lead + k) % len(search.seeds) for k in range(len(search.seeds))]
@@ -305,77 +303,3 @@ def heats(order: Sequence[int]) -> list[Sequence[int]]:
     """The seeds of one heat after the other, of a candidate that has run on the first of `order`."""
     ends = [1, *(seeds for seeds in HEATS if seeds < len(order)), len(order)]
     return [order[begin:end] for begin, end in pairwise(ends) if begin < end]
-
-
-def _exchanges(search: _Search, best: Incumbent, priced: Prices) -> list[_Candidate]:
-    """The timings that other solutions have at single junctions, first those of the best for every junction, the
-    dearest junctions first."""
-    costs: dict[str, float] = {}
-    for key, cost in priced.by_approach(best.measures).items():
-        costs[key.junction] = costs.get(key.junction, 0.0) + cost
-    found: list[tuple[int, _Candidate]] = []
-    for name in sorted(best.timings, key=lambda name: (-costs.get(name, 0.0), name)):
-        junction = search.race.model.network.junction(name)
-        moves = exchanges(junction, best.timings[name], search.others, search.freedom)
-        found += [(rank, _Candidate({name: (move.timing, move.what)})) for rank, move in enumerate(moves)]
-    found.sort(key=lambda one: one[0])
-    return [candidate for _, candidate in found[: search.most_exchanges]]
-
-
-def _again(search: _Search, best: Incumbent, before: Timings) -> list[_Candidate]:
-    """What made the incumbent, done once more."""
-    changes: dict[str, tuple[Timing, str]] = {}
-    for name, timing in sorted(before.items()):
-        move = again(search.race.model.network.junction(name), timing, best.timings[name], search.freedom)
-        if move is not None:
-            changes[name] = move.timing, move.what
-    return [_Candidate(changes)] if changes else []
-
-
-def _batch(search: _Search, best: Incumbent, priced: Prices) -> list[_Candidate]:
-    """Candidates around the incumbent, each with moves at one to a few junctions."""
-    costs = priced.by_approach(best.measures)
-    pressure = Pressure({(key.junction, key.edge): cost for key, cost in costs.items()})
-    most_moves = max(MOST_MOVES, len(best.timings) // 2)
-    batch: list[_Candidate] = []
-    for _ in range(search.batch):
-        timings, changes = dict(best.timings), dict[str, tuple[Timing, str]]()
-        for _ in range(1 + int(search.rng.integers(most_moves))):
-            move = draw_move(search.race.model.network, timings, search.others, pressure, search.freedom, search.rng)
-            if move is not None:
-                before = changes.get(move.junction)
-                timings[move.junction] = move.timing
-                changes[move.junction] = move.timing, f"{before[1]}, {move.what}" if before else move.what
-        if changes:
-            batch.append(_Candidate(changes))
-    return batch
-
-
-def _joined(
-    search: _Search,
-    best: Incumbent,
-    tried: Sequence[tuple[_Candidate, RunMeasures]],
-    lead: int,
-    priced: Prices,
-) -> list[_Candidate]:
-    """New candidates of the best parts: of every junction the change that paid most in its own neighbourhood, and the
-    best candidate with those of the junctions that it leaves alone. Candidates that lose much in all are left out: what
-    starves a network of traffic pays in many places."""
-    before = best.measures[lead]
-    gains: dict[str, tuple[float, tuple[Timing, str]]] = {}
-    scores = [search.race.score([found], best.measures) for _, found in tried]
-    most = search.race.score([before], best.measures) + LOSES_BY
-    for (candidate, found), score in zip(tried, scores, strict=True):
-        for junction, change in candidate.changes.items() if score < most else ():
-            near = search.near[junction]
-            gain = priced.around(before, near) - priced.around(found, near)
-            if gain > LEAST_GAIN * priced.total_s and (junction not in gains or gain > gains[junction][0]):
-                gains[junction] = gain, change
-    paying = {junction: change for junction, (_, change) in sorted(gains.items())}
-    leader = tried[min(range(len(tried)), key=scores.__getitem__)][0]
-    known = [candidate for candidate, _ in tried]
-    joined: list[_Candidate] = []
-    for candidate in (_Candidate(paying), _Candidate({**paying, **leader.changes})):
-        if candidate.changes and candidate not in known + joined:
-            joined.append(candidate)
-    return joined

@@ -26,8 +26,8 @@ UNPROVED: Final = math.inf
 @dataclass(frozen=True)
 class Incumbent:
     """Timings with their measures on each seed, the name of the start or what was changed, the timings that they
-    improved on, and in which turn. `proved_ratio`: the delay ratio of the last it came from that was proved; UNPROVED
-    where none was."""
+    improved on, and in which turn. `proved_ratio`: the delay ratio of the last it came from that held on a part of a
+    proof; UNPROVED where none did."""
 
     name: str
     timings: Timings
@@ -39,11 +39,12 @@ class Incumbent:
 
 @dataclass(frozen=True)
 class Ranked:
-    """The `start` to search from, and the `names` of all solutions: the running one, then the others as they did on one
-    seed."""
+    """The `start` to search from, the `names` of all solutions (the running one, then the others as they did on one
+    seed), and what is `left` of those judged, the best first, that nothing was asked of."""
 
     start: Incumbent
     names: tuple[str, ...]
+    left: tuple[Incumbent, ...] = ()
 
 
 def solutions(model: CityModel, plans: Mapping[str, NetworkPlan], freedom: Freedom) -> dict[str, Timings]:
@@ -80,8 +81,8 @@ def _short_walks(model: CityModel, solutions: Mapping[str, Timings]) -> dict[str
 
 def best_start(race: Race, stress: Stress, solutions: Mapping[str, Timings], seeds: Sequence[int]) -> Ranked:
     """The solution to search around: the running one and the best others on one seed are judged on a few, whoever leads
-    then on all seeds, until one leads that has run on all and is proved on others: what is found around one that locks
-    up now and then does so as well. Where none is, it is the best of all, unproved: the running program may not be run,
+    then on all seeds, until one leads that has run on all and endures others: what is found around one that locks up
+    now and then does so as well. Where none does, it is the best of all, unproved: the running program may not be run,
     or its times alone do worse than the vehicle-actuated control that is shipped with them.
 
     Delay alone counts: where a place loses, one junction taken over from another solution often mends it, while delay
@@ -97,14 +98,15 @@ def best_start(race: Race, stress: Stress, solutions: Mapping[str, Timings], see
         leader = standing.pop(0)
         if len(leader.measures) < len(seeds):
             standing += judged_on(race, [leader], seeds)
-        elif _is_shipped(race, leader) or stress.proves(leader.name, leader.timings):
-            return Ranked(replace(leader, proved_ratio=race.delay_ratio(leader.measures)), tuple(names))
+        elif is_shipped(race, leader) or stress.endures(leader.name, leader.timings):
+            proved_ratio = race.delay_ratio(leader.measures)
+            return Ranked(replace(leader, proved_ratio=proved_ratio), tuple(names), tuple(standing))
         else:
             fallen.append(leader)
     return Ranked(replace(fallen[0], proved_ratio=UNPROVED), tuple(names))
 
 
-def _is_shipped(race: Race, one: Incumbent) -> bool:
+def is_shipped(race: Race, one: Incumbent) -> bool:
     """Whether it is the running program, and does what the shipped one does."""
     return one.name == RUNNING and race.delay_ratio(one.measures) <= 1 + MARGIN
 

@@ -16,8 +16,9 @@ OTHER_DEMANDS: Final = (1.1, 0.9)
 STRESS_RUNS: Final = 3
 # A proof is broken off after so many runs or their multiple, where it is lost by then.
 AT_ONCE: Final = 4
-# A start is proved on so many at each demand, however few runs the search has.
-LEAST_PROOF_RUNS: Final = 3
+# What a search goes on from runs on this share of a proof at each demand, on so many at least, however few it has.
+TRIAL_SHARE: Final = 1 / 2
+LEAST_TRIAL_RUNS: Final = 3
 ALL_DEMANDS: Final = (0.9, 1.0, 1.1)
 MARGIN: Final = 0.02
 
@@ -62,20 +63,19 @@ class Stress:
     shipped_delay_s: dict[float, float] = field(default_factory=dict)
     fallen: list[Fallen] = field(default_factory=list)
     lost: list[Timings] = field(default_factory=list)
-    proved: list[Timings] = field(default_factory=list)
 
     def bears(self, what: str, timings: Timings) -> bool:
         """Whether these timings hold on a few runs with more traffic and with less."""
         return self._holds(what, timings, STRESS_RUNS, OTHER_DEMANDS)
 
-    def proves(self, what: str, timings: Timings, *, anew: bool = False) -> bool:
-        """Whether these timings hold on `proof_runs` runs at every demand; `anew`: on others than before."""
-        if timings in self.proved and not anew:
-            return True
-        held = self._holds(what, timings, max(self.proof_runs, LEAST_PROOF_RUNS), ALL_DEMANDS)
-        if held:
-            self.proved.append(timings)
-        return held
+    def endures(self, what: str, timings: Timings) -> bool:
+        """Whether these timings hold on a part of a proof: enough to search on from them."""
+        return self._holds(what, timings, max(round(TRIAL_SHARE * self.proof_runs), LEAST_TRIAL_RUNS), ALL_DEMANDS)
+
+    def proves(self, what: str, timings: Timings) -> bool:
+        """Whether these timings hold on `proof_runs` runs at every demand, whatever they held on before: of several
+        that lock up now and then one may have been lucky."""
+        return self._holds(what, timings, self.proof_runs, ALL_DEMANDS)
 
     def _holds(self, what: str, timings: Timings, runs: int, demands: Sequence[float]) -> bool:
         """Whether at each of `demands` (shares) these timings are no worse than the shipped program, even where a

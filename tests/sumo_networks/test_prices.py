@@ -135,8 +135,8 @@ def test_a_plan_that_a_verdict_would_refuse_is_behind_every_other_in_the_end(rac
 
     refused, borne = judged(20.0, 15.0), judged(25.0, 0.0)
     assert race.score(refused.measures) < race.score(borne.measures)
-    assert proven(race, Stress(race, 1, 0), [borne, refused]) is borne
-    assert proven(race, Stress(race, 1, 0), [refused]) is refused
+    assert proven(race, Stress(race, 1, 0), [borne, refused], (), seeds) is borne
+    assert proven(race, Stress(race, 1, 0), [refused], (), seeds) is refused
 
 
 def test_a_place_that_a_verdict_would_refuse_costs_more_from_then_on_and_no_other_does(race: Race) -> None:

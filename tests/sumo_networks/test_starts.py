@@ -49,7 +49,7 @@ def _start(race: KnownRace, delays_s: Mapping[str, tuple[float, float]], seeds: 
 def _proven(race: KnownRace, delays_s: Mapping[str, tuple[float, float]], runs: int) -> Incumbent:
     race.ship(SEEDS)
     judged = [judged_on(race, [Incumbent(*known, ())], SEEDS)[0] for known in _known(race, delays_s).items()]
-    return proven(race, Stress(race, 2, runs), judged)
+    return proven(race, Stress(race, 2, runs), judged, (), SEEDS)
 
 
 def test_the_best_is_the_start_and_all_are_named_as_they_did(race: KnownRace) -> None:
@@ -85,15 +85,27 @@ def test_what_locks_up_in_one_run_of_its_proof_gives_way_to_the_next(race: Known
     assert _proven(race, delays_s, 0).name == "locks up"
 
 
-def test_where_nothing_better_holds_the_start_is_the_plan_without_a_second_proof(race: KnownRace) -> None:
+def test_where_nothing_better_holds_the_start_is_proved_too_and_is_the_plan(race: KnownRace) -> None:
     race.locks = frozenset({(1.0, 0.9, 4), (2.0, 0.9, 4)})
     assert _proven(race, {"start": (90, 90), "a": (70, 70), "b": (75, 75)}, 5).name == "start"
-    assert not any(offset == 0.0 and scale != 1.0 for offset, scale, _ in race.ran)
+    assert {scale for offset, scale, _ in race.ran if offset == 0.0} == {0.9, 1.0, 1.1}
+
+
+@pytest.mark.parametrize(("locking", "plan"), [([1.0], "c"), ([1.0, 2.0], RUNNING)])
+def test_where_the_start_locks_up_in_its_proof_another_start_that_is_proved_is_the_plan(
+    race: KnownRace, locking: list[float], plan: str
+) -> None:
+    ranked = _start(race, {RUNNING: (100, 100), "b": (75, 75), "c": (85, 85)})
+    race.locks = frozenset((offset, 1.0, run) for offset in locking for run in range(50))
+    best = proven(race, Stress(race, 2, 5), [ranked.start], ranked.left, SEEDS)
+    assert ranked.start.name == "b"
+    assert best.name == plan
+    assert [one.seed for one in best.measures] == list(SEEDS)
 
 
 @pytest.mark.parametrize("scale", [0.9, 1.0, 1.1])
-def test_a_start_that_locks_up_in_its_proof_gives_way_to_the_next(race: KnownRace, scale: float) -> None:
-    race.locks = frozenset({(1.0, scale, 4)})
+def test_a_start_that_locks_up_does_not_endure_and_gives_way_to_the_next(race: KnownRace, scale: float) -> None:
+    race.locks = frozenset({(1.0, scale, 2)})
     assert _start(race, {RUNNING: (100, 100), "locks up": (70, 70), "b": (75, 75)}).start.name == "b"
 
 
@@ -103,7 +115,7 @@ def test_where_the_running_program_may_not_run_and_nothing_holds_the_best_comes_
     stress = Stress(race, 2, 5)
     start = best_start(race, stress, _known(race, {"a": (75, 75), "b": (70, 70)}), SEEDS).start
     assert start.name == "b"
-    assert proven(race, stress, [start]) is start
+    assert proven(race, stress, [start], (), SEEDS) is start
     assert start.timings in stress.lost
     assert [one.what for one in stress.fallen] == ["b", "a"]
 
@@ -120,7 +132,7 @@ def test_what_is_still_worse_than_shipped_is_a_step_from_an_unproved_start_and_w
     race.ship(SEEDS)
     stress = Stress(race, 2, 5)
     timings = _known(race, {"start": (130, 130), "step": (110, 110), "gain": (90, 90), "locks up": (80, 80)})
-    race.locks = frozenset({(3.0, 0.9, 4)})
+    race.locks = frozenset({(3.0, 0.9, 2)})
     start, step, gain, locking = (judged_on(race, [Incumbent(*known, ())], SEEDS)[0] for known in timings.items())
     unproved = [replace(one, proved_ratio=UNPROVED) for one in (step, gain, locking)]
     assert borne(race, stress, unproved[0]) is unproved[0]
@@ -136,15 +148,15 @@ def test_where_no_plan_beats_the_shipped_control_the_best_of_all_is_left(race: K
     timings = _known(race, {"start": (130, 130), "step": (110, 110)})
     judged = [judged_on(race, [Incumbent(*known, (), proved_ratio=UNPROVED)], SEEDS)[0] for known in timings.items()]
     stress = Stress(race, 2, 5)
-    assert proven(race, stress, judged).name == "step"
+    assert proven(race, stress, judged, (), SEEDS).name == "step"
     assert timings["step"] in stress.lost
 
 
-def test_at_most_three_are_proved_in_the_end(race: KnownRace) -> None:
+def test_at_most_three_and_the_start_are_proved_in_the_end(race: KnownRace) -> None:
     race.locks = frozenset((float(offset), 0.9, 4) for offset in range(1, 7))
     delays_s = {"start": (90.0, 90.0)} | {name: (80.0 - n, 80.0 - n) for n, name in enumerate("abcdef")}
     assert _proven(race, delays_s, 5).name == "start"
-    assert len({offset for offset, scale, _ in race.ran if scale == 0.9 and offset is not None}) == 3
+    assert len({offset for offset, scale, _ in race.ran if scale == 0.9 and offset is not None}) == 4
 
 
 def test_who_was_lucky_in_its_first_proof_is_proved_anew_in_the_end(race: KnownRace) -> None:
@@ -154,8 +166,8 @@ def test_who_was_lucky_in_its_first_proof_is_proved_anew_in_the_end(race: KnownR
     stress = Stress(race, 2, 5)
     assert stress.proves("lucky", timings["lucky"])
     race.locks = frozenset({(1.0, 0.9, 7)})
-    assert proven(race, stress, judged) is judged[0]
-    assert not stress.proves("lucky", timings["lucky"], anew=True)
+    assert proven(race, stress, judged, (), SEEDS) is judged[0]
+    assert not stress.proves("lucky", timings["lucky"])
 
 
 def test_no_two_plans_are_proved_on_the_same_seeds_nor_on_those_of_the_search(race: KnownRace) -> None:
