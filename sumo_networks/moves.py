@@ -14,6 +14,9 @@ from sumo_networks.timings import Timing, plan_of
 STEPS_S: Final = (1, 2, 3, 4, 6, 8, 12)
 OFFSET_STEPS_S: Final = (2, 4, 7, 12, 20)
 EXPLORE: Final = 0.25
+# With each turn that finds nothing, up to so many, the chance of a step falls with a higher power of its length.
+CALM_A_TURN: Final = 0.5
+MOST_CALM_TURNS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,25 @@ class Freedom:
     fixed_junctions: frozenset[str] = frozenset()
     fixed_stages: frozenset[tuple[str, str]] = frozenset()
     fixed_cycle: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Dice:
+    """Chance of a search that has found nothing for so many turns: the longer, the smaller the steps, for what is left
+    to change of a good plan is small (evolution strategies shrink their steps so, Rechenberg 1973)."""
+
+    rng: np.random.Generator
+    idle_turns: int = 0
+
+    def step_s(self, steps_s: tuple[int, ...]) -> int:
+        """A length in s, with a chance of one over a power of it."""
+        power = 1 + CALM_A_TURN * min(self.idle_turns, MOST_CALM_TURNS)
+        chances = 1 / np.array(steps_s, float) ** power
+        return int(self.rng.choice(steps_s, p=chances / chances.sum()))
+
+    def moves(self, most: int) -> int:
+        """How many changes to make at once."""
+        return 1 + int(self.rng.integers(max(1, most // (1 + min(self.idle_turns, MOST_CALM_TURNS)))))
 
 
 @dataclass(frozen=True)
@@ -69,7 +91,7 @@ def draw_move(
     others: tuple[Mapping[str, Timing], ...],
     pressure: Pressure,
     freedom: Freedom,
-    rng: np.random.Generator,
+    dice: Dice,
 ) -> Move | None:
     """A random safe change of one junction, or None where a few draws found none.
 
@@ -80,8 +102,8 @@ def draw_move(
         return None
     weights = _mixed(np.array([pressure.of_junction(junction) for junction in junctions]))
     for _ in range(20):
-        junction = junctions[int(rng.choice(len(junctions), p=weights))]
-        move = _drawn(junction, timings[junction.id], others, pressure, freedom, rng)
+        junction = junctions[int(dice.rng.choice(len(junctions), p=weights))]
+        move = _drawn(junction, timings[junction.id], others, pressure, freedom, dice)
         if move is not None and _allowed(junction, timings[junction.id], move.timing, freedom):
             return move
     return None
@@ -93,7 +115,7 @@ def draw_group_shift(
     near: Mapping[str, frozenset[str]],
     pressure: Pressure,
     freedom: Freedom,
-    rng: np.random.Generator,
+    dice: Dice,
 ) -> tuple[Move, ...]:
     """Two to half of all junctions that hang together, all earlier or later by the same; none where a draw finds none.
 
@@ -104,16 +126,16 @@ def draw_group_shift(
     if len(movable) <= 2:
         return ()
     weights = _mixed(np.array([pressure.of_junction(network.junction(name)) for name in movable]))
-    group = [movable[int(rng.choice(len(movable), p=weights))]]
+    group = [movable[int(dice.rng.choice(len(movable), p=weights))]]
     beside = sorted(near[group[0]] - {group[0]})
-    apart = beside[int(rng.integers(len(beside)))] if beside else ""
-    size = int(rng.integers(2, max(2, len(movable) // 2) + 1))
+    apart = beside[int(dice.rng.integers(len(beside)))] if beside else ""
+    size = int(dice.rng.integers(2, max(2, len(movable) // 2) + 1))
     while len(group) < size:
         edge = sorted(frozenset[str]().union(*(near[name] for name in group)).intersection(movable) - {*group, apart})
         if not edge:
             break
-        group.append(edge[int(rng.integers(len(edge)))])
-    step_s = _offset_step(rng)
+        group.append(edge[int(dice.rng.integers(len(edge)))])
+    step_s = _offset_step(dice)
     moves = [_shifted(network.junction(name), timings[name], step_s) for name in sorted(group)]
     permitted = all(_allowed(network.junction(m.junction), timings[m.junction], m.timing, freedom) for m in moves)
     return tuple(moves) if permitted and len(moves) > 1 else ()
@@ -125,41 +147,41 @@ def _drawn(
     others: tuple[Mapping[str, Timing], ...],
     pressure: Pressure,
     freedom: Freedom,
-    rng: np.random.Generator,
+    dice: Dice,
 ) -> Move | None:
-    kind = rng.random()
-    if kind < 0.36:
-        return _shift(junction, timing, pressure, rng)
-    if kind < 0.46:
-        return _shift_to_neighbour(junction, timing, rng)
-    if kind < 0.63:
-        return _offset(junction, timing, rng)
-    if kind < 0.78 and junction.id not in freedom.fixed_cycle:
-        return _stretch(junction, timing, pressure, rng)
-    return _take_over(junction, timing, others, rng)
+    kind = dice.rng.random()
+    if kind < 0.42:
+        return _shift(junction, timing, pressure, dice)
+    if kind < 0.55:
+        return _shift_to_neighbour(junction, timing, dice)
+    if kind < 0.75:
+        return _offset(junction, timing, dice)
+    if kind < 0.92 and junction.id not in freedom.fixed_cycle:
+        return _stretch(junction, timing, pressure, dice)
+    return _take_over(junction, timing, others, dice)
 
 
-def _shift(junction: Junction, timing: Timing, pressure: Pressure, rng: np.random.Generator) -> Move | None:
+def _shift(junction: Junction, timing: Timing, pressure: Pressure, dice: Dice) -> Move | None:
     """Seconds from one stage to another."""
     if len(timing.durations_s) < 2:
         return None
     pressures = pressure.of_stages(junction, timing)
-    gains = int(rng.choice(len(pressures), p=_mixed(pressures)))
+    gains = int(dice.rng.choice(len(pressures), p=_mixed(pressures)))
     relief = np.array([timing.durations_s[i] / (1.0 + pressures[i]) for i in range(len(pressures))])
     relief[gains] = 0.0
-    loses = int(rng.choice(len(pressures), p=_mixed(relief, without=gains)))
-    return _moved(junction, timing, loses, gains, _step(STEPS_S, rng))
+    loses = int(dice.rng.choice(len(pressures), p=_mixed(relief, without=gains)))
+    return _moved(junction, timing, loses, gains, dice.step_s(STEPS_S))
 
 
-def _shift_to_neighbour(junction: Junction, timing: Timing, rng: np.random.Generator) -> Move | None:
+def _shift_to_neighbour(junction: Junction, timing: Timing, dice: Dice) -> Move | None:
     """Seconds between a stage and the one after it: shortens or lengthens what ends between them."""
     count = len(timing.durations_s)
     if count < 2:
         return None
-    first = int(rng.integers(count))
+    first = int(dice.rng.integers(count))
     pair = (first, (first + 1) % count)
-    loses, gains = pair if rng.random() < 0.5 else pair[::-1]
-    return _moved(junction, timing, loses, gains, _step(STEPS_S, rng))
+    loses, gains = pair if dice.rng.random() < 0.5 else pair[::-1]
+    return _moved(junction, timing, loses, gains, dice.step_s(STEPS_S))
 
 
 def _moved(junction: Junction, timing: Timing, loses: int, gains: int, step_s: int) -> Move | None:
@@ -177,13 +199,13 @@ def _moved(junction: Junction, timing: Timing, loses: int, gains: int, step_s: i
     )
 
 
-def _offset(junction: Junction, timing: Timing, rng: np.random.Generator) -> Move:
+def _offset(junction: Junction, timing: Timing, dice: Dice) -> Move:
     """The whole cycle earlier or later."""
-    return _shifted(junction, timing, _offset_step(rng))
+    return _shifted(junction, timing, _offset_step(dice))
 
 
-def _offset_step(rng: np.random.Generator) -> int:
-    return _step(OFFSET_STEPS_S, rng) * (1 if rng.random() < 0.5 else -1)
+def _offset_step(dice: Dice) -> int:
+    return dice.step_s(OFFSET_STEPS_S) * (1 if dice.rng.random() < 0.5 else -1)
 
 
 def _shifted(junction: Junction, timing: Timing, step_s: int) -> Move:
@@ -192,16 +214,16 @@ def _shifted(junction: Junction, timing: Timing, step_s: int) -> Move:
     )
 
 
-def _stretch(junction: Junction, timing: Timing, pressure: Pressure, rng: np.random.Generator) -> Move | None:
+def _stretch(junction: Junction, timing: Timing, pressure: Pressure, dice: Dice) -> Move | None:
     """One stage longer or shorter, and the cycle with it."""
     pressures = pressure.of_stages(junction, timing)
-    longer = rng.random() < 0.5
-    step = float(_step(STEPS_S, rng))
+    longer = dice.rng.random() < 0.5
+    step = float(dice.step_s(STEPS_S))
     durations = list(timing.durations_s)
     if longer:
-        stage = int(rng.choice(len(durations), p=_mixed(pressures)))
+        stage = int(dice.rng.choice(len(durations), p=_mixed(pressures)))
     else:
-        stage = int(rng.choice(len(durations), p=_mixed(np.array(durations) / (1.0 + pressures))))
+        stage = int(dice.rng.choice(len(durations), p=_mixed(np.array(durations) / (1.0 + pressures))))
         step = -min(step, durations[stage] - _least(junction, timing, stage))
     if abs(step) < 1:
         return None
@@ -218,12 +240,10 @@ def _stretch(junction: Junction, timing: Timing, pressure: Pressure, rng: np.ran
     )
 
 
-def _take_over(
-    junction: Junction, timing: Timing, others: tuple[Mapping[str, Timing], ...], rng: np.random.Generator
-) -> Move | None:
+def _take_over(junction: Junction, timing: Timing, others: tuple[Mapping[str, Timing], ...], dice: Dice) -> Move | None:
     """The timing that another solution has for this junction."""
     choices = _of_others(junction, timing, others)
-    return choices[int(rng.integers(len(choices)))] if choices else None
+    return choices[int(dice.rng.integers(len(choices)))] if choices else None
 
 
 def exchanges(
@@ -256,12 +276,6 @@ def _of_others(junction: Junction, timing: Timing, others: tuple[Mapping[str, Ti
         if junction.id in other and other[junction.id] != timing and other[junction.id] not in found:
             found.append(other[junction.id])
     return [Move(junction.id, one, "timing of another solution") for one in found]
-
-
-def _step(steps_s: tuple[int, ...], rng: np.random.Generator) -> int:
-    """A length in s, with a chance of one over it: what is left to change of a good plan is small."""
-    chances = 1 / np.array(steps_s)
-    return int(rng.choice(steps_s, p=chances / chances.sum()))
 
 
 def _allowed(junction: Junction, before: Timing, after: Timing, freedom: Freedom) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from optimiser.signals import Network
 from sumo_networks.measure import RunMeasures
-from sumo_networks.moves import Freedom, Pressure, again, draw_group_shift, draw_move, exchanges
+from sumo_networks.moves import Dice, Freedom, Pressure, again, draw_group_shift, draw_move, exchanges
 from sumo_networks.prices import Prices
 from sumo_networks.race import Timings
 from sumo_networks.starts import Incumbent
@@ -85,7 +85,9 @@ class Proposer:
         if exchanged:
             return exchanged
         repeated = self._again(best, best.before) if best.before is not None and best.turn == turn else []
-        return repeated + self._drawn(best, priced)
+        # the first turn looks at other solutions, so no draw has been idle by then
+        dice = Dice(self.rng, max(0, turn - max(best.turn, 1)))
+        return repeated + self._drawn(best, priced, dice)
 
     def remember(self, tried: Sequence[Candidate], losses: Sequence[float]) -> None:
         """Keep what changes of single junctions lost, for the next time that other solutions are looked at."""
@@ -154,22 +156,22 @@ class Proposer:
                 parts.append({name: (move.timing, move.what)})
         return [Candidate(tuple(parts))] if parts else []
 
-    def _drawn(self, best: Incumbent, priced: Prices) -> list[Candidate]:
+    def _drawn(self, best: Incumbent, priced: Prices, dice: Dice) -> list[Candidate]:
         """Candidates around the incumbent, each with moves at one to a few junctions."""
         costs = priced.by_approach(best.measures)
         pressure = Pressure({(key.junction, key.edge): cost for key, cost in costs.items()})
-        drawn = (self._one_drawn(best.timings, pressure) for _ in range(self.batch))
+        drawn = (self._one_drawn(best.timings, pressure, dice) for _ in range(self.batch))
         return [candidate for candidate in drawn if candidate.parts]
 
-    def _one_drawn(self, base: Timings, pressure: Pressure) -> Candidate:
+    def _one_drawn(self, base: Timings, pressure: Pressure, dice: Dice) -> Candidate:
         """A candidate that may begin with junctions shifted together, which no other move changes then."""
         timings, changes = dict(base), dict[str, tuple[Timing, str]]()
         shifted: Part = {}
-        if self.rng.random() < SHIFTS_SHARE:
-            moves = draw_group_shift(self.network, timings, self.near, pressure, self.freedom, self.rng)
+        if dice.rng.random() < SHIFTS_SHARE:
+            moves = draw_group_shift(self.network, timings, self.near, pressure, self.freedom, dice)
             shifted = {move.junction: (move.timing, move.what) for move in moves}
-        for _ in range(1 + int(self.rng.integers(max(MOST_MOVES, len(base) // 2)))):
-            move = draw_move(self.network, timings, self.others, pressure, self.freedom, self.rng)
+        for _ in range(dice.moves(max(MOST_MOVES, len(base) // 2))):
+            move = draw_move(self.network, timings, self.others, pressure, self.freedom, dice)
             if move is not None and move.junction not in shifted:
                 before = changes.get(move.junction)
                 timings[move.junction] = move.timing

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from optimiser.safety import check_plan
 from optimiser.signals import ControllerPlan, Network
-from sumo_networks.moves import Freedom, Pressure, again, draw_move, exchanges
+from sumo_networks.moves import Dice, Freedom, Pressure, again, draw_move, exchanges
 from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario
@@ -44,7 +44,7 @@ def _walk(network: Network, freedom: Freedom, seed: int) -> list[dict[str, Timin
     pressure = Pressure({(j.id, a.id): 10.0 * k for j in network.junctions for k, a in enumerate(j.approaches)})
     trail = [dict(timings)]
     for _ in range(MOVES):
-        move = draw_move(network, timings, (trail[0],), pressure, freedom, rng)
+        move = draw_move(network, timings, (trail[0],), pressure, freedom, Dice(rng))
         if move is not None:
             timings[move.junction] = move.timing
             trail.append(dict(timings))
@@ -136,12 +136,23 @@ def test_a_change_goes_on_in_its_direction_as_far_as_the_rules_go(network: Netwo
 def test_nothing_is_drawn_where_nothing_may_change(network: Network) -> None:
     everything = Freedom(safe=lambda plan: True, fixed_junctions=frozenset(j.id for j in network.junctions))
     rng = np.random.default_rng(1)
-    assert draw_move(network, running_timings(network), (), Pressure({}), everything, rng) is None
+    assert draw_move(network, running_timings(network), (), Pressure({}), everything, Dice(rng)) is None
     nothing_safe = Freedom(safe=lambda plan: False)
-    assert draw_move(network, running_timings(network), (), Pressure({}), nothing_safe, rng) is None
+    assert draw_move(network, running_timings(network), (), Pressure({}), nothing_safe, Dice(rng)) is None
 
 
 def test_a_plan_without_stages_has_no_timing(network: Network) -> None:
     running = network.junctions[0].running
     with pytest.raises(ValueError, match=running.junction):
         timing_of(running.model_copy(update={"windows": ()}))
+
+
+def test_the_longer_a_search_finds_nothing_the_smaller_and_fewer_its_steps() -> None:
+    def means(idle_turns: int) -> tuple[float, float]:
+        dice = Dice(np.random.default_rng(7), idle_turns)
+        steps_s = [dice.step_s((1, 2, 4, 8)) for _ in range(400)]
+        return float(np.mean(steps_s)), float(np.mean([dice.moves(12) for _ in range(400)]))
+
+    found = [means(idle_turns) for idle_turns in (0, 1, 2, 3, 9)]
+    assert all(a[0] > b[0] and a[1] > b[1] for a, b in pairwise(found[:4]))
+    assert found[3] == found[4], "they shrink no further"

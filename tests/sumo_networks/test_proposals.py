@@ -15,7 +15,7 @@ from known_race import known_measures
 from optimiser.signals import Network
 from sumo_networks.approaches import ApproachKey
 from sumo_networks.measure import DelayAt, RunMeasures
-from sumo_networks.moves import Freedom, Pressure, draw_group_shift
+from sumo_networks.moves import Dice, Freedom, Pressure, draw_group_shift
 from sumo_networks.prices import Prices, neighbourhoods
 from sumo_networks.profiles import profile_named
 from sumo_networks.proposals import EXCHANGE_EVERY, SECOND_LOOK, Candidate, Proposer
@@ -68,7 +68,7 @@ def test_junctions_that_shift_together_hang_together_and_keep_their_times_to_eac
     network: Network, seed: int
 ) -> None:
     running, near = running_timings(network), neighbourhoods(network)
-    moves = draw_group_shift(network, running, near, Pressure({}), FREE, np.random.default_rng(seed))
+    moves = draw_group_shift(network, running, near, Pressure({}), FREE, Dice(np.random.default_rng(seed)))
     group = {move.junction for move in moves}
     steps_s = {(m.timing.start_s - running[m.junction].start_s) % m.timing.cycle_s for m in moves}
     if moves:
@@ -80,12 +80,10 @@ def test_junctions_that_shift_together_hang_together_and_keep_their_times_to_eac
 
 def test_junctions_that_must_stay_are_in_no_group(network: Network) -> None:
     fixed = network.junctions[0].id
-    free = replace(FREE, fixed_junctions=frozenset({fixed}))
+    free, rng = replace(FREE, fixed_junctions=frozenset({fixed})), np.random.default_rng(3)
     groups = [
-        draw_group_shift(
-            network, running_timings(network), neighbourhoods(network), Pressure({}), free, np.random.default_rng(seed)
-        )
-        for seed in range(40)
+        draw_group_shift(network, running_timings(network), neighbourhoods(network), Pressure({}), free, Dice(rng))
+        for _ in range(40)
     ]
     assert any(groups)
     assert not any(move.junction == fixed for moves in groups for move in moves)
