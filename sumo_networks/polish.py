@@ -39,10 +39,15 @@ SURVIVORS: Final = 2
 MOST_FALLS: Final = 3
 # A candidate must win on so many seeds, then on so many, before it runs on the others.
 HEATS: Final = (3, 5)
-# There is one seed for so many runs, but not fewer than these, and one seed of a proof at each demand for so many.
+# There is one seed for so many runs, but not fewer than these.
 RUNS_A_SEED: Final = 20
 LEAST_SEEDS: Final = 2
+# A proof of so many runs at each demand shows 92 % of the plans that lock up in one hour of thirty; a short search has
+# one for so many of its runs, or of those over SHORT where that is more, and under LEAST_PROVED none.
+MOST_PROOF_RUNS: Final = 25
 RUNS_A_PROOF: Final = 20
+SHORT: Final = 50
+LEAST_PROVED: Final = 40
 # In the end so many are proved at most, and starts where none of them is. A candidate has to endure what a start does
 # where its delay ratio is so much less than that of what did.
 MOST_PROOFS: Final = 3
@@ -68,8 +73,9 @@ class Budget:
     @property
     def proof_runs(self) -> int:
         """On so many seeds of its own at each demand the winner is to hold; 0 where runs are too few to ask."""
-        runs = self.runs // RUNS_A_PROOF
-        return runs if runs > 1 else 0
+        if self.runs < LEAST_PROVED:
+            return 0
+        return min(MOST_PROOF_RUNS, max(self.runs // RUNS_A_PROOF, (self.runs - SHORT) // (RUNS_A_PROOF // 2)))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ STRESS_RUNS: Final = 3
 # A proof is broken off after so many runs or their multiple, where it is lost by then.
 AT_ONCE: Final = 4
 # What a search goes on from runs on this share of a proof at each demand, on so many at least, however few it has.
-TRIAL_SHARE: Final = 1 / 2
+TRIAL_SHARE: Final = 1 / 3
 LEAST_TRIAL_RUNS: Final = 3
 ALL_DEMANDS: Final = (0.9, 1.0, 1.1)
 MARGIN: Final = 0.02
