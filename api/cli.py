@@ -33,6 +33,7 @@ from sumo_networks.profiles import PROFILES
 from sumo_networks.programs import read_plan
 from sumo_networks.record import record_feeds
 from sumo_networks.scenario import load_scenario
+from sumo_networks.verdict import SEEDS_BELOW
 
 REFUSED = 3
 STOPPED = 130
@@ -293,8 +294,9 @@ def _seeds(text: str) -> tuple[int, ...]:
         seeds = tuple(dict.fromkeys(int(part) for part in text.split(",") if part.strip()))
     except ValueError:
         raise typer.BadParameter(f"{text!r}: give whole numbers, as in 1,2,3", param_hint="--seeds") from None
-    if not seeds or min(seeds) < 0 or max(seeds) >= 1000:
+    if not seeds or min(seeds) < 0 or max(seeds) >= SEEDS_BELOW:
         raise typer.BadParameter(
-            "seeds are 0 to 999; those from 1000 up belong to the search for the plan", param_hint="--seeds"
+            f"seeds are 0 to {SEEDS_BELOW - 1}; those from {SEEDS_BELOW} up belong to the search for the plan",
+            param_hint="--seeds",
         )
     return seeds

@@ -12,6 +12,7 @@ from api.envelope import Day, TimeWindow
 from api.jobs import JobKind
 from optimiser.rules import Rules
 from optimiser.signals import NetworkPlan
+from sumo_networks.verdict import SEEDS_BELOW
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
@@ -62,8 +63,11 @@ class JobIn(_In):
 
     kind: JobKind = JobKind.RUN
     scenario_id: str
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(
-        default=(1, 2, 3, 4, 5), min_length=1, max_length=100
+    seeds: tuple[Annotated[int, Field(ge=0, lt=SEEDS_BELOW)], ...] = Field(
+        default=(1, 2, 3, 4, 5),
+        min_length=1,
+        max_length=100,
+        description=f"Seeds of the verdict; those from {SEEDS_BELOW} up belong to the search for the plan.",
     )
     begin_s: float | None = Field(default=None, ge=0, le=200_000)
     end_s: float | None = Field(default=None, ge=0, le=200_000)

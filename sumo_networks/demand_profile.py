@@ -28,7 +28,7 @@ import polars as pl
 from optimiser.day_types import WEEK, WEEKDAYS
 from optimiser.demand import Demand, DemandProfile, PedestrianFlow, TurningFlow
 from sumo_networks.bindings import CityModel
-from sumo_networks.detector_counts import read_detector_counts
+from sumo_networks.detector_counts import read_detector_counts, refuse_other_lanes
 from sumo_networks.errors import NetworkError
 from sumo_networks.lane_links import lane_links
 from sumo_networks.net_file import read_net
@@ -209,12 +209,14 @@ def _of_detectors(path: Path, table: pl.DataFrame, base: Demand, model: CityMode
     count = int((last_s - first_s + 1e-6) // QUARTER_HOUR_S)
     if count < 1:
         raise DemandProfileError(f"{path}: less than a quarter-hour of counts; record a longer period")
-    links, occupancy = lane_links(read_net(net)), base.turning_flows[0].occupancy_pax if base.turning_flows else 1.3
+    content = read_net(net)
+    links, occupancy = lane_links(content), base.turning_flows[0].occupancy_pax if base.turning_flows else 1.3
     intervals = []
     for number in range(count):
         begin_s = first_s + number * QUARTER_HOUR_S
         end_s = begin_s + QUARTER_HOUR_S
         counts = read_detector_counts(path, begin_s, end_s)
+        refuse_other_lanes(counts, content, path)
         estimate = estimate_turning_flows(model, links, counts, occupancy)
         update = {"begin_s": begin_s, "end_s": end_s, "turning_flows": estimate.flows}
         intervals.append(base.model_copy(update=update))

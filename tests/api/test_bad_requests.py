@@ -226,6 +226,7 @@ def test_the_same_scenario_again_is_the_same_and_another_under_its_name_a_confli
         {"kind": "run", "plan_id": "x"},
         {"kind": "dance"},
         {"seeds": [-1]},
+        {"seeds": [1000]},
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused(bench: Bench, order: dict[str, object]) -> None:
