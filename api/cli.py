@@ -18,13 +18,13 @@ from api.explanation import lines, read_demand
 from api.mobility_commands import mobility
 from api.run import SIMULATED_CARDS_KEY, RunOptions, RunResult, optimise_scenario, run_line, verify_plan
 from api.service_commands import service
-from api.terminal import console, print_error, print_fallen, print_kept, print_long, print_verdict, step_bars
+from api.terminal import print_error, print_fallen, print_kept, print_long, print_note, print_verdict, say, step_bars
 from mobility.errors import MobilityError
 from mobility.habits import habits_of_flows
 from mobility.pipeline import build_flows
 from optimiser.errors import OptimiserError
 from optimiser.explain import explain
-from optimiser.rule_tables import PolishRules
+from optimiser.rule_tables import MOST_RUNS, PolishRules
 from optimiser.rules import Rules, load_rules
 from optimiser.safety import Rule, check_network_against, check_network_plan
 from optimiser.settings import ModelSettings
@@ -58,7 +58,12 @@ RulesFile = Annotated[Path | None, typer.Option("--rules", help="rules.toml, the
 Seeds = Annotated[str, typer.Option(help="Seeds of the verdict, comma-separated; under 1000.")]
 PolishRuns = Annotated[
     int | None,
-    typer.Option(help="SUMO runs the search may take; proofs may take some more.", show_default="the rules', else 300"),
+    typer.Option(
+        min=0,
+        max=MOST_RUNS,
+        help="SUMO runs the search may take; proofs may take some more.",
+        show_default="the rules', else 300",
+    ),
 ]
 StartPlan = Annotated[
     Path | None, typer.Option("--start", help="An earlier plan to search from as well.", show_default=False)
@@ -66,7 +71,9 @@ StartPlan = Annotated[
 Workers = Annotated[
     int,
     typer.Option(
-        help="Processes at once: simulations, and the solver where there are many junctions.", show_default="one a core"
+        min=1,
+        help="Processes at once: simulations, and the solver where there are many junctions.",
+        show_default="one a core",
     ),
 ]
 
@@ -85,7 +92,7 @@ def demo(out: OutFolder = Path("demo"), workers: Workers = CORES) -> None:
             settings=ModelSettings(common_cycles=2),
         )
         result = _run(city, out, options)
-    console.print(f"Go on with:  jasyl run SCENARIO --out {shlex.quote(str(out))}   (your folder, or any .sumocfg)")
+    say(f"Go on with:  jasyl run SCENARIO --out {shlex.quote(str(out))}   (your folder, or any .sumocfg)")
     raise typer.Exit(0 if result.verdict.accepted else REFUSED)
 
 
@@ -135,7 +142,7 @@ def record_feeds_command(
             cards_seed=cards_seed,
             progress=lambda _, share: bars("record feeds", share),
         )
-    console.print(f"{feeds.buses} buses, {feeds.rides} rides, {feeds.taps} taps, {feeds.pings} positions in {out}")
+    say(f"{feeds.buses} buses, {feeds.rides} rides, {feeds.taps} taps, {feeds.pings} positions in {out}")
 
 
 @app.command(epilog="Example: jasyl flows feeds --out flows")
@@ -160,8 +167,8 @@ def flows(
             progress=lambda _, share: bars("flows", share),
         )
     for warning in summary.warnings:
-        console.print(f"[yellow]note[/]: {warning}")
-    console.print(f"flows in {out}; what became of every row: {out / 'summary.json'}")
+        print_note(warning)
+    say(f"flows in {out}; what became of every row: {out / 'summary.json'}")
 
 
 @app.command(epilog="Example: jasyl optimise city/run.sumocfg --out plan --rules rules.toml")
@@ -184,10 +191,8 @@ def optimise(
     polished = found.polished
     print_kept(found.kept)
     print_fallen(polished.fallen, polished.held)
-    console.print(
-        f"plan {polished.plan.id} in {out / 'plan.json'}: {polished.score - 1:+.1%} on the search's own seeds"
-    )
-    console.print(f"Prove it:  jasyl verify {scenario} --plan {out / 'plan.json'} --out {out}")
+    say(f"plan {polished.plan.id} in {out / 'plan.json'}: {polished.score - 1:+.1%} on the search's own seeds")
+    say(f"Prove it:  jasyl verify {scenario} --plan {out / 'plan.json'} --out {out}")
 
 
 @app.command(epilog="Example: jasyl verify city/run.sumocfg --plan plan.json --out verdict --seeds 11,12,13")
@@ -223,10 +228,10 @@ def check_plan(
     read = read_plan(plan, model)
     found = (*check_network_plan(read), *check_network_against(read, model.network))
     for finding in found:
-        console.print(f"{finding.junction}: {finding.rule.value}: {finding.message}", soft_wrap=True)
+        say(f"{finding.junction}: {finding.rule.value}: {finding.message}")
     if any(finding.rule is Rule.OTHER_GROUPS for finding in found):
-        console.print("other signal groups: were all programs in use named? --programs, or the .sumocfg in --net")
-    console.print(f"{len(found)} findings" if found else "no findings: the plan keeps every rule")
+        say("other signal groups: were all programs in use named? --programs, or the .sumocfg in --net")
+    say(f"{len(found)} findings" if found else "no findings: the plan keeps every rule")
     raise typer.Exit(REFUSED if found else 0)
 
 
@@ -248,9 +253,10 @@ def explain_command(
     ruled = _rules(rules, None)
     model = city_at(net, programs or (), ruled.profile or PROFILE)
     read = read_plan(plan, model)
-    explained = explain(model.network, read_demand(demand or plan.parent / "demand.json"), read, ruled)
+    made_for = read_demand(demand or plan.parent / "demand.json", model.network)
+    explained = explain(model.network, made_for, read, ruled)
     for line in lines(explained):
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        say(line)
 
 
 def main() -> None:
@@ -277,8 +283,8 @@ def _run(scenario: Path, out: Path, options: RunOptions) -> RunResult:
     print_verdict(result.verdict)
     print_kept(result.kept)
     print_fallen(result.polished.fallen, result.polished.held)
-    console.print(f"plan {result.folder / 'plan.json'}, in SUMO: add {result.folder / 'plan.add.xml'}")
-    console.print(f"report {result.report}")
+    say(f"plan {result.folder / 'plan.json'}, in SUMO: add {result.folder / 'plan.add.xml'}")
+    say(f"report {result.report}")
     return result
 
 

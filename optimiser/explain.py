@@ -110,6 +110,7 @@ def explain(
     _refuse_misfit(network, plan)
     rules, settings = rules or Rules(), settings or ModelSettings()
     ruled = rules.apply(network)
+    rules.check_lines(flow.line for flow in demand.bus_flows)
     demands = demands_of(ruled, demand, rules)
     planned = {p.junction: p for p in plan.controllers}
     plans = {j.id: planned.get(j.id, j.running) for j in ruled.junctions}

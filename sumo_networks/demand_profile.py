@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+from pydantic import ValidationError
 
 from optimiser.day_types import WEEK, WEEKDAYS
-from optimiser.demand import Demand, DemandProfile, PedestrianFlow, TurningFlow
+from optimiser.demand import MOST_FLOW_H, Demand, DemandProfile, PedestrianFlow, TurningFlow
 from sumo_networks.bindings import CityModel
 from sumo_networks.detector_counts import read_detector_counts, refuse_other_lanes
 from sumo_networks.errors import NetworkError
@@ -168,10 +169,16 @@ def _intervals(
         raise DemandProfileError(
             f"{path}: {rows['day'][0]} lasts from {begins[0]:g} to {ends[-1]:g} s, over 24 hours; give one day"
         )
-    return tuple(
-        demand_of(rows.filter(pl.col("begin_s") == begin_s), begin_s, end_s)
-        for begin_s, end_s in zip(begins, ends, strict=True)
-    )
+    found = []
+    for begin_s, end_s in zip(begins, ends, strict=True):
+        try:
+            found.append(demand_of(rows.filter(pl.col("begin_s") == begin_s), begin_s, end_s))
+        except ValidationError as error:
+            raise DemandProfileError(
+                f"{path}: the interval of {rows['day'][0]} that begins at {begin_s:g} s makes a flow over "
+                f"{MOST_FLOW_H:g} an hour; give a smaller scale or count"
+            ) from error
+    return tuple(found)
 
 
 def _with_flows(base: Demand, flows: Flows, walkers: float, begin_s: float, end_s: float) -> Demand:

@@ -245,6 +245,13 @@ def test_seeds_that_are_none_or_belong_to_the_search(jasyl: Jasyl, town: Path, t
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("option", ["--polish-runs=-5", "--polish-runs=100001", "--workers=0", "--workers=-3"])
+def test_an_effort_that_is_none(jasyl: Jasyl, town: Path, tmp_path: Path, option: str) -> None:
+    code, said = jasyl("run", town, "--out", tmp_path / "out", option)
+    assert code == 2 and option.partition("=")[0] in said
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(("begin", "end", "told"), [("600", "600", "end"), ("900", "300", "end"), ("-5", "9", "begin")])
 def test_a_period_that_is_none(jasyl: Jasyl, town: Path, tmp_path: Path, begin: str, end: str, told: str) -> None:
     code, said = jasyl("run", town, "--out", tmp_path / "out", f"--begin={begin}", f"--end={end}")
