@@ -108,7 +108,7 @@ def order_job(
         raise UnprocessableError("A job of kind verify names a plan, and a job of kind run names none.")
     if len(set(order.seeds)) != len(order.seeds):
         raise UnprocessableError("A seed stands twice; every seed counts once.")
-    if max(order.seeds) >= SEEDS_BELOW:
+    if max(order.seeds, default=0) >= SEEDS_BELOW:
         raise UnprocessableError(f"Seeds from {SEEDS_BELOW} up belong to the search for the plan; give others.")
     with store.write() as session:
         scenario = get_scenario(session, scenario_id)

@@ -34,6 +34,13 @@ def test_an_accepted_run_becomes_a_verified_plan_with_its_origin(bench: Bench, t
     assert [entry["to_state"] for entry in told] == ["draft", "verified"]
 
 
+@pytest.mark.parametrize("name", ["", " ", "x" * 201])
+def test_a_run_under_a_name_that_is_none_is_not_taken(bench: Bench, tmp_path: Path, name: str) -> None:
+    write_run(tmp_path / "out", PLAN)
+    with pytest.raises(UnprocessableError, match="name of the scenario is blank or over 200"):
+        import_run(bench.store, tmp_path / "out", tmp_path, name=name, read=read_facts, actor=ADMIN, now=bench.clock())
+
+
 def test_a_refused_run_becomes_a_draft_with_the_reasons(bench: Bench, tmp_path: Path) -> None:
     write_run(tmp_path / "out", PLAN, accepted=False)
     assert "Person delay may not fall" in taken(bench, tmp_path / "out").said
