@@ -13,7 +13,7 @@ import typer
 from api.card_key import card_key
 from api.city import PROFILE, city_at
 from api.day_plan_command import day_plan
-from api.errors import ApiError
+from api.errors import ApiError, UnprocessableError
 from api.explanation import lines, read_demand
 from api.mobility_commands import mobility
 from api.run import SIMULATED_CARDS_KEY, RunOptions, RunResult, optimise_scenario, run_line, verify_plan
@@ -124,7 +124,9 @@ def run(
 def record_feeds_command(
     scenario: ScenarioPath,
     out: OutFolder,
-    seed: Annotated[int, typer.Option(help="Seed of the run, of who pays cash and of GPS errors.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Seed of the run, of who pays cash and of GPS errors.")
+    ] = 1,
     cash_share: Annotated[float, typer.Option(help="Share of riders who pay cash, without a tap.")] = 0.15,
     cards_seed: Annotated[
         int | None, typer.Option(help="Days recorded with the same number share their people's cards.")
@@ -226,9 +228,11 @@ def check_plan(
     """Say of a plan every safety rule it breaks. Exit code 3 where it breaks any."""
     model = city_at(net, programs or (), profile)
     read = read_plan(plan, model)
+    if not read.controllers:
+        raise UnprocessableError(f"{plan}: holds no controller: every junction keeps its program, nothing is checked")
     found = (*check_network_plan(read), *check_network_against(read, model.network))
     for finding in found:
-        say(f"{finding.junction}: {finding.rule.value}: {finding.message}")
+        say(f"{finding.junction or 'the whole plan'}: {finding.rule.value}: {finding.message}")
     if any(finding.rule is Rule.OTHER_GROUPS for finding in found):
         say("other signal groups: were all programs in use named? --programs, or the .sumocfg in --net")
     say(f"{len(found)} findings" if found else "no findings: the plan keeps every rule")
