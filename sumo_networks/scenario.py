@@ -267,7 +267,7 @@ def _number(path: Path, name: str, value: str) -> float:
 
 def _from_toml(path: Path) -> Scenario:
     try:
-        settings: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path}: not valid TOML ({error}); correct that line") from error
     unknown = sorted(settings.keys() - _TOML_KEYS)

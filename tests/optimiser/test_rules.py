@@ -45,6 +45,10 @@ def test_empty_file_changes_nothing_but_leaves_the_network_as_it_is(network: Net
     assert rules.coordinated
 
 
+def test_a_byte_order_mark_before_the_rules_is_no_matter(tmp_path: Path) -> None:
+    assert read("\ufeffcycle_s = 90", tmp_path).cycles_s == (90.0,)
+
+
 def test_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
     example = re.search(r"```toml\n(.*?)```", rules_module.__doc__ or "", re.S)
     assert example is not None

@@ -134,6 +134,11 @@ def test_a_truncated_net_is_named(town: Path) -> None:
         load_scenario(town / "run.sumocfg")
 
 
+def test_a_byte_order_mark_before_the_scenario_is_no_matter(town: Path) -> None:
+    (town / "scenario.toml").write_text('\ufeffnet = "grid.net.xml"\nname = "centre"\n', encoding="utf-8")
+    assert load_scenario(town).name == "centre"
+
+
 @pytest.mark.parametrize("encoding", ["gb2312", "foo"])
 def test_a_net_in_another_encoding_is_named(town: Path, encoding: str) -> None:
     net = town / "grid.net.xml"
