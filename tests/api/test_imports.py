@@ -56,6 +56,16 @@ def test_a_verdict_on_another_plan_proves_nothing(bench: Bench, tmp_path: Path) 
     assert bench.client.get("/v1/plans", headers=bench.headers()).json() == []
 
 
+def test_a_plan_is_not_verified_by_a_verdict_on_the_seeds_it_was_tuned_on(bench: Bench, tmp_path: Path) -> None:
+    write_run(tmp_path / "out", PLAN)
+    (tmp_path / "out" / "verdict.json").write_text(json.dumps(verdict_on(PLAN, seed=1000)))
+    with pytest.raises(UnprocessableError, match="belong to the search"):
+        taken(bench, tmp_path / "out")
+    assert bench.client.get(f"/v1/plans/{PLAN.id}", headers=bench.headers()).json()["state"] == "draft"
+    (tmp_path / "out" / "verdict.json").write_text(json.dumps(verdict_on(PLAN, accepted=False, seed=1000)))
+    assert "refuses the plan" in taken(bench, tmp_path / "out").said
+
+
 def test_a_verdict_that_says_accepted_in_another_way_is_not_taken(bench: Bench, tmp_path: Path) -> None:
     write_run(tmp_path / "out", PLAN)
     (tmp_path / "out" / "verdict.json").write_text(json.dumps({**verdict_on(PLAN), "accepted": "yes"}))
