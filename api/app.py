@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from api.body_limit import BodyLimit
 from api.jobs import Clock, JobWorker, LineRunner
@@ -22,6 +22,7 @@ from api.service import Service
 from api.settings import Settings
 from api.signing import open_signer
 from api.store import Store
+from api.texts import refuse_nul_in_url
 
 _DESCRIPTION = """Fare taps and vehicle GPS become passenger flows and demand; these become signal plans, proved in
 simulation; an engineer approves a plan, and each controller fetches its own part of it, signed.
@@ -91,6 +92,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        dependencies=[Depends(refuse_nul_in_url)],
     )
     app.state.service = Service(settings, store, open_signer(settings.signing_keys, now()), worker, read, now)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

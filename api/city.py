@@ -19,7 +19,7 @@ NET_ENDINGS: Final = (".xml", ".gz")
 
 def read_city(scenario: Scenario, rules: Rules) -> CityModel:
     """The scenario's network with the engineer's rules put into its junctions. Raises NetworkError, RulesError."""
-    model = read_network(scenario.net, scenario.additionals, profile_named(rules.profile or PROFILE), scenario.zone)
+    model = _read(scenario, scenario.additionals, rules.profile or PROFILE)
     return replace(model, network=rules.apply(model.network))
 
 
@@ -30,4 +30,8 @@ def city_at(path: Path, programs: Sequence[Path], profile: str = PROFILE) -> Cit
     if path.is_file() and path.suffix in NET_ENDINGS:
         return read_network(path, tuple(programs), profile_named(profile))
     scenario = load_scenario(path)
-    return read_network(scenario.net, (*scenario.additionals, *programs), profile_named(profile), scenario.zone)
+    return _read(scenario, (*scenario.additionals, *programs), profile)
+
+
+def _read(scenario: Scenario, programs: Sequence[Path], profile: str) -> CityModel:
+    return read_network(scenario.net, programs, profile_named(profile), scenario.zone, scenario.begin_s)

@@ -13,18 +13,18 @@ import typer
 from api.card_key import card_key
 from api.city import PROFILE, city_at
 from api.day_plan_command import day_plan
-from api.errors import ApiError
+from api.errors import ApiError, UnprocessableError
 from api.explanation import lines, read_demand
 from api.mobility_commands import mobility
 from api.run import SIMULATED_CARDS_KEY, RunOptions, RunResult, optimise_scenario, run_line, verify_plan
 from api.service_commands import service
-from api.terminal import console, print_error, print_fallen, print_kept, print_long, print_verdict, step_bars
+from api.terminal import print_error, print_fallen, print_kept, print_long, print_note, print_verdict, say, step_bars
 from mobility.errors import MobilityError
 from mobility.habits import habits_of_flows
 from mobility.pipeline import build_flows
 from optimiser.errors import OptimiserError
 from optimiser.explain import explain
-from optimiser.rule_tables import PolishRules
+from optimiser.rule_tables import MOST_RUNS, PolishRules
 from optimiser.rules import Rules, load_rules
 from optimiser.safety import Rule, check_network_against, check_network_plan
 from optimiser.settings import ModelSettings
@@ -33,6 +33,7 @@ from sumo_networks.profiles import PROFILES
 from sumo_networks.programs import read_plan
 from sumo_networks.record import record_feeds
 from sumo_networks.scenario import load_scenario
+from sumo_networks.verdict import SEEDS_BELOW
 
 REFUSED = 3
 STOPPED = 130
@@ -57,7 +58,12 @@ RulesFile = Annotated[Path | None, typer.Option("--rules", help="rules.toml, the
 Seeds = Annotated[str, typer.Option(help="Seeds of the verdict, comma-separated; under 1000.")]
 PolishRuns = Annotated[
     int | None,
-    typer.Option(help="SUMO runs the search may take; proofs may take some more.", show_default="the rules', else 300"),
+    typer.Option(
+        min=0,
+        max=MOST_RUNS,
+        help="SUMO runs the search may take; proofs may take some more.",
+        show_default="the rules', else 300",
+    ),
 ]
 StartPlan = Annotated[
     Path | None, typer.Option("--start", help="An earlier plan to search from as well.", show_default=False)
@@ -65,7 +71,9 @@ StartPlan = Annotated[
 Workers = Annotated[
     int,
     typer.Option(
-        help="Processes at once: simulations, and the solver where there are many junctions.", show_default="one a core"
+        min=1,
+        help="Processes at once: simulations, and the solver where there are many junctions.",
+        show_default="one a core",
     ),
 ]
 
@@ -84,7 +92,7 @@ def demo(out: OutFolder = Path("demo"), workers: Workers = CORES) -> None:
             settings=ModelSettings(common_cycles=2),
         )
         result = _run(city, out, options)
-    console.print(f"Go on with:  jasyl run SCENARIO --out {shlex.quote(str(out))}   (your folder, or any .sumocfg)")
+    say(f"Go on with:  jasyl run SCENARIO --out {shlex.quote(str(out))}   (your folder, or any .sumocfg)")
     raise typer.Exit(0 if result.verdict.accepted else REFUSED)
 
 
@@ -116,7 +124,9 @@ def run(
 def record_feeds_command(
     scenario: ScenarioPath,
     out: OutFolder,
-    seed: Annotated[int, typer.Option(help="Seed of the run, of who pays cash and of GPS errors.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Seed of the run, of who pays cash and of GPS errors.")
+    ] = 1,
     cash_share: Annotated[float, typer.Option(help="Share of riders who pay cash, without a tap.")] = 0.15,
     cards_seed: Annotated[
         int | None, typer.Option(help="Days recorded with the same number share their people's cards.")
@@ -134,7 +144,7 @@ def record_feeds_command(
             cards_seed=cards_seed,
             progress=lambda _, share: bars("record feeds", share),
         )
-    console.print(f"{feeds.buses} buses, {feeds.rides} rides, {feeds.taps} taps, {feeds.pings} positions in {out}")
+    say(f"{feeds.buses} buses, {feeds.rides} rides, {feeds.taps} taps, {feeds.pings} positions in {out}")
 
 
 @app.command(epilog="Example: jasyl flows feeds --out flows")
@@ -159,8 +169,8 @@ def flows(
             progress=lambda _, share: bars("flows", share),
         )
     for warning in summary.warnings:
-        console.print(f"[yellow]note[/]: {warning}")
-    console.print(f"flows in {out}; what became of every row: {out / 'summary.json'}")
+        print_note(warning)
+    say(f"flows in {out}; what became of every row: {out / 'summary.json'}")
 
 
 @app.command(epilog="Example: jasyl optimise city/run.sumocfg --out plan --rules rules.toml")
@@ -183,10 +193,8 @@ def optimise(
     polished = found.polished
     print_kept(found.kept)
     print_fallen(polished.fallen, polished.held)
-    console.print(
-        f"plan {polished.plan.id} in {out / 'plan.json'}: {polished.score - 1:+.1%} on the search's own seeds"
-    )
-    console.print(f"Prove it:  jasyl verify {scenario} --plan {out / 'plan.json'} --out {out}")
+    say(f"plan {polished.plan.id} in {out / 'plan.json'}: {polished.score - 1:+.1%} on the search's own seeds")
+    say(f"Prove it:  jasyl verify {scenario} --plan {out / 'plan.json'} --out {out}")
 
 
 @app.command(epilog="Example: jasyl verify city/run.sumocfg --plan plan.json --out verdict --seeds 11,12,13")
@@ -220,12 +228,14 @@ def check_plan(
     """Say of a plan every safety rule it breaks. Exit code 3 where it breaks any."""
     model = city_at(net, programs or (), profile)
     read = read_plan(plan, model)
+    if not read.controllers:
+        raise UnprocessableError(f"{plan}: holds no controller: every junction keeps its program, nothing is checked")
     found = (*check_network_plan(read), *check_network_against(read, model.network))
     for finding in found:
-        console.print(f"{finding.junction}: {finding.rule.value}: {finding.message}", soft_wrap=True)
+        say(f"{finding.junction or 'the whole plan'}: {finding.rule.value}: {finding.message}")
     if any(finding.rule is Rule.OTHER_GROUPS for finding in found):
-        console.print("other signal groups: were all programs in use named? --programs, or the .sumocfg in --net")
-    console.print(f"{len(found)} findings" if found else "no findings: the plan keeps every rule")
+        say("other signal groups: were all programs in use named? --programs, or the .sumocfg in --net")
+    say(f"{len(found)} findings" if found else "no findings: the plan keeps every rule")
     raise typer.Exit(REFUSED if found else 0)
 
 
@@ -247,9 +257,10 @@ def explain_command(
     ruled = _rules(rules, None)
     model = city_at(net, programs or (), ruled.profile or PROFILE)
     read = read_plan(plan, model)
-    explained = explain(model.network, read_demand(demand or plan.parent / "demand.json"), read, ruled)
+    made_for = read_demand(demand or plan.parent / "demand.json", model.network)
+    explained = explain(model.network, made_for, read, ruled)
     for line in lines(explained):
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        say(line)
 
 
 def main() -> None:
@@ -276,8 +287,8 @@ def _run(scenario: Path, out: Path, options: RunOptions) -> RunResult:
     print_verdict(result.verdict)
     print_kept(result.kept)
     print_fallen(result.polished.fallen, result.polished.held)
-    console.print(f"plan {result.folder / 'plan.json'}, in SUMO: add {result.folder / 'plan.add.xml'}")
-    console.print(f"report {result.report}")
+    say(f"plan {result.folder / 'plan.json'}, in SUMO: add {result.folder / 'plan.add.xml'}")
+    say(f"report {result.report}")
     return result
 
 
@@ -293,8 +304,9 @@ def _seeds(text: str) -> tuple[int, ...]:
         seeds = tuple(dict.fromkeys(int(part) for part in text.split(",") if part.strip()))
     except ValueError:
         raise typer.BadParameter(f"{text!r}: give whole numbers, as in 1,2,3", param_hint="--seeds") from None
-    if not seeds or min(seeds) < 0 or max(seeds) >= 1000:
+    if not seeds or min(seeds) < 0 or max(seeds) >= SEEDS_BELOW:
         raise typer.BadParameter(
-            "seeds are 0 to 999; those from 1000 up belong to the search for the plan", param_hint="--seeds"
+            f"seeds are 0 to {SEEDS_BELOW - 1}; those from {SEEDS_BELOW} up belong to the search for the plan",
+            param_hint="--seeds",
         )
     return seeds

@@ -93,8 +93,8 @@ def _observed(
 ) -> tuple[CityModel, Demand]:
     """The network and the base demand."""
     if options.demand is not None:
-        base = read_demand(options.demand)
-        return read_city(scenario, options.rules), base
+        model = read_city(scenario, options.rules)
+        return model, read_demand(options.demand, model.network)
     observed = RunOptions(rules=options.rules)
     model, measured = observe(scenario, out, work, observed, clock, options.feeds, options.flows)
     return model, measured.demand

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from api.day_line import WEEK_FILE, WeekOptions, WeekResult, run_week
-from api.terminal import console, step_bars
+from api.terminal import console, say, step_bars
 from optimiser.day_plans import DaySettings
 from optimiser.rules import Rules, load_rules
 from sumo_networks.errors import ScenarioError
@@ -95,14 +95,13 @@ def _print(result: WeekResult) -> None:
                 f"{period.begins_with.seconds:.0f}" if period.begins_with.changes else "none",
             )
         console.print(table)
-        console.print(
+        say(
             f"person delay by the model, hours a day: {day.person_s / 3600:.1f} with these plans and their changes, "
             f"{day.one_plan_person_s / 3600:.1f} with the best of them all day, "
             f"{day.running_person_s / 3600:.1f} as it runs",
-            soft_wrap=True,
         )
-    console.print(f"{result.changes} changes shown in SUMO, none breaks a rule", soft_wrap=True)
-    console.print(f"week table {result.folder / WEEK_FILE}, picture {result.folder / 'week.svg'}", soft_wrap=True)
+    say(f"{result.changes} changes shown in SUMO, none breaks a rule")
+    say(f"week table {result.folder / WEEK_FILE}, picture {result.folder / 'week.svg'}")
 
 
 def _clock(time_s: float) -> str:

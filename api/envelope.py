@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, time
 from enum import StrEnum
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from optimiser.signals import ControllerPlan, canonical_json
+from optimiser.zones import is_time_zone
 
 ENVELOPE_VERSION = "1"
 PAYLOAD_TYPE = "application/vnd.jasyl.controller-plan+json"
@@ -57,10 +57,8 @@ class Validity(_Frozen):
     @field_validator("zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"{value} is no time zone; give one such as Asia/Almaty") from error
+        if not is_time_zone(value):
+            raise ValueError(f"{value} is no time zone; give one such as Asia/Almaty")
         return value
 
     @model_validator(mode="after")

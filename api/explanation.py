@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from api.errors import ApiError
 from optimiser.demand import Demand
 from optimiser.explain import FullLane, JunctionExplanation, LimitPrice, SaturationPrice
+from optimiser.signals import Network
 
 MOST_LIMITS = 6
 """Limits told of a junction; more only hide those that cost."""
@@ -18,16 +19,31 @@ LEAST_PRICE = 0.5
 """What costs less costs nothing, persons * s / h."""
 
 
-def read_demand(path: Path) -> Demand:
-    """demand.json as `jasyl run` and `jasyl optimise` leave it. Raises ApiError with one sentence."""
+def read_demand(path: Path, network: Network) -> Demand:
+    """demand.json as `jasyl run` and `jasyl optimise` leave it. Raises ApiError with one sentence, also where none of
+    its flows is of `network`."""
     try:
-        return Demand.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        demand = Demand.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ApiError(
             f"{path}: {error.strerror or error}; give --demand, the demand.json that the plan was made for"
         ) from error
-    except (ValueError, ValidationError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "content"
+        raise ApiError(
+            f"{path}: {where}: {first['msg']}; give --demand, the demand.json that the plan was made for"
+        ) from error
+    except ValueError as error:
         raise ApiError(f"{path}: no demand.json of jasyl; give --demand, the one that the plan was made for") from error
+    movements = {(junction.id, movement.id) for junction in network.junctions for movement in junction.movements}
+    if demand.turning_flows and not any((flow.junction, flow.movement) in movements for flow in demand.turning_flows):
+        first_flow = demand.turning_flows[0]
+        raise ApiError(
+            f"{path}: the demand of another network: this one has no movement {first_flow.movement} at junction "
+            f"{first_flow.junction}, nor any other that flows are given for"
+        )
+    return demand
 
 
 def lines(explained: tuple[JunctionExplanation, ...]) -> Iterator[str]:

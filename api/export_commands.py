@@ -11,7 +11,7 @@ import typer
 
 from api.errors import UnprocessableError
 from api.formats import Format, encoded
-from api.terminal import console
+from api.terminal import say
 from mobility import privacy
 from mobility.geo import drawn
 from mobility.occupancy import Capacity, loads_around, occupancy_feed
@@ -75,11 +75,11 @@ def export(
     if form is ExportFormat.OMX and name != "od_flows":
         raise UnprocessableError(f"OMX holds matrices, and table {name} is none; leave out --table or give od_flows.")
     out.write_bytes(encoded(drawn(flows, name, rows, day) if on_the_map else rows, WRITTEN[form]))
-    console.print(f"{rows.height} rows of {name} in {out}, each on at least {k} cards", soft_wrap=True)
+    say(f"{rows.height} rows of {name} in {out}, each on at least {k} cards")
 
 
 def _occupancy(flows: Path, out: Path, at: datetime | None, k: int, capacity: Capacity) -> None:
     if at is None:
         raise UnprocessableError("GTFS-Realtime is of one moment: give --at, as 2025-03-03T08:00:00+0500.")
     out.write_bytes(occupancy_feed(loads_around(flows, at), at, k=k, capacity=capacity))
-    console.print(f"occupancy of the buses under way at {at.isoformat()} in {out}", soft_wrap=True)
+    say(f"occupancy of the buses under way at {at.isoformat()} in {out}")

@@ -11,7 +11,7 @@ import typer
 from api.app import utc_now
 from api.errors import UnprocessableError
 from api.person import person_at_console
-from api.terminal import console
+from api.terminal import say
 from mobility import lake as lakes
 from mobility.day_order import dates_that_use
 from mobility.intake import read_description
@@ -31,24 +31,22 @@ def forget(
     if not reason.strip():
         raise UnprocessableError("Give a --reason: it is all that tells later why the rows are gone.")
     gone = forget_file(lake, _digest(lake, file, digest), Leaving(utc_now(), by or person_at_console(), reason))
-    console.print(f"{gone.file} left {lake}: {gone.accepted} rows of {gone.table}", soft_wrap=True)
+    say(f"{gone.file} left {lake}: {gone.accepted} rows of {gone.table}")
     changed = [date.fromisoformat(day) for day in gone.service_dates]
     left = {day for name in TABLES for day in lakes.service_dates(lake, name)}
     again = [day.isoformat() for day in dates_that_use(lake, changed)]
     empty = [day.isoformat() for day in changed if day not in left]
     if again:
-        console.print(f"make the flows of these service dates again: {', '.join(again)}", soft_wrap=True)
+        say(f"make the flows of these service dates again: {', '.join(again)}")
     if empty:
-        console.print(
+        say(
             f"the lake has nothing left of {', '.join(empty)}: delete these service dates from flows folders",
-            soft_wrap=True,
         )
     others = doubtful(lake, gone)
     if others:
-        console.print(
+        say(
             f"[yellow]note[/]: rows of {', '.join(others)} were refused because another file had brought them; if that "
             f"was {gone.file}, let these files be forgotten and take them in again",
-            soft_wrap=True,
         )
 
 

@@ -32,6 +32,7 @@ from optimiser.errors import OptimiserError
 from optimiser.rules import Rules
 from optimiser.signals import canonical_json
 from sumo_networks.errors import NetworkError
+from sumo_networks.verdict import SEEDS_BELOW
 
 _log = logging.getLogger("jasyl.jobs")
 SERVICE = Actor("service", Role.OPERATOR)
@@ -107,6 +108,8 @@ def order_job(
         raise UnprocessableError("A job of kind verify names a plan, and a job of kind run names none.")
     if len(set(order.seeds)) != len(order.seeds):
         raise UnprocessableError("A seed stands twice; every seed counts once.")
+    if max(order.seeds, default=0) >= SEEDS_BELOW:
+        raise UnprocessableError(f"Seeds from {SEEDS_BELOW} up belong to the search for the plan; give others.")
     with store.write() as session:
         scenario = get_scenario(session, scenario_id)
         if order.plan_id is not None:

@@ -112,7 +112,8 @@ def refuse_unsafe(plan: NetworkPlan, network: Network, source: Path) -> None:
     if found:
         first = found[0]
         raise UnsafePlanError(
-            f"{source}: unsafe, {len(found)} findings, first at junction {first.junction}: {first.message}", found
+            f"{source}: unsafe, {len(found)} findings, first at {first.junction or 'the whole plan'}: {first.message}",
+            found,
         )
 
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api import examples
 from api.actors import Role
 from api.envelope import Day, TimeWindow
 from api.jobs import JobKind
+from api.texts import MOST_NAME, Moment, without_nul
 from optimiser.rules import Rules
 from optimiser.signals import NetworkPlan
+from sumo_networks.verdict import SEEDS_BELOW
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_NAME)]
 
 
 class _In(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nul(cls, content: object) -> object:
+        return without_nul(content)
 
 
 class KeyIn(_In):
@@ -34,8 +41,8 @@ class KeyIn(_In):
     name: Name
     role: Role
     controller: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = None
-    agency: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
-    expires_at: AwareDatetime | None = None
+    agency: Annotated[str, StringConstraints(min_length=1, max_length=MOST_NAME)] | None = None
+    expires_at: Moment | None = None
 
 
 class ScenarioIn(_In):
@@ -62,8 +69,11 @@ class JobIn(_In):
 
     kind: JobKind = JobKind.RUN
     scenario_id: str
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(
-        default=(1, 2, 3, 4, 5), min_length=1, max_length=100
+    seeds: tuple[Annotated[int, Field(ge=0, lt=SEEDS_BELOW)], ...] = Field(
+        default=(1, 2, 3, 4, 5),
+        min_length=1,
+        max_length=100,
+        description=f"Seeds of the verdict; those from {SEEDS_BELOW} up belong to the search for the plan.",
     )
     begin_s: float | None = Field(default=None, ge=0, le=200_000)
     end_s: float | None = Field(default=None, ge=0, le=200_000)
@@ -116,5 +126,5 @@ class PublishIn(_In):
     days: tuple[Day, ...] | None = Field(default=None, min_length=1)
     times: tuple[TimeWindow, ...] = ()
     zone: str | None = None
-    valid_from: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    valid_from: Moment | None = None
+    until: Moment | None = None

@@ -15,6 +15,7 @@ from api.actors import Actor
 from api.audit import record
 from api.errors import ConflictError, NotFoundError, UnprocessableError
 from api.store import ScenarioRow, Store
+from api.texts import check_name
 from optimiser.rules import Rules
 from optimiser.signals import Network
 from sumo_networks.scenario import load_scenario
@@ -64,8 +65,10 @@ def register_scenario(
 ) -> ScenarioRow:
     """Read a scenario and keep it under `name`; the same scenario again gives the row there is.
 
-    Raises NetworkError where its files cannot be read, RulesError where the rules do not fit, and ConflictError where
-    the name is another scenario's or the network has changed since (its plans would be held against the wrong one)."""
+    Raises UnprocessableError for a blank or overlong name, NetworkError where its files cannot be read, RulesError
+    where the rules do not fit, and ConflictError where the name is another scenario's or the network has changed since
+    (its plans would be held against the wrong one)."""
+    check_name("The name of the scenario", name)
     facts = read(path, rules)
     stated = rules.model_dump_json()
     with store.write() as session:

@@ -19,6 +19,7 @@ from api.actors import Actor, Role
 from api.audit import record
 from api.errors import ConflictError, NotFoundError, UnauthenticatedError, UnprocessableError
 from api.store import ApiKeyRow, Store
+from api.texts import check_name
 
 PREFIX = "jasyl"
 _ID_BYTES = 8
@@ -46,14 +47,16 @@ def create_api_key(
 ) -> NewKey:
     """Make and store a key; returns the only copy of its secret.
 
-    Raises UnprocessableError for a blank name, a controller's key that names no controller, another key that does, a
-    key that names an agency and is no operator's, or an end that is past."""
-    if not name.strip():
-        raise UnprocessableError("A key needs a name that says who uses it.")
+    Raises UnprocessableError for a blank or overlong name, a controller's key that names no controller, another key
+    that does, a key that names an agency and is no operator's, or an end that is past."""
+    name = name.strip()
+    check_name("The name of the key", name)
     if (role is Role.CONTROLLER) != bool(controller):
         raise UnprocessableError("A key with the role controller names its controller, and no other key names one.")
     if agency is not None and role is not Role.OPERATOR:
         raise UnprocessableError("Only a key with the role operator names an agency.")
+    if agency is not None:
+        check_name("The agency of the key", agency)
     if expires_at is not None and expires_at <= now:
         raise UnprocessableError(f"The key would have run out at {expires_at.isoformat()} already.")
     key_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
@@ -62,7 +65,7 @@ def create_api_key(
             ApiKeyRow(
                 id=key_id,
                 secret_sha256=_digest(secret),
-                name=name.strip(),
+                name=name,
                 role=role.value,
                 controller=controller,
                 agency=agency,
@@ -72,7 +75,7 @@ def create_api_key(
                 revoked_at=None,
             )
         )
-        detail = f"{role} {name.strip()}" + (f" for {controller or agency}" if controller or agency else "")
+        detail = f"{role} {name}" + (f" for {controller or agency}" if controller or agency else "")
         record(session, now, by, "create_key", ("api_key", key_id), ("", "valid"), detail)
     return NewKey(key_id, f"{PREFIX}_{key_id}_{secret}")
 

@@ -14,9 +14,9 @@ from api.imports import import_run
 from api.person import person_at_console
 from api.scenarios import read_scenario
 from api.security import create_api_key, list_api_keys, revoke_api_key
-from api.settings import Settings
+from api.settings import settings_with
 from api.store import Store
-from api.terminal import console
+from api.terminal import say
 
 service = typer.Typer()
 keys = typer.Typer(no_args_is_help=True, help="API keys of the service.")
@@ -34,9 +34,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port.", show_default="JASYL_PORT, or 8080")] = None,
 ) -> None:
     """Serve scenarios, jobs, flows, plans and verdicts over HTTP, and signed plans to controllers."""
-    settings = _settings(folder)
-    chosen = {"host": host, "port": port}
-    serve_http(settings.model_copy(update={name: value for name, value in chosen.items() if value is not None}))
+    serve_http(settings_with(folder=folder, host=host, port=port))
 
 
 @service.command("import-run", epilog="Example: jasyl import-run out --scenario city/run.sumocfg --name centre")
@@ -50,7 +48,7 @@ def import_run_command(
     taken = import_run(
         _store(folder), results, scenario, name=name, read=read_scenario, actor=_administrator(), now=utc_now()
     )
-    console.print(f"plan {taken.plan_id}, verdict {taken.verdict_id}: {taken.said}")
+    say(f"plan {taken.plan_id}, verdict {taken.verdict_id}: {taken.said}")
 
 
 @keys.command("create", epilog="Example: jasyl keys create 'Aigerim' --role engineer")
@@ -67,8 +65,8 @@ def create(
     made = create_api_key(
         _store(folder), name=name, role=role, controller=controller, agency=agency, now=utc_now(), by=_administrator()
     )
-    console.print(f"key {made.id}; keep this, it is not shown again:")
-    console.print(made.key, soft_wrap=True)
+    say(f"key {made.id}; keep this, it is not shown again:")
+    say(made.key)
 
 
 @keys.command("list", epilog="Example: jasyl keys list")
@@ -77,7 +75,7 @@ def list_keys(folder: Folder = None) -> None:
     with _store(folder).read() as session:
         for key in list_api_keys(session):
             state = "revoked" if key.revoked_at else "valid"
-            console.print(f"{key.id}  {key.role:<10}  {key.controller or '-':<12}  {state}  {key.name}")
+            say(f"{key.id}  {key.role:<10}  {key.controller or '-':<12}  {state}  {key.name}")
 
 
 @keys.command("revoke", epilog="Example: jasyl keys revoke 1f2e3d4c")
@@ -87,16 +85,11 @@ def revoke(
 ) -> None:
     """End a key at once."""
     revoke_api_key(_store(folder), key_id, now=utc_now(), by=_administrator())
-    console.print(f"key {key_id} is revoked")
-
-
-def _settings(folder: Path | None) -> Settings:
-    settings = Settings()
-    return settings if folder is None else settings.model_copy(update={"folder": folder})
+    say(f"key {key_id} is revoked")
 
 
 def _store(folder: Path | None) -> Store:
-    settings = _settings(folder)
+    settings = settings_with(folder=folder)
     settings.folder.mkdir(parents=True, exist_ok=True)
     return Store(settings.database)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from api.errors import SettingsError
 
 
 class Settings(BaseSettings):
@@ -27,7 +29,7 @@ class Settings(BaseSettings):
     job_attempts: int = Field(default=3, ge=1)
     job_poll_s: float = Field(default=1.0, gt=0)
     controller_max_age_s: int = Field(default=30, ge=0)
-    validity_days: int = Field(default=365, ge=1)
+    validity_days: int = Field(default=365, ge=1, le=36_500)
     min_cards: int = Field(default=5, ge=1)
 
     @property
@@ -44,3 +46,15 @@ class Settings(BaseSettings):
     def jobs_folder(self) -> Path:
         """Where each job has a folder of its own."""
         return self.folder / "jobs"
+
+
+def settings_with(**chosen: object) -> Settings:
+    """The settings of the environment; what is `chosen` and not None goes before. Raises SettingsError."""
+    try:
+        return Settings.model_validate({name: value for name, value in chosen.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise SettingsError(
+            f"{name} is {first['input']!r}: {first['msg']}; correct JASYL_{name.upper()} or the option"
+        ) from error

@@ -6,15 +6,17 @@ key signed stays good after a rotation.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from api.envelope import PAYLOAD_TYPE
 from api.errors import AlteredPlanError, SettingsError
@@ -28,12 +30,25 @@ class PrivateJwk(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    kty: str
-    crv: str
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
     x: str
     d: str
     kid: str
     created: str = ""
+
+    @property
+    def key(self) -> OKPKey:
+        """The key to sign and verify with. Raises ValueError where `d` is no private key."""
+        return OKPKey.import_key({"kty": self.kty, "crv": self.crv, "x": self.x, "d": self.d, "kid": self.kid})
+
+    @model_validator(mode="after")
+    def _is_a_pair(self) -> PrivateJwk:
+        # A damaged d may still be some key: what it signed, no controller could verify with x.
+        public = base64.urlsafe_b64encode(self.key.public_key.public_bytes_raw()).rstrip(b"=").decode()
+        if public != self.x:
+            raise ValueError("d is not the private key of x")
+        return self
 
 
 class PublicJwk(BaseModel):
@@ -81,7 +96,7 @@ class Signer:
 
     def __init__(self, keys: tuple[PrivateJwk, ...]) -> None:
         self._jwks = Jwks(keys=tuple(PublicJwk(kty=k.kty, crv=k.crv, x=k.x, kid=k.kid) for k in keys))
-        self._keys = [OKPKey.import_key({"kty": k.kty, "crv": k.crv, "x": k.x, "d": k.d, "kid": k.kid}) for k in keys]
+        self._keys = [k.key for k in keys]
 
     @property
     def jwks(self) -> Jwks:

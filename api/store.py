@@ -252,7 +252,7 @@ class Store:
             writing = self._engine.execution_options(**{_IMMEDIATE: True})
             Table.metadata.create_all(writing)
             _add_missing_columns(writing)
-        except (SQLAlchemyError, OSError, ImportError) as error:
+        except (SQLAlchemyError, OSError, ImportError, ValueError) as error:
             raise SettingsError(f"the database cannot be opened (JASYL_DATABASE_URL): {error}") from error
         self._writing = self._engine.execution_options(**{_IMMEDIATE: True})
 

@@ -9,6 +9,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from sumo_networks.stress import Fallen
 from sumo_networks.verdict import Estimate, Verdict
@@ -29,6 +30,16 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 
+def say(message: str) -> None:
+    """Text as it is: names and paths may hold what looks like rich's markup."""
+    console.print(message, soft_wrap=True, markup=False, emoji=False)
+
+
+def print_note(message: str) -> None:
+    """One line on what a person should know of a result."""
+    console.print(Text.assemble(("note", "yellow"), f": {message}"), soft_wrap=True)
+
+
 class StepBars:
     """One progress bar a step, in the order in which the steps begin."""
 
@@ -42,7 +53,8 @@ class StepBars:
         after each quarter of it, for whoever reads the log."""
         quarters = min(3, int(4 * share))
         if not self._progress.console.is_terminal and quarters > self._quarters.get(step, -1):
-            self._progress.console.print(f"{step} {25 * quarters} %" if step in self._tasks else step)
+            line = f"{step} {25 * quarters} %" if step in self._tasks else step
+            self._progress.console.print(line, markup=False, emoji=False)
             self._quarters[step] = quarters
         if step not in self._tasks:
             self._tasks[step] = self._progress.add_task(step, total=1.0)
@@ -53,7 +65,7 @@ class StepBars:
 def step_bars() -> Iterator[StepBars]:
     """Progress bars on the screen while the block runs; finished ones stay."""
     columns = (
-        TextColumn("{task.description:<22}"),
+        TextColumn("{task.description:<22}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
@@ -82,10 +94,8 @@ def print_verdict(verdict: Verdict) -> None:
             _interval(difference, decimals),
         )
     console.print(table)
-    if verdict.accepted:
-        console.print("[green]accepted[/]: " + " ".join(verdict.reasons))
-    else:
-        console.print("[yellow]refused, the shipped programs stay[/]: " + " ".join(verdict.reasons))
+    said = ("accepted", "green") if verdict.accepted else ("refused, the shipped programs stay", "yellow")
+    console.print(Text.assemble(said, ": " + " ".join(verdict.reasons)))
 
 
 def print_long(period_s: float) -> None:
@@ -105,7 +115,7 @@ def print_kept(kept: Mapping[str, str]) -> None:
     for reason, junctions in by_reason.items():
         more = f" and {len(junctions) - KEPT_NAMED} more" if len(junctions) > KEPT_NAMED else ""
         verb = "keeps its program" if len(junctions) == 1 else "keep their programs"
-        console.print(f"{', '.join(junctions[:KEPT_NAMED])}{more} {verb}: {reason}", markup=False)
+        console.print(f"{', '.join(junctions[:KEPT_NAMED])}{more} {verb}: {reason}", markup=False, emoji=False)
 
 
 def print_fallen(fallen: Sequence[Fallen], held: bool) -> None:
@@ -113,14 +123,14 @@ def print_fallen(fallen: Sequence[Fallen], held: bool) -> None:
     if len(fallen) > FALLEN_TOLD:
         console.print(f"let go before those below: {len(fallen) - FALLEN_TOLD} more, all in run.json")
     for one in fallen[-FALLEN_TOLD:]:
-        console.print(f"let go: {one.words}", markup=False, soft_wrap=True)
+        say(f"let go: {one.words}")
     if not held:
         console.print("no plan that the rules allow held on other seeds; the one written is the best of them, unproved")
 
 
 def print_error(message: str) -> None:
     """One line on standard error."""
-    errors.print(f"[red]error[/]: {message}", soft_wrap=True)
+    errors.print(Text.assemble(("error", "red"), f": {message}"), soft_wrap=True)
 
 
 def _interval(estimate: Estimate, decimals: int) -> str:

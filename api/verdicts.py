@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from api.actors import Actor
 from api.audit import record
-from api.errors import NotFoundError, OtherNetworkError
+from api.errors import NotFoundError, OtherNetworkError, UnprocessableError
 from api.store import PlanRow, VerdictRow
 from optimiser.signals import canonical_json, content_hash
+from sumo_networks.verdict import SEEDS_BELOW
 
 
 class VerdictDocument(BaseModel):
@@ -31,12 +32,18 @@ class VerdictDocument(BaseModel):
 def add_verdict(session: Session, document: VerdictDocument, plan: PlanRow, actor: Actor, now: datetime) -> VerdictRow:
     """Keep a verdict on `plan`; the same content twice is one verdict. The plan's state is the caller's.
 
-    Raises OtherNetworkError where the verdict is about another plan or network."""
+    Raises OtherNetworkError where the verdict is about another plan or network, UnprocessableError where it accepts the
+    plan on seeds of the search (what it refuses there is refused all the same)."""
     if document.plan_id != plan.id:
         raise OtherNetworkError(f"The verdict is about plan {document.plan_id}, not about plan {plan.id}.")
     if document.network_hash != plan.network_hash:
         raise OtherNetworkError(
             f"The verdict is about network {document.network_hash}, the plan is for network {plan.network_hash}."
+        )
+    if document.accepted and max(document.seeds) >= SEEDS_BELOW:
+        raise UnprocessableError(
+            f"The verdict accepts plan {plan.id} on seed {max(document.seeds)}; those from {SEEDS_BELOW} up belong to "
+            "the search for the plan, so verify it on others."
         )
     verdict_id = content_hash(document)
     known = session.get(VerdictRow, verdict_id)

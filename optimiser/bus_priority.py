@@ -52,7 +52,7 @@ def with_priority(
     settings = settings or ModelSettings()
     if rules.priority is None:
         return PrioritisedPlan(plan, ())
-    rules.check_priority(flow.line for flow in demand.bus_flows)
+    rules.check_lines(flow.line for flow in demand.bus_flows)
     figures: dict[str, list[MovementFigures]] = defaultdict(list)
     for figure in evaluate(network, demand, plan, rules, settings).movements:
         figures[figure.junction].append(figure)

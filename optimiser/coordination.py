@@ -58,10 +58,11 @@ def optimise(
 
     `progress` gets (step, steps, what is done); `cancelled` is asked between and within solves, and ends the search
     with the best plan so far. Work on single junctions is shared out over `workers` processes where there is much; the
-    plan does not depend on it. Raises RulesError where the rules do not fit the network, and InfeasibleError, naming
-    junctions and limits, where no plan keeps all limits at any candidate cycle."""
+    plan does not depend on it. Raises RulesError where the rules do not fit the network or the bus lines, and
+    InfeasibleError, naming junctions and limits, where no plan keeps all limits at any candidate cycle."""
     rules, settings = rules or Rules(), settings or ModelSettings()
     ruled = rules.apply(network)
+    rules.check_lines(flow.line for flow in demand.bus_flows)
     search = Search(ruled, demands_of(ruled, demand, rules), rules, settings, progress, cancelled)
     cycles = candidate_cycles_s(ruled, [j.id for j in search.free], rules, settings)
     cyclic = rules.formulation == CYCLIC_OFFSETS and rules.coordinated and len(search.free) > 1

@@ -129,6 +129,8 @@ def day_plans(
 
     Raises RulesError, PeriodsError, InfeasibleError as the steps do."""
     rules, options = rules or Rules(), options or DaySettings()
+    demands = [demand for day in profiles.values() for demand in day.intervals]
+    rules.check_lines(flow.line for demand in demands for flow in demand.bus_flows)
     week = _Week(rules.apply(network), rules, settings or ModelSettings(), options, progress or _tell_nobody)
     types = day_types(profiles, options.most_difference)
     drafts = [_drafts(week, day, number / len(types), 1 / len(types)) for number, day in enumerate(types)]

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Annotated, Final
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from optimiser.signals import Frozen
+
+MOST_FLOW_H: Final = 1e6
+"""No street carries so many vehicles or people an hour; a flow beyond is a slip of the pen."""
+
+Flow = Annotated[float, Field(ge=0, le=MOST_FLOW_H)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Time = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class TurningFlow(Frozen):
@@ -16,9 +24,9 @@ class TurningFlow(Frozen):
 
     junction: str
     movement: str
-    flow_veh_h: float
-    served_veh_h: float
-    occupancy_pax: float = 1.3
+    flow_veh_h: Flow
+    served_veh_h: Flow
+    occupancy_pax: Amount = 1.3
 
 
 class BusFlow(Frozen):
@@ -27,9 +35,9 @@ class BusFlow(Frozen):
     junction: str
     movement: str
     line: str
-    buses_h: float
-    headway_s: float
-    load_pax: float
+    buses_h: Flow
+    headway_s: Amount
+    load_pax: Amount
 
 
 class PedestrianFlow(Frozen):
@@ -37,17 +45,23 @@ class PedestrianFlow(Frozen):
 
     junction: str
     group: str
-    flow_pax_h: float
+    flow_pax_h: Flow
 
 
 class Demand(Frozen):
     """Demand of one period."""
 
-    begin_s: float
-    end_s: float
+    begin_s: Time
+    end_s: Time
     turning_flows: tuple[TurningFlow, ...]
     bus_flows: tuple[BusFlow, ...] = ()
     pedestrian_flows: tuple[PedestrianFlow, ...] = ()
+
+    @model_validator(mode="after")
+    def _ends_after_its_begin(self) -> Demand:
+        if self.end_s <= self.begin_s:
+            raise ValueError(f"the period ends at {self.end_s:g} s, not after its begin at {self.begin_s:g} s")
+        return self
 
 
 class DemandProfile(Frozen):

@@ -14,14 +14,16 @@ from dataclasses import dataclass, replace
 import pyomo.environ as pyo
 
 from optimiser.demand import Demand
-from optimiser.errors import PlanMisfitError
+from optimiser.errors import InfeasibleError, PlanMisfitError
 from optimiser.evaluation import demands_of, fixed_network
 from optimiser.formulation.case import JunctionCase, Requirement
 from optimiser.formulation.limits import requirements
 from optimiser.formulation.storage import free_room_veh
+from optimiser.infeasibility import conflicts_at
 from optimiser.lane_flows import JunctionDemand
 from optimiser.network_model import Choice, NetworkModel, build_network, start_from
 from optimiser.rules import Rules
+from optimiser.saturation import limits_saturation
 from optimiser.settings import ModelSettings
 from optimiser.signals import ControllerPlan, Junction, Network, NetworkPlan, StageSequence
 from optimiser.solve import SolveOptions, row_duals, solve
@@ -106,10 +108,12 @@ def explain(
 ) -> tuple[JunctionExplanation, ...]:
     """One explanation for each controller of `plan` that has stages, in its order.
 
-    Raises RulesError, and PlanMisfitError where the plan was made for other groups or stages than `network` has."""
+    Raises RulesError, PlanMisfitError where the plan was made for other groups or stages than `network` has, and
+    InfeasibleError, naming junctions and limits, where no timing in its stages keeps the limits."""
     _refuse_misfit(network, plan)
     rules, settings = rules or Rules(), settings or ModelSettings()
     ruled = rules.apply(network)
+    rules.check_lines(flow.line for flow in demand.bus_flows)
     demands = demands_of(ruled, demand, rules)
     planned = {p.junction: p for p in plan.controllers}
     plans = {j.id: planned.get(j.id, j.running) for j in ruled.junctions}
@@ -187,7 +191,26 @@ def _priced(
     for j, choice in choices.items():
         if not choice.durations_s:
             built.model.offset[j].fix()
-    return built, row_duals(built.model)
+    try:
+        return built, row_duals(built.model)
+    except InfeasibleError as error:
+        conflicts = _conflicts(network, choices, cycle_s)
+        if not conflicts:
+            raise
+        raise InfeasibleError(
+            "no timing in the plan's stages and cycle keeps all limits: " + "; ".join(conflicts), conflicts
+        ) from error
+
+
+def _conflicts(network: Network, choices: Mapping[str, Choice], cycle_s: float) -> tuple[str, ...]:
+    """Limits of time that cannot hold together at a junction of the plan; where they all can, those of saturation."""
+    timed = {j: choice.form for j, choice in choices.items() if choice.durations_s}
+    found = tuple(text for j, form in timed.items() for text in conflicts_at(network.junction(j), form, cycle_s))
+    limited = [j for j in timed if limits_saturation(network.junction(j))]
+    return found or tuple(
+        f"junction {j}: the degrees of saturation that it allows cannot be kept at this demand; raise them"
+        for j in limited
+    )
 
 
 def _is_time(variable: pyo.Var) -> bool:

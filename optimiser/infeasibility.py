@@ -32,6 +32,11 @@ def conflicts_of(junction: Junction, cycles_s: tuple[float, ...]) -> tuple[str, 
     return tuple(text for _, text in best) or (_of_saturation(junction, allowed),)
 
 
+def conflicts_at(junction: Junction, form: SequenceForm, cycle_s: float) -> tuple[str, ...]:
+    """As `conflicts_of`, of the limits of time in one sequence at one cycle; empty where they can hold together."""
+    return tuple(text for _, text in _violations(junction, form, cycle_s))
+
+
 def _of_saturation(junction: Junction, cycles_s: list[float]) -> str:
     """Where all limits of time can be kept, those of saturation cannot, or only between whole seconds."""
     limited = sorted(

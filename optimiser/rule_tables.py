@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -96,12 +96,16 @@ class PriorityRules(Table):
     lines: tuple[str, ...] = ()
 
 
+MOST_RUNS: Final = 100_000
+"""Most SUMO runs a search may be given."""
+
+
 class PolishRules(Table):
     """Budget of the search in the simulator: SUMO runs in all, and seeds each surviving candidate is judged on, fewer
     where there are not 20 runs for each. The shipped program and the plans to start from are judged
     and proved whatever the budget: it may be passed by some 60 runs, and by two proofs where the first is lost."""
 
-    runs: Annotated[int, Field(ge=0, le=100_000)] = 300
+    runs: Annotated[int, Field(ge=0, le=MOST_RUNS)] = 300
     seeds: Annotated[int, Field(ge=1, le=100)] = 10
 
 

@@ -127,26 +127,25 @@ class Rules(Table):
         """The cycles to choose from, ascending; empty where the rules name none."""
         return (self.cycle_s,) if self.cycle_s is not None else tuple(sorted(set(self.candidate_cycles_s)))
 
-    def check(self, network: Network, lines: Iterable[str] | None = None) -> None:
+    def check(self, network: Network) -> None:
         """Raise RulesError where the rules name what is not in `network` (with the nearest name that is), lower a
-        minimum green, or contradict the junction; with `lines`, also where they name an unknown bus line."""
+        minimum green, or contradict the junction."""
         known = {junction.id: junction for junction in network.junctions}
         for name, rules in self.junctions.items():
             if name not in known:
                 raise RulesError(f"rules: {_unknown('junction', name, known)}")
             _check_junction(known[name], rules)
-        if lines is not None:
-            served = sorted(set(lines))
-            for name in self.lines:
-                if name not in served:
-                    raise RulesError(f"rules: {_unknown('bus line', name, served)}")
 
-    def check_priority(self, lines: Iterable[str]) -> None:
-        """Raise RulesError where priority is for a bus line that is not among `lines`, with the nearest that is."""
+    def check_lines(self, lines: Iterable[str]) -> None:
+        """Raise RulesError where a bus line that has rules, or is to have priority, is not among `lines`, those of the
+        demand; with the nearest that is."""
         served = sorted(set(lines))
-        for name in self.priority.lines if self.priority is not None else ():
-            if name not in served:
-                raise RulesError(f"rules: priority.lines: {_unknown('bus line', name, served)}")
+        priority = self.priority.lines if self.priority is not None else ()
+        for key, names in (("lines", tuple(self.lines)), ("priority.lines", priority)):
+            for name in names:
+                if name not in served:
+                    said = _unknown("bus line", name, served) if served else f"no bus runs, so none of line {name!r}"
+                    raise RulesError(f"rules: {key}: {said}")
 
     def apply(self, network: Network) -> Network:
         """The network with the rules put into its junctions: locks, limits, stage lengths, cycles, sequences. Raised
@@ -225,7 +224,7 @@ class Rules(Table):
 def load_rules(path: Path) -> Rules:
     """The rules in a TOML file. Raises RulesError with one sentence naming the file and the key at fault."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RulesError(
             f"{path}: cannot be read ({error.strerror or error}); give the path of a rules file"

@@ -20,7 +20,7 @@ from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler, LinearS
 from scipy.sparse import coo_array
 
 from optimiser.convex_bounds import convex_bounds, settle, tangent_rows
-from optimiser.errors import OptimiserError
+from optimiser.errors import InfeasibleError, OptimiserError
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,15 @@ def solve(
 def row_duals(model: pyo.ConcreteModel) -> ComponentMap:
     """Dual of every row of a linear model: what the objective rises by for each unit that its right side rises.
 
-    Raises OptimiserError where there is no optimum to have duals of."""
+    Raises InfeasibleError where no values keep all rows, OptimiserError where there is no optimum to have duals of."""
     form = LinearStandardFormCompiler().write(model, mixed_form=True)
     highs = _quiet_highs()
     _set_options(highs, SolveOptions())
     highs.passModel(_highs_model(model, form))
     highs.run()
     if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+            raise InfeasibleError("no timing around the plan keeps all limits; change the plan or the rules")
         said = highs.modelStatusToString(highs.getModelStatus())
         raise OptimiserError(f"HiGHS found no prices around the plan: {said}; check that it keeps its own limits")
     # the rows of bundles come last, and are nobody's limit

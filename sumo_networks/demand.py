@@ -10,7 +10,7 @@ from optimiser.demand import Demand, PedestrianFlow
 from optimiser.signals import GroupKind
 from sumo_networks.bindings import CityModel
 from sumo_networks.bus_flows import bus_flows
-from sumo_networks.detector_counts import read_detector_counts
+from sumo_networks.detector_counts import read_detector_counts, refuse_other_lanes
 from sumo_networks.detector_faults import DetectorFault
 from sumo_networks.lane_links import lane_links
 from sumo_networks.net_file import read_net
@@ -35,9 +35,10 @@ def build_demand(scenario: Scenario, model: CityModel, feeds: Path, flows: Path 
     Cars: `detectors.csv` of the feeds, with the scenario's car occupancy. Buses: lines and headways from the feeds'
     GTFS, passengers aboard from `flows`, else the scenario's `bus_load_pax`; none without GTFS. Pedestrians: nothing in
     the feeds counts them, so each pedestrian group is taken to have PEDESTRIANS_PAX_H, whatever its crossing.
-    Raises DetectorError where the counts cannot be read."""
+    Raises DetectorError where the counts cannot be read, are of another network, or there are none."""
     net = read_net(scenario.net)
     counts = read_detector_counts(feeds / DETECTORS_FILE, scenario.begin_s, scenario.end_s)
+    refuse_other_lanes(counts, net, feeds / DETECTORS_FILE)
     estimate = estimate_turning_flows(model, lane_links(net), counts, scenario.car_occupancy)
     demand = Demand(
         begin_s=scenario.begin_s,

@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+from pydantic import ValidationError
 
 from optimiser.day_types import WEEK, WEEKDAYS
-from optimiser.demand import Demand, DemandProfile, PedestrianFlow, TurningFlow
+from optimiser.demand import MOST_FLOW_H, Demand, DemandProfile, PedestrianFlow, TurningFlow
 from sumo_networks.bindings import CityModel
-from sumo_networks.detector_counts import read_detector_counts
+from sumo_networks.detector_counts import read_detector_counts, refuse_other_lanes
 from sumo_networks.errors import NetworkError
 from sumo_networks.lane_links import lane_links
 from sumo_networks.net_file import read_net
@@ -168,10 +169,16 @@ def _intervals(
         raise DemandProfileError(
             f"{path}: {rows['day'][0]} lasts from {begins[0]:g} to {ends[-1]:g} s, over 24 hours; give one day"
         )
-    return tuple(
-        demand_of(rows.filter(pl.col("begin_s") == begin_s), begin_s, end_s)
-        for begin_s, end_s in zip(begins, ends, strict=True)
-    )
+    found = []
+    for begin_s, end_s in zip(begins, ends, strict=True):
+        try:
+            found.append(demand_of(rows.filter(pl.col("begin_s") == begin_s), begin_s, end_s))
+        except ValidationError as error:
+            raise DemandProfileError(
+                f"{path}: the interval of {rows['day'][0]} that begins at {begin_s:g} s makes a flow over "
+                f"{MOST_FLOW_H:g} an hour; give a smaller scale or count"
+            ) from error
+    return tuple(found)
 
 
 def _with_flows(base: Demand, flows: Flows, walkers: float, begin_s: float, end_s: float) -> Demand:
@@ -209,12 +216,14 @@ def _of_detectors(path: Path, table: pl.DataFrame, base: Demand, model: CityMode
     count = int((last_s - first_s + 1e-6) // QUARTER_HOUR_S)
     if count < 1:
         raise DemandProfileError(f"{path}: less than a quarter-hour of counts; record a longer period")
-    links, occupancy = lane_links(read_net(net)), base.turning_flows[0].occupancy_pax if base.turning_flows else 1.3
+    content = read_net(net)
+    links, occupancy = lane_links(content), base.turning_flows[0].occupancy_pax if base.turning_flows else 1.3
     intervals = []
     for number in range(count):
         begin_s = first_s + number * QUARTER_HOUR_S
         end_s = begin_s + QUARTER_HOUR_S
         counts = read_detector_counts(path, begin_s, end_s)
+        refuse_other_lanes(counts, content, path)
         estimate = estimate_turning_flows(model, links, counts, occupancy)
         update = {"begin_s": begin_s, "end_s": end_s, "turning_flows": estimate.flows}
         intervals.append(base.model_copy(update=update))

@@ -16,12 +16,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sumo_networks.errors import NetworkError
+from sumo_networks.net_file import NetFile
 
 Series = NDArray[np.float64]
 
 KINDS: Final = ("entry", "exit", "queue")
 _VALUES: Final = ("count_veh", "occupancy_pct", "jam_length_m_mean", "jam_length_m_max")
-_COLUMNS: Final = ("detector_id", "kind", "tls", "lane", "interval_begin_s", "interval_end_s", *_VALUES)
+_TIMES: Final = ("interval_begin_s", "interval_end_s")
+_COLUMNS: Final = ("detector_id", "kind", "tls", "lane", *_TIMES, *_VALUES)
+# SUMO's and many a recorder's word for "nothing measured".
+_NOT_MEASURED: Final = -1.0
 
 
 class DetectorError(NetworkError):
@@ -65,8 +69,9 @@ class DetectorCounts:
 def read_detector_counts(path: Path, begin_s: float, end_s: float) -> DetectorCounts:
     """The whole intervals of `detectors.csv` that lie within [begin_s, end_s].
 
-    Where several detectors of a kind lie in one lane the first by id is taken. Negative counts and blanks become NaN.
-    Raises DetectorError where the file is missing, a column is missing, or no interval lies in the period."""
+    Where several detectors of a kind lie in one lane the first by id is taken. Blanks and -1 become NaN.
+    Raises DetectorError where the file is missing, a column is missing, a value is no number, or no interval lies in
+    the period."""
     table = _read_table(path)
     inside = table.filter(
         (pl.col("interval_begin_s") >= begin_s - 1e-6)
@@ -90,6 +95,24 @@ def read_detector_counts(path: Path, begin_s: float, end_s: float) -> DetectorCo
     return counts
 
 
+def refuse_other_lanes(counts: DetectorCounts, net: NetFile, path: Path) -> None:
+    """Raise DetectorError where a detector lies in a lane that `net` has not, or no loop counted anything."""
+    for kind in KINDS:
+        for lane, detector in counts.of_kind(kind).items():
+            if lane not in net.lanes:
+                raise DetectorError(
+                    f"{path}: lane {lane} of detector {detector.detector_id} is not in {net.path}; are the counts of "
+                    "another network?"
+                )
+    loops = (*counts.entry.values(), *counts.exit.values())
+    if all(np.isnan(loop.count_veh).all() for loop in loops):
+        begin_s, end_s = counts.begins_s[0], counts.begins_s[-1] + counts.durations_s[-1]
+        raise DetectorError(
+            f"{path}: no entry or exit loop counted anything from {begin_s:g} to {end_s:g} s; choose a period in "
+            "which they did"
+        )
+
+
 def _read_table(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise DetectorError(f"{path}: no such file; record the feeds or name the right folder")
@@ -103,8 +126,25 @@ def _read_table(path: Path) -> pl.DataFrame:
     unknown = sorted(set(table["kind"].unique().to_list()) - set(KINDS), key=str)
     if unknown:
         raise DetectorError(f"{path}: kind {unknown[0]!r} is unknown; use one of {', '.join(KINDS)}")
-    numbers = ("interval_begin_s", "interval_end_s", *_VALUES)
-    return table.with_columns(pl.col(name).cast(pl.Float64, strict=False) for name in numbers)
+    return table.with_columns(_numbers(path, table, name) for name in (*_TIMES, *_VALUES))
+
+
+def _numbers(path: Path, table: pl.DataFrame, name: str) -> pl.Series:
+    """A column as numbers. A value may be blank or not below 0, a time any number."""
+    given = table[name].str.strip_chars()
+    numbers = given.cast(pl.Float64, strict=False)
+    wrong = ~numbers.is_finite().fill_null(False)
+    if name in _VALUES:
+        blank = given.fill_null("") == ""
+        wrong = ~blank & (wrong | ((numbers < 0) & (numbers != _NOT_MEASURED)))
+    rows = wrong.arg_true()
+    if len(rows):
+        row = int(rows[0])
+        raise DetectorError(
+            f"{path}: {name} in row {row + 2} is {table[name][row]!r}; give a number"
+            f"{' that is not below 0, or leave it blank' if name in _VALUES else ''}"
+        )
+    return numbers
 
 
 def _detector(rows: pl.DataFrame, detector_id: str, kind: str, begins: Series) -> Detector:

@@ -5,14 +5,17 @@ Format: https://sumo.dlr.de/docs/Networks/SUMO_Road_Networks.html
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from sumo_networks.errors import NetworkError
 from sumo_networks.sumo_xml import check_well_formed, elements, time_s
 
 Point = tuple[float, float]
+FROM_BEGIN: Final = "begin"
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ class ProgramPhase:
 
 @dataclass(frozen=True)
 class SumoProgram:
-    """A tlLogic as written in a net or an additional file."""
+    """A tlLogic as written in a net or an additional file. One that is `from_begin` starts with the run, whenever that
+    is (offset="begin"); `offset_s` counts from there."""
 
     tls: str
     program_id: str
@@ -92,6 +96,7 @@ class SumoProgram:
     offset_s: float
     phases: tuple[ProgramPhase, ...]
     file: Path
+    from_begin: bool = False
 
 
 @dataclass
@@ -173,6 +178,13 @@ def read_net(path: Path) -> NetFile:
         raise NetworkError(
             f"{path}: an element lacks or garbles {error}; build the net again with netconvert"
         ) from error
+    for connection in net.connections:
+        for edge, index in ((connection.from_edge, connection.from_lane), (connection.to_edge, connection.to_lane)):
+            if edge not in net.edges or not 0 <= index < len(net.edges[edge].lanes):
+                raise NetworkError(
+                    f"{path}: a connection names lane {edge}_{index}, which the net has not; build the net again with "
+                    "netconvert"
+                )
     return net
 
 
@@ -198,7 +210,7 @@ def _edge(element: ET.Element) -> NetEdge:
             edge=edge,
             length_m=float(lane.attrib["length"]),
             speed_m_s=float(lane.attrib["speed"]),
-            shape=_shape(lane.attrib["shape"]),
+            shape=_shape(lane.attrib["id"], lane.attrib["shape"]),
             allow=frozenset(lane.get("allow", "").split()),
             disallow=frozenset(lane.get("disallow", "").split()),
             width_m=float(lane.get("width", 3.2)),
@@ -238,22 +250,40 @@ def sumo_program(element: ET.Element, file: Path) -> SumoProgram:
     """A `<tlLogic>` element as a value. Raises KeyError or ValueError where an attribute is missing or garbled."""
     phases = tuple(
         ProgramPhase(
-            duration_s=time_s(phase.attrib["duration"]),
+            duration_s=_duration_s(phase.attrib["duration"]),
             state=phase.attrib["state"],
             next=tuple(int(index) for index in phase.get("next", "").replace(",", " ").split()),
         )
         for phase in element.iter("phase")
     )
+    offset = element.get("offset") or "0"
     return SumoProgram(
         tls=element.attrib["id"],
         program_id=element.get("programID", "0"),
         type=element.get("type", "static"),
-        offset_s=time_s(element.get("offset") or "0"),
+        offset_s=0.0 if offset == FROM_BEGIN else _finite(offset),
         phases=phases,
         file=file,
+        from_begin=offset == FROM_BEGIN,
     )
 
 
-def _shape(text: str) -> tuple[Point, ...]:
-    points = (point.split(",") for point in text.split())
-    return tuple((float(point[0]), float(point[1])) for point in points)
+def _duration_s(text: str) -> float:
+    duration_s = _finite(text)
+    if duration_s < 0:
+        raise ValueError(f"the duration {text} of a phase")
+    return duration_s
+
+
+def _finite(text: str) -> float:
+    value = time_s(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the time {text}")
+    return value
+
+
+def _shape(lane: str, text: str) -> tuple[Point, ...]:
+    points = tuple(tuple(float(value) for value in point.split(",")) for point in text.split())
+    if len(points) < 2 or not all(len(point) > 1 and all(map(math.isfinite, point)) for point in points):
+        raise ValueError(f"the shape {text!r} of lane {lane}")
+    return tuple((point[0], point[1]) for point in points)

@@ -87,6 +87,11 @@ def plan_from_program(program: SumoProgram, model: CityModel) -> ControllerPlan:
             f"{program.file}: the states of junction {program.tls} do not have {binding.link_count} signals; "
             "use a plan made for this network"
         )
+    if program.from_begin:
+        raise PlanMismatchError(
+            f"{program.file}: the program of junction {program.tls} starts when a run does, and a plan runs by the "
+            "clock; give its offset in seconds"
+        )
     phases = [(phase.duration_s, phase.state) for phase in program.phases]
     if sum(duration_s for duration_s, _ in phases) <= 0:
         raise PlanMismatchError(

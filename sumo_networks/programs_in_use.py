@@ -7,6 +7,7 @@ their order (https://sumo.dlr.de/docs/Simulation/Traffic_Lights.html#loading_new
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sumo_networks.errors import NetworkError
@@ -16,16 +17,19 @@ from sumo_networks.sumo_xml import elements
 NOT_SIGNALS = frozenset({"rail_signal", "rail_crossing"})
 
 
-def loaded_programs(net: NetFile, additionals: Sequence[Path]) -> dict[str, tuple[SumoProgram, ...]]:
-    """All programs of each controller in the order in which SUMO loads them, the one in use last.
+def loaded_programs(
+    net: NetFile, additionals: Sequence[Path], begin_s: float = 0.0
+) -> dict[str, tuple[SumoProgram, ...]]:
+    """All programs of each controller in the order in which SUMO loads them, the one in use last. Those that start
+    with the run start at `begin_s`.
 
     Raises NetworkError where an additional file is missing, truncated or has a broken tlLogic."""
     found: dict[str, list[SumoProgram]] = {}
-    for program in net.programs:
-        found.setdefault(program.tls, []).append(program)
-    for path in additionals:
-        for program in programs_of_file(path):
-            found.setdefault(program.tls, []).append(program)
+    for program in (*net.programs, *(program for path in additionals for program in programs_of_file(path))):
+        known = (
+            replace(program, offset_s=program.offset_s + begin_s, from_begin=False) if program.from_begin else program
+        )
+        found.setdefault(program.tls, []).append(known)
     return {tls: tuple(found[tls]) for tls in sorted(found)}
 
 

@@ -16,11 +16,14 @@ from sumo_networks.programs_in_use import is_signal, loaded_programs, switched_b
 from sumo_networks.turns import links_between
 
 
-def read_network(net: Path, programs: Sequence[Path], profile: Profile, zone: str = "UTC") -> CityModel:
+def read_network(
+    net: Path, programs: Sequence[Path], profile: Profile, zone: str = "UTC", begin_s: float = 0.0
+) -> CityModel:
     """The network of a `.net.xml` (or `.net.xml.gz`) with the programs that SUMO would run.
 
     `programs` are the scenario's additional files in their order; those without tlLogics do no harm. `profile` decides
-    ambers and intergreens on top of the running ones. `zone` is the time zone in which SUMO's second 0 is midnight.
+    ambers and intergreens on top of the running ones. `zone` is the time zone in which SUMO's second 0 is midnight,
+    `begin_s` the second at which runs begin.
     Raises NetworkError where a file is missing, truncated or not of its kind, and where the net has no signals."""
     content = read_net(net)
     setting = Setting(profile, network_hash(content), zone)
@@ -28,7 +31,7 @@ def read_network(net: Path, programs: Sequence[Path], profile: Profile, zone: st
     junctions: list[Junction] = []
     bindings: dict[str, Binding] = {}
     notes: list[ProgramNote] = []
-    for tls, loaded in loaded_programs(content, programs).items():
+    for tls, loaded in loaded_programs(content, programs, begin_s).items():
         if not content.links(tls) or not is_signal(loaded[-1]):
             continue
         junction, binding, found = read_junction(content, loaded, tls in clocked, setting)

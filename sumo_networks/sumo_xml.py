@@ -5,11 +5,23 @@ from __future__ import annotations
 import gzip
 import xml.etree.ElementTree as ET
 import xml.parsers.expat
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from sumo_networks.errors import ScenarioError
+
+# What reading raises of a file that is truncated, damaged in its packing, or in an encoding that expat has not.
+_UNREADABLE: Final = (
+    xml.parsers.expat.ExpatError,
+    ET.ParseError,
+    EOFError,
+    OSError,
+    zlib.error,
+    ValueError,
+    LookupError,
+)
 
 
 def opened(path: Path) -> BinaryIO | gzip.GzipFile:
@@ -36,9 +48,9 @@ def check_well_formed(path: Path, root: str | None = None) -> None:
     try:
         with opened(path) as stream:
             parser.ParseFile(stream)
-    except (xml.parsers.expat.ExpatError, EOFError, OSError) as error:
+    except _UNREADABLE as error:
         raise ScenarioError(
-            f"{path}: not a whole XML file ({error}); it may be truncated, fetch or build it again"
+            f"{path}: not a whole XML file ({error}); it may be truncated or not in UTF-8, fetch or build it again"
         ) from error
     if root is not None and roots != [root]:
         raise ScenarioError(f"{path}: root element is <{roots[0]}>, not <{root}>; name the right file in the scenario")
@@ -66,9 +78,9 @@ def elements(path: Path, *tags: str) -> Iterator[ET.Element]:
                         root.clear()
     except FileNotFoundError as error:
         raise ScenarioError(f"{path}: no such file; correct the path in the scenario or put the file there") from error
-    except (ET.ParseError, EOFError, OSError) as error:
+    except _UNREADABLE as error:
         raise ScenarioError(
-            f"{path}: not a whole XML file ({error}); it may be truncated, fetch or build it again"
+            f"{path}: not a whole XML file ({error}); it may be truncated or not in UTF-8, fetch or build it again"
         ) from error
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime
 
 from api import flows
 from api.flows import FORMATS, Filters, FlowsTable
@@ -32,6 +31,7 @@ from api.routes.tables import (
     table_responses,
 )
 from api.service import InService, Service, Staff
+from api.texts import Moment
 from mobility.occupancy import Capacity
 
 router = APIRouter(prefix="/flows")
@@ -165,7 +165,7 @@ def occupancy(
     actor: Staff,
     flows_id: FlowsId,
     at: Annotated[
-        AwareDatetime,
+        Moment,
         Query(description="The moment, with its offset (write %2B for +).", examples=["2025-03-03T08:00:00+05:00"]),
     ],
     line: Line = None,

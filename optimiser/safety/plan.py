@@ -12,7 +12,7 @@ from optimiser.safety.greens import green_rules
 from optimiser.safety.history import unroll
 from optimiser.safety.stages import stage_rules
 from optimiser.safety.structure import structure_rules, unreadable
-from optimiser.signals import ControllerPlan, NetworkPlan
+from optimiser.signals import SCHEMA_VERSION, ControllerPlan, NetworkPlan
 
 
 def check_plan(plan: ControllerPlan) -> tuple[Finding, ...]:
@@ -40,8 +40,12 @@ def check_plan(plan: ControllerPlan) -> tuple[Finding, ...]:
 
 
 def check_network_plan(plan: NetworkPlan) -> tuple[Finding, ...]:
-    """Findings of all controllers of `plan`, and of the whole: a junction twice, a plan for another network."""
+    """Findings of all controllers of `plan`, and of the whole: another schema version, a junction twice, a plan for
+    another network."""
     found = [finding for controller in plan.controllers for finding in check_plan(controller)]
+    if plan.schema_version != SCHEMA_VERSION:
+        message = f"the network plan has schema version {plan.schema_version}, this checker knows {SCHEMA_VERSION}"
+        found.append(Finding("", Rule.SCHEMA_VERSION, (), 0.0, None, None, message))
     for junction, count in Counter(controller.junction for controller in plan.controllers).items():
         if count > 1:
             message = f"junction {junction} has {count} plans in one network plan"

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from optimiser.safety.findings import LONGEST_S, TOLERANCE_S, Finding, Rule, seconds
 from optimiser.safety.history import interval_length_s
 from optimiser.signals import SCHEMA_VERSION, ControllerPlan
+from optimiser.zones import is_time_zone
 
 LEAST_CYCLE_S = 1.0
 """What is shorter is no cycle, and would unroll into nothing."""
@@ -116,6 +117,8 @@ def _offset(plan: ControllerPlan) -> Iterator[Finding]:
         yield _finding(plan, Rule.OFFSET, (), message, offset.seconds, plan.cycle_s)
     if not CLOCK_TIME.fullmatch(offset.epoch):
         yield _finding(plan, Rule.OFFSET, (), f"the epoch {offset.epoch} is not a clock time like 06:30:00")
+    if not is_time_zone(offset.zone):
+        yield _finding(plan, Rule.OFFSET, (), f"the zone {offset.zone!r} of the offset is none such as Asia/Almaty")
     if offset.reference_group and not plan.greens.get(offset.reference_group):
         message = f"the offset refers to group {offset.reference_group}, which has no green"
         yield _finding(plan, Rule.REFERENCE_GROUP, (offset.reference_group,), message)

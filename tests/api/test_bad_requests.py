@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 from httpx import Response
-from service_bench import Bench, verdict_on
+from service_bench import Bench, TurnedClock, verdict_on
 
 from api import examples
 from api.actors import Actor, Role
+from api.app import create_app
 from api.plans import record_verdict
+from api.settings import Settings
 from api.verdicts import VerdictDocument
 from optimiser.signals import NetworkPlan
 
@@ -104,6 +108,23 @@ def test_an_unsafe_plan_is_refused_with_its_findings_and_kept_as_rejected(bench:
     is_problem(bench.client.post("/v1/plans", json=body(bench, unsafe), headers=bench.headers()), 422, "unsafe-plan")
 
 
+@pytest.mark.parametrize(
+    ("known", "given", "rule"),
+    [
+        ('"zone":"Asia/Almaty"', '"zone":"Mars/Olympus"', "offset"),
+        ('{"schema_version":"1","network', "", "schema_version"),
+    ],
+)
+def test_a_plan_in_no_zone_or_of_another_schema_is_refused(bench: Bench, known: str, given: str, rule: str) -> None:
+    text = PLAN.model_dump_json()
+    assert known in text
+    broken = text.replace(known, given or known.replace('"1"', '"99"'), 1)
+    content = f'{{"scenario_id": "{bench.scenario()}", "plan": {broken}}}'
+    headers = bench.headers(Role.ENGINEER, **JSON)
+    problem = is_problem(bench.client.post("/v1/plans", content=content, headers=headers), 422, "unsafe-plan")
+    assert rule in str(problem["findings"])
+
+
 def test_numbers_that_are_none_are_findings_not_failures(bench: Bench) -> None:
     content = f'{{"scenario_id": "{bench.scenario()}", "plan": {PLAN.model_dump_json()}}}'
     assert '"cycle_s":60.0' in content
@@ -171,6 +192,8 @@ def test_a_plan_is_not_published_twice_nor_before_it_is_approved(bench: Bench) -
         {"until": "2020-01-01T00:00:00Z"},
         {"valid_from": "2026-05-01T00:00:00Z", "until": "2026-04-01T00:00:00Z"},
         {"zone": "Mars/Olympus"},
+        {"zone": "Asia"},
+        {"zone": "localtime"},
         {"days": []},
         {"days": ["monday", "monday"]},
         {"days": ["someday"]},
@@ -202,11 +225,69 @@ def test_a_body_over_the_limit_is_refused_whether_its_length_is_told_or_not(benc
     is_problem(untold, 413, "too-large")
 
 
-@pytest.mark.parametrize("path", ["../elsewhere", "/etc", "nothing", ".", "a\x00b", "x" * 900])
+@pytest.mark.parametrize("path", ["../elsewhere", "/etc", "nothing", ".", "x" * 900])
 def test_a_scenario_outside_the_scenarios_folder_is_not_read(bench: Bench, path: str) -> None:
     (bench.settings.folder.parent / "elsewhere").mkdir()
     answer = bench.client.post("/v1/scenarios", json={"name": "x", "path": path}, headers=bench.headers())
     is_problem(answer, 422, "unprocessable")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/plans/%00", "/v1/audit?subject_id=%00", "/v1/plans?state=a%00", "/v1/jobs/a%00b"]
+)
+def test_an_address_with_a_nul_is_refused(bench: Bench, path: str) -> None:
+    problem = is_problem(bench.client.get(path, headers=bench.headers()), 422, "unprocessable")
+    assert "NUL" in str(problem["detail"])
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/v1/scenarios", {"name": "a\0b", "path": "small"}),
+        ("/v1/scenarios", {"name": "a", "path": "a\0b"}),
+        ("/v1/scenarios", {"name": "a", "path": "small", "rules": {"lines": {"1\0": {"weight": 2}}}}),
+        ("/v1/jobs", {"scenario_id": "a\0b"}),
+        ("/v1/plans", {"scenario_id": "a", "plan": {"profile": [["\0"]]}}),
+    ],
+)
+def test_a_request_with_a_nul_in_any_text_is_refused(bench: Bench, path: str, content: dict[str, object]) -> None:
+    problem = is_problem(bench.client.post(path, json=content, headers=bench.headers()), 422, "invalid-request")
+    assert "NUL" in str(problem["detail"])
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
+def test_a_moment_that_utc_cannot_tell_is_refused(bench: Bench, at: str) -> None:
+    bench.offer(PLAN)
+    key = {"name": "x", "role": "operator", "expires_at": at}
+    answer = bench.client.post("/v1/api-keys", json=key, headers=bench.headers(Role.ADMIN))
+    assert "outside the years 1 to 9999" in str(is_problem(answer, 422, "invalid-request")["detail"])
+    for name in ("valid_from", "until"):
+        answer = bench.client.post(f"/v1/plans/{PLAN.id}/publish", json={name: at}, headers=bench.headers())
+        is_problem(answer, 422, "invalid-request")
+    answer = bench.client.get("/v1/flows/0/occupancy", params={"at": at}, headers=bench.headers())
+    is_problem(answer, 422, "invalid-request")
+
+
+@pytest.mark.parametrize(
+    ("net", "settings", "told"),
+    [
+        ('<net><connection from="a" fromLane="0" to="b" toLane="1"/></net>', "", "lane a_0"),
+        ('<?xml version="1.0" encoding="foo"?><net/>', "", "not a whole XML file"),
+        ("<net/>", 'zone = "Asia"', "`zone` is 'Asia'"),
+    ],
+)
+def test_a_scenario_whose_files_are_broken_is_refused(tmp_path: Path, net: str, settings: str, told: str) -> None:
+    folder = tmp_path / "scenarios" / "broken"
+    folder.mkdir(parents=True)
+    (folder / "a.net.xml").write_text(net)
+    (folder / "scenario.toml").write_text(f'net = "a.net.xml"\n{settings}\n')
+    chosen = Settings(folder=tmp_path / "service", scenarios_folder=folder.parent, job_workers=0)
+    clock = TurnedClock()
+    app = create_app(chosen, now=clock)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        bench = Bench(app, client, clock, chosen)
+        answer = client.post("/v1/scenarios", json={"name": "x", "path": "broken"}, headers=bench.headers())
+    assert told in str(is_problem(answer, 422, "unprocessable")["detail"])
 
 
 def test_the_same_scenario_again_is_the_same_and_another_under_its_name_a_conflict(bench: Bench) -> None:
@@ -226,6 +307,7 @@ def test_the_same_scenario_again_is_the_same_and_another_under_its_name_a_confli
         {"kind": "run", "plan_id": "x"},
         {"kind": "dance"},
         {"seeds": [-1]},
+        {"seeds": [1000]},
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused(bench: Bench, order: dict[str, object]) -> None:

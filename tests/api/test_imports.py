@@ -34,6 +34,13 @@ def test_an_accepted_run_becomes_a_verified_plan_with_its_origin(bench: Bench, t
     assert [entry["to_state"] for entry in told] == ["draft", "verified"]
 
 
+@pytest.mark.parametrize("name", ["", " ", "x" * 201])
+def test_a_run_under_a_name_that_is_none_is_not_taken(bench: Bench, tmp_path: Path, name: str) -> None:
+    write_run(tmp_path / "out", PLAN)
+    with pytest.raises(UnprocessableError, match="name of the scenario is blank or over 200"):
+        import_run(bench.store, tmp_path / "out", tmp_path, name=name, read=read_facts, actor=ADMIN, now=bench.clock())
+
+
 def test_a_refused_run_becomes_a_draft_with_the_reasons(bench: Bench, tmp_path: Path) -> None:
     write_run(tmp_path / "out", PLAN, accepted=False)
     assert "Person delay may not fall" in taken(bench, tmp_path / "out").said
@@ -47,6 +54,16 @@ def test_a_verdict_on_another_plan_proves_nothing(bench: Bench, tmp_path: Path) 
     with pytest.raises(OtherNetworkError, match=r"verdict\.json is about plan"):
         taken(bench, tmp_path / "out")
     assert bench.client.get("/v1/plans", headers=bench.headers()).json() == []
+
+
+def test_a_plan_is_not_verified_by_a_verdict_on_the_seeds_it_was_tuned_on(bench: Bench, tmp_path: Path) -> None:
+    write_run(tmp_path / "out", PLAN)
+    (tmp_path / "out" / "verdict.json").write_text(json.dumps(verdict_on(PLAN, seed=1000)))
+    with pytest.raises(UnprocessableError, match="belong to the search"):
+        taken(bench, tmp_path / "out")
+    assert bench.client.get(f"/v1/plans/{PLAN.id}", headers=bench.headers()).json()["state"] == "draft"
+    (tmp_path / "out" / "verdict.json").write_text(json.dumps(verdict_on(PLAN, accepted=False, seed=1000)))
+    assert "refuses the plan" in taken(bench, tmp_path / "out").said
 
 
 def test_a_verdict_that_says_accepted_in_another_way_is_not_taken(bench: Bench, tmp_path: Path) -> None:

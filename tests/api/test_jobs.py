@@ -15,6 +15,7 @@ from service_bench import Bench, TurnedClock, read_facts, write_run
 from api import examples
 from api.actors import Actor, Role
 from api.app import create_app
+from api.errors import UnprocessableError
 from api.jobs import JobKind, JobOrder, JobWorker, LineOrder, Progress, order_job, requeue_interrupted, run_next_job
 from api.security import create_api_key
 from api.settings import Settings
@@ -22,6 +23,8 @@ from api.store import JobRow
 from mobility import lake, schemas
 from optimiser.errors import InfeasibleError, OptimiserError
 from optimiser.signals import NetworkPlan
+from sumo_networks.polish import FIRST_SEED
+from sumo_networks.verdict import SEEDS_BELOW
 
 PLAN = examples.network_plan(("a", "b"))
 DANA = Actor("dana", Role.OPERATOR)
@@ -58,6 +61,20 @@ def ordered(bench: Bench, kind: JobKind = JobKind.RUN, plan_id: str | None = Non
         now=bench.clock(),
     )
     return row.id
+
+
+def test_a_verdict_on_seeds_of_the_search_is_not_ordered(bench: Bench) -> None:
+    assert SEEDS_BELOW <= FIRST_SEED
+    order = JobOrder(kind=JobKind.RUN, seeds=(1, FIRST_SEED))
+    with pytest.raises(UnprocessableError, match="belong to the search"):
+        order_job(
+            bench.store,
+            bench.scenario(),
+            order,
+            jobs_folder=bench.settings.jobs_folder,
+            actor=DANA,
+            now=bench.clock(),
+        )
 
 
 def job(bench: Bench, job_id: str) -> dict[str, object]:

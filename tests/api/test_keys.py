@@ -60,11 +60,23 @@ def test_no_changed_key_opens_anything(changed: str, place: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "role", "controller"),
-    [(" ", Role.ENGINEER, None), ("x", Role.CONTROLLER, None), ("x", Role.ENGINEER, "a"), ("x", Role.CONTROLLER, "")],
+    [
+        (" ", Role.ENGINEER, None),
+        ("x" * 201, Role.ENGINEER, None),
+        ("x", Role.CONTROLLER, None),
+        ("x", Role.ENGINEER, "a"),
+        ("x", Role.CONTROLLER, ""),
+    ],
 )
 def test_a_key_that_makes_no_sense_is_not_made(bench: Bench, name: str, role: Role, controller: str | None) -> None:
     with pytest.raises(UnprocessableError):
         create_api_key(bench.store, name=name, role=role, controller=controller, now=bench.clock(), by=SETUP)
+
+
+@pytest.mark.parametrize("agency", ["", " ", "x" * 201])
+def test_a_key_for_an_agency_that_is_none_is_not_made(bench: Bench, agency: str) -> None:
+    with pytest.raises(UnprocessableError, match="agency of the key is blank or over 200"):
+        create_api_key(bench.store, name="x", role=Role.OPERATOR, agency=agency, now=bench.clock(), by=SETUP)
 
 
 def test_an_admin_makes_lists_and_revokes_keys_over_http_but_no_further_admin(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def test_a_broken_key_file_is_told_and_never_replaced(tmp_path: Path, content: s
     with pytest.raises(SettingsError, match="restore it from a backup"):
         open_signer(path, NOW)
     assert path.read_text() == content
+
+
+@pytest.mark.parametrize("damaged", [lambda d: d[:-5], lambda d: "AAAA", lambda d: "!" + d[1:], lambda d: "A" * len(d)])
+def test_a_damaged_private_key_signs_nothing(tmp_path: Path, damaged: Callable[[str], str]) -> None:
+    path = tmp_path / "keys.json"
+    open_signer(path, NOW)
+    content = json.loads(path.read_text())
+    content["keys"][0]["d"] = damaged(content["keys"][0]["d"])
+    path.write_text(json.dumps(content))
+    with pytest.raises(SettingsError, match=r"keys\.json: not a set of Ed25519 keys; restore it from a backup"):
+        open_signer(path, NOW)
 
 
 def test_after_a_rotation_the_new_key_signs_and_the_old_one_still_verifies(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ import pytest
 
 from api import cli
 from api.run import RunResult
+from optimiser.signals import NetworkPlan
+from sumo_networks.net_file import read_net
+from sumo_networks.network_hash import network_hash
 
 Jasyl = Callable[..., tuple[int, str]]
 
@@ -120,6 +123,15 @@ def test_an_unsafe_plan_is_not_even_simulated(jasyl: Jasyl, town: Path, town_run
     assert not (tmp_path / "out").exists()
     code, _ = jasyl("check-plan", unsafe, "--net", town.parent / "town.net.xml")
     assert code == cli.REFUSED
+
+
+def test_a_plan_without_controllers_is_not_said_to_be_safe(jasyl: Jasyl, town: Path, tmp_path: Path) -> None:
+    net = town.parent / "town.net.xml"
+    plan = tmp_path / "empty.json"
+    empty = NetworkPlan(network_hash=network_hash(read_net(net)), profile="", controllers=())
+    plan.write_text(empty.model_dump_json())
+    code, said = jasyl("check-plan", plan, "--net", net)
+    assert code == 1 and "empty.json: holds no controller" in _error(said)
 
 
 @pytest.mark.parametrize(
@@ -245,10 +257,24 @@ def test_seeds_that_are_none_or_belong_to_the_search(jasyl: Jasyl, town: Path, t
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("option", ["--polish-runs=-5", "--polish-runs=100001", "--workers=0", "--workers=-3"])
+def test_an_effort_that_is_none(jasyl: Jasyl, town: Path, tmp_path: Path, option: str) -> None:
+    code, said = jasyl("run", town, "--out", tmp_path / "out", option)
+    assert code == 2 and option.partition("=")[0] in said
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(("begin", "end", "told"), [("600", "600", "end"), ("900", "300", "end"), ("-5", "9", "begin")])
 def test_a_period_that_is_none(jasyl: Jasyl, town: Path, tmp_path: Path, begin: str, end: str, told: str) -> None:
     code, said = jasyl("run", town, "--out", tmp_path / "out", f"--begin={begin}", f"--end={end}")
     assert code == 1 and told in _error(said)
+
+
+def test_a_seed_of_a_recording_that_is_none(jasyl: Jasyl, town: Path, tmp_path: Path) -> None:
+    for seed in ("-1", str(2**31)):
+        code, said = jasyl("record-feeds", town, "--out", tmp_path / "feeds", f"--seed={seed}")
+        assert code == 2 and "--seed" in said
+    assert not (tmp_path / "feeds").exists()
 
 
 def test_a_command_that_is_none(jasyl: Jasyl) -> None:

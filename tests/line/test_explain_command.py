@@ -62,6 +62,34 @@ def _with_every_link_apart(net: str) -> str:
     return f'<additional><tlLogic id="C" type="static" programID="apart" offset="0">{body}</tlLogic></additional>'
 
 
+FLOW = '{"junction": "%s", "movement": "m", "flow_veh_h": %s, "served_veh_h": 1}'
+DEMAND = '{"begin_s": 0, "end_s": %s, "turning_flows": [' + FLOW + "]}"
+
+
+@pytest.mark.parametrize(
+    ("demand", "told"),
+    [
+        (DEMAND % (600, "elsewhere", 100), "the demand of another network"),
+        (DEMAND % (600, "C", "NaN"), "turning_flows.0.flow_veh_h"),
+        (DEMAND % (600, "C", -5), "turning_flows.0.flow_veh_h"),
+        (DEMAND % (0, "C", 100), "ends at 0 s, not after its begin"),
+    ],
+)
+def test_a_demand_of_another_network_or_of_figures_that_are_none_explains_nothing(
+    town: Path,
+    town_run: RunResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    demand: str,
+    told: str,
+) -> None:
+    (tmp_path / "demand.json").write_text(demand)
+    plan, net = town_run.folder / "plan.json", town.parent / "town.net.xml"
+    code, said = _said(monkeypatch, capsys, plan, "--net", net, "--demand", tmp_path / "demand.json")
+    assert code == 1 and told in " ".join(said.split())
+
+
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"begin_s": 0}'])
 def test_a_demand_that_is_none_is_named(
     town: Path,

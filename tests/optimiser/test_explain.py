@@ -9,10 +9,11 @@ from test_storage import retimed, street, too_much
 from test_webster import crossing, demand_of
 
 from optimiser.coordination import optimise
+from optimiser.errors import InfeasibleError
 from optimiser.explain import explain
 from optimiser.rule_tables import GroupRules, JunctionRules
 from optimiser.rules import Rules
-from optimiser.signals import NetworkPlan
+from optimiser.signals import GroupLimits, NetworkPlan
 from optimiser.timeline import controller_plan
 
 
@@ -92,3 +93,31 @@ def test_a_limit_of_saturation_costs_what_the_seconds_of_green_that_it_asks_for_
     assert price.price == pytest.approx(dearest.price * served_s / 0.5 / 100, rel=0.02)
     (loose,) = explain(network, demand, plan, limited(GroupRules(max_degree_of_saturation=0.99)), FEW_CYCLES)
     assert loose.saturations[0].price == 0
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (JunctionRules(locked_stages=("stage1", "stage2")), "cycle of plan (91 s) cannot be kept"),
+        (JunctionRules(max_degree_of_saturation=0.05), "degrees of saturation that it allows cannot be kept"),
+    ],
+)
+def test_limits_that_the_plan_cannot_keep_are_named_with_their_junction(rules: JunctionRules, said: str) -> None:
+    junction = crossing()
+    network = alone(junction)
+    plan = controller_plan(junction, junction.sequences[0], (40.0, 41.0), 0.0)
+    held = NetworkPlan(network_hash=network.network_hash, profile="", controllers=(plan,))
+    with pytest.raises(InfeasibleError) as caught:
+        explain(network, demand_of(junction, [200.0, 100.0]), held, Rules(junctions={junction.id: rules}))
+    assert f"junction {junction.id}: the" in str(caught.value) and said in str(caught.value)
+
+
+def test_a_longest_red_that_the_plan_cannot_keep_is_named() -> None:
+    junction = crossing()
+    side = next(iter(junction.stages[1].greens))
+    junction = junction.model_copy(update={"limits": {side: GroupLimits(max_red_s=1)}})
+    network = alone(junction)
+    plan = controller_plan(junction, junction.sequences[0], (40.0, 41.0), 0.0)
+    held = NetworkPlan(network_hash=network.network_hash, profile="", controllers=(plan,))
+    with pytest.raises(InfeasibleError, match=f"junction {junction.id}: the .*red of {side}"):
+        explain(network, demand_of(junction, [200.0, 100.0]), held)

@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 from junctions import arterial
 
 from optimiser import rules as rules_module
+from optimiser.coordination import optimise
+from optimiser.day_plans import day_plans
+from optimiser.demand import Demand, DemandProfile
 from optimiser.errors import RulesError
+from optimiser.explain import explain
 from optimiser.rules import Rules, load_rules
 from optimiser.safety import Rule, check_plan
-from optimiser.signals import GroupLimits, Network, StageSequence
+from optimiser.signals import GroupLimits, Network, NetworkPlan, StageSequence
 from optimiser.timeline import controller_plan
 
 
@@ -39,6 +43,10 @@ def test_empty_file_changes_nothing_but_leaves_the_network_as_it_is(network: Net
     assert rules.apply(network) == network
     assert rules.cycles_s == ()
     assert rules.coordinated
+
+
+def test_a_byte_order_mark_before_the_rules_is_no_matter(tmp_path: Path) -> None:
+    assert read("\ufeffcycle_s = 90", tmp_path).cycles_s == (90.0,)
 
 
 def test_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
@@ -106,7 +114,6 @@ def test_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
             '[junctions.tee1]\nforbidden_sequences = [["stage1", "x"]]',
             "there is no stage 'x'; there are stage1, stage2",
         ),
-        ("[lines.L11]", "there is no bus line 'L11'; did you mean 'L1'?"),
         ("[junctions.tee1.groups.west]\nmin_green_s = 2", "min_green_s 2 of group west is under the 5 s"),
         ("[junctions.tee1.groups.west]\nmax_green_s = 2", "max_green_s 2 of group west is under its minimum of 5 s"),
         ('[junctions.tee1]\nforbidden_sequences = [["stage1", "stage2"]]', "leaves no order of stages"),
@@ -116,13 +123,41 @@ def test_what_the_network_does_not_have_or_cannot_do_is_named(
     text: str, said: str, network: Network, tmp_path: Path
 ) -> None:
     with pytest.raises(RulesError) as caught:
-        read(text, tmp_path).check(network, lines=("L1", "L2"))
+        read(text, tmp_path).check(network)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_lines_are_checked_only_where_they_are_known(network: Network, tmp_path: Path) -> None:
-    read("[lines.L11]\nweight = 2", tmp_path).check(network)
+@pytest.mark.parametrize(
+    ("text", "lines", "said"),
+    [
+        ("[lines.L11]", ("L1", "L2"), "rules: lines: there is no bus line 'L11'; did you mean 'L1'?"),
+        (
+            '[priority]\nlines = ["L11"]',
+            ("L1", "L2"),
+            "rules: priority.lines: there is no bus line 'L11'; did you mean",
+        ),
+        ("[lines.L11]", (), "rules: lines: no bus runs, so none of line 'L11'"),
+    ],
+)
+def test_a_bus_line_that_does_not_run_is_named(
+    text: str, lines: tuple[str, ...], said: str, network: Network, tmp_path: Path
+) -> None:
+    rules = read(text, tmp_path)
+    rules.check(network)
+    with pytest.raises(RulesError) as caught:
+        rules.check_lines(lines)
+    assert said in str(caught.value)
+
+
+def test_no_plan_is_made_with_rules_for_a_bus_line_that_does_not_run(network: Network, tmp_path: Path) -> None:
+    rules, demand = read("[lines.L11]\nweight = 2", tmp_path), Demand(begin_s=0, end_s=3600, turning_flows=())
+    with pytest.raises(RulesError, match="L11"):
+        optimise(network, demand, rules)
+    with pytest.raises(RulesError, match="L11"):
+        day_plans(network, {"monday": DemandProfile(day="monday", intervals=(demand,))}, rules)
+    with pytest.raises(RulesError, match="L11"):
+        explain(network, demand, NetworkPlan(network_hash=network.network_hash, profile="", controllers=()), rules)
 
 
 def test_locked_junction_and_stages_keep_what_runs(network: Network, tmp_path: Path) -> None:

@@ -386,6 +386,8 @@ def test_row_that_stands_twice_is_named(plan: ControllerPlan, table: str) -> Non
 def test_offset_must_lie_within_the_cycle_and_refer_to_a_green(plan: ControllerPlan) -> None:
     assert named(changed(plan, offset=plan.offset.model_copy(update={"seconds": plan.cycle_s})), Rule.OFFSET)
     assert named(changed(plan, offset=plan.offset.model_copy(update={"epoch": "25:00"})), Rule.OFFSET)
+    for zone in ("Mars/Olympus", "Asia", "localtime", ""):
+        assert named(changed(plan, offset=plan.offset.model_copy(update={"zone": zone})), Rule.OFFSET)
     ghost = plan.offset.model_copy(update={"reference_group": "ghost"})
     assert named(changed(plan, offset=ghost), Rule.REFERENCE_GROUP)
 
@@ -405,6 +407,8 @@ def test_network_plan_with_a_junction_twice_or_of_another_network_is_refused(pla
     assert check_network_plan(good) == ()
     twice = good.model_copy(update={"controllers": (plan, plan)})
     assert [f.rule for f in check_network_plan(twice)] == [Rule.DUPLICATE]
+    newer = good.model_copy(update={"schema_version": "99"})
+    assert [f.rule for f in check_network_plan(newer)] == [Rule.SCHEMA_VERSION]
     other = good.model_copy(update={"network_hash": "1" * 32})
     assert [f.rule for f in check_network_plan(other)] == [Rule.OTHER_NETWORK]
 

@@ -20,6 +20,7 @@ from optimiser.demand import BusFlow
 from sumo_networks.bindings import CityModel
 from sumo_networks.bus_flows import bus_flows
 from sumo_networks.demand import PEDESTRIANS_PAX_H, assumed_pedestrians, build_demand
+from sumo_networks.detector_counts import DetectorError
 from sumo_networks.georeference import georeference
 from sumo_networks.net_file import read_net
 from sumo_networks.profiles import profile_named
@@ -187,3 +188,17 @@ def test_demand_is_composed_and_says_what_is_assumed(scenario: Scenario, model: 
     assert measured.demand.pedestrian_flows == assumed_pedestrians(model)
     assert {flow.flow_pax_h for flow in measured.demand.pedestrian_flows} == {PEDESTRIANS_PAX_H}
     assert build_demand(scenario, model, tmp_path, None) == measured
+
+
+@pytest.mark.parametrize(
+    ("lane", "count", "said"),
+    [("elsewhere_0", "7", "lane elsewhere_0 of detector e"), ("A0B0_0", "", "no entry or exit loop counted anything")],
+)
+def test_counts_of_another_network_or_none_at_all_make_no_demand(
+    scenario: Scenario, model: CityModel, tmp_path: Path, lane: str, count: str, said: str
+) -> None:
+    header = "detector_id,kind,tls,edge,lane,position_m,interval_begin_s,interval_end_s,count_veh,occupancy_pct"
+    row = f"e,entry,x,edge,{lane},190,0,300,{count},10,,"
+    (tmp_path / "detectors.csv").write_text(f"{header},jam_length_m_mean,jam_length_m_max\n{row}\n")
+    with pytest.raises(DetectorError, match=said):
+        build_demand(scenario, model, tmp_path, None)

@@ -100,6 +100,8 @@ def test_detector_counts_of_a_feeds_folder_are_a_profile(
         ("day,begin_s,scale\nmoonday,0,1\n", "'moonday' is unknown"),
         ("day,begin_s,scale\nmonday,0,1\nmonday,900,much\n", "scale in row 3 is 'much'"),
         ("day,begin_s,scale\nmonday,0,-1\n", "not below 0"),
+        ("day,begin_s,scale\nmonday,0,1e300\n", "monday that begins at 0 s makes a flow over 1e+06 an hour"),
+        ("begin_s,approach,count_veh\n0,middle_A,1e308\n", "makes a flow over"),
         ("day,begin_s,scale\nmonday,0,1\nmonday,0,2\n", "2 rows of monday begin at 0 s"),
         ("begin_s,scale\n0,1\n43200,1\n86400,1\n", "over 24 hours"),
         ("begin_s,scale\n900000,1\n900900,1\n", "begins at 900900 s; give begin_s in seconds of the day"),

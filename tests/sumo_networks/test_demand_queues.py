@@ -82,7 +82,7 @@ def test_rows_in_any_order_become_series_and_lost_rows_become_nan(tmp_path: Path
     assert counts.hours == 0.25
 
 
-def test_a_negative_count_is_no_count(tmp_path: Path) -> None:
+def test_a_count_of_minus_one_is_no_count(tmp_path: Path) -> None:
     counts = read_detector_counts(table(tmp_path, "e,entry,J,a,a_0,90,0,300,-1,2.5,,"), 0.0, 300.0)
     assert np.isnan(counts.entry["a_0"].count_veh).all()
 
@@ -93,6 +93,14 @@ def test_a_negative_count_is_no_count(tmp_path: Path) -> None:
         ((), HEADER, "no interval within 0 to 300 s"),
         (("e,entry,J,a,a_0,90,300,600,5,2,,",), HEADER, "no interval within"),
         (("e,exits,J,a,a_0,90,0,300,5,2,,",), HEADER, "kind 'exits' is unknown"),
+        (
+            ("e,entry,J,a,a_0,90,0,300,5,2,,", "e,entry,J,a,a_0,90,300,600,abc,2,,"),
+            HEADER,
+            "count_veh in row 3 is 'abc'",
+        ),
+        (("e,entry,J,a,a_0,90,0,300,-5,2,,",), HEADER, "count_veh in row 2 is '-5'"),
+        (("e,entry,J,a,a_0,90,0,300,5,nan,,",), HEADER, "occupancy_pct in row 2 is 'nan'"),
+        (("e,entry,J,a,a_0,90,,300,5,2,,",), HEADER, "interval_begin_s in row 2 is None"),
         (("e,entry",), "detector_id,kind", "column 'tls' is missing"),
     ],
 )

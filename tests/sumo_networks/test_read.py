@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import runpy
 from functools import cache
 from itertools import combinations
@@ -29,9 +30,10 @@ from optimiser.signals import GroupKind, Right
 from optimiser.timeline import expand, sequence_start_s
 from sumo_networks.bindings import CityModel
 from sumo_networks.conflicts import link_conflicts, repaired, yields_in_use
-from sumo_networks.errors import NetworkError
+from sumo_networks.errors import NetworkError, PlanMismatchError
 from sumo_networks.geometry import way_of
 from sumo_networks.profiles import profile_named
+from sumo_networks.programs import read_plan
 from sumo_networks.programs_in_use import loaded_programs
 from sumo_networks.read import read_network
 from sumo_networks.recorded_states import recorded_states
@@ -304,12 +306,23 @@ def test_signals_that_are_off_all_the_time_are_no_signals(tmp_path: Path, four_a
         read_network(four_arms, (off,), SHIPPED)
 
 
+LANE = '<net><edge id="a"><lane id="a_0" index="0" speed="9" length="9" shape="%s"/></edge></net>'
+PHASE = '<net><tlLogic id="C" type="static" programID="0" offset="0"><phase duration="%s" state="G"/></tlLogic></net>'
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("<net><edge id=", "not a whole XML file"),
         ("<routes></routes>", "root element is <routes>"),
         ('<net><connection from="a" to="b"/></net>', "lacks or garbles 'fromLane'"),
+        ('<net><connection from="a" fromLane="0" to="b" toLane="1"/></net>', "names lane a_0, which the net has not"),
+        (LANE % "", "lacks or garbles the shape '' of lane a_0"),
+        (LANE % "5,5", "lacks or garbles the shape '5,5' of lane a_0"),
+        (LANE % "5 7", "lacks or garbles the shape '5 7' of lane a_0"),
+        (LANE % "0,0 5,nan", "lacks or garbles the shape '0,0 5,nan' of lane a_0"),
+        (PHASE % "nan", "lacks or garbles the time nan"),
+        (PHASE % "-5", "lacks or garbles the duration -5 of a phase"),
     ],
 )
 def test_a_broken_net_is_refused_in_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
@@ -319,6 +332,23 @@ def test_a_broken_net_is_refused_in_one_sentence(tmp_path: Path, text: str, sent
         read_network(net, (), SHIPPED)
     assert "broken.net.xml" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_program_that_starts_with_the_run_is_read_as_it_begins(tmp_path: Path, four_arms: Path) -> None:
+    program = write_program(tmp_path / "p.add.xml", "C", two_stages(four_arms))
+    plans = []
+    for offset in ("begin", "47"):
+        program.write_text(re.sub(r'offset="[^"]*"', f'offset="{offset}"', program.read_text()))
+        plans.append(read_network(four_arms, (program,), SHIPPED, begin_s=47.0).network.junction("C").running)
+    assert 'offset="47"' in program.read_text() and plans[0] == plans[1]
+
+
+def test_a_program_that_starts_with_the_run_is_no_plan(tmp_path: Path, four_arms: Path) -> None:
+    program = write_program(tmp_path / "p.add.xml", "C", two_stages(four_arms))
+    model = read_network(four_arms, (program,), SHIPPED)
+    program.write_text(re.sub(r'offset="[^"]*"', 'offset="begin"', program.read_text()))
+    with pytest.raises(PlanMismatchError, match=r"p\.add\.xml: the program of junction C starts when a run does"):
+        read_plan(program, model)
 
 
 def test_a_program_of_another_net_is_refused(tmp_path: Path, four_arms: Path) -> None:

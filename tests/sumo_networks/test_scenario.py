@@ -101,7 +101,14 @@ def test_a_scenario_file_may_rest_on_a_config(town: Path) -> None:
         ("nets = 3\n", "unknown key 'nets'"),
         ('net = "grid.net.xml"\nend_s = "late"\n', "`end_s` is 'late'"),
         ('net = "grid.net.xml"\ncar_occupancy = -1\n', "`car_occupancy` is -1"),
+        ('net = "grid.net.xml"\nbegin_s = nan\n', "`begin_s` is nan"),
+        ('net = "grid.net.xml"\nend_s = inf\n', "`end_s` is inf"),
+        ('net = "grid.net.xml"\nend_s = -inf\n', "`end_s` is -inf"),
+        ('net = "grid.net.xml"\ncar_occupancy = nan\n', "`car_occupancy` is nan"),
+        (f'net = "grid.net.xml"\nbus_load_pax = 1{"0" * 400}\n', "`bus_load_pax` is 1000"),
         ('net = "grid.net.xml"\nzone = "Mars/North"\n', "`zone` is 'Mars/North'"),
+        ('net = "grid.net.xml"\nzone = "Asia"\n', "`zone` is 'Asia'"),
+        ('net = "grid.net.xml"\nzone = "localtime"\n', "`zone` is 'localtime'"),
         ('net = "grid.net.xml"\nservice_date = "3.3.2025"\n', "`service_date` is '3.3.2025'"),
         ('net = "grid.net.xml"\ngtfs = "gtfs.zip"\n', "gtfs.zip: no such file"),
         ('net = "grid.net.xml"\nroutes = 5\n', "`routes` must be"),
@@ -125,6 +132,35 @@ def test_a_truncated_net_is_named(town: Path) -> None:
     net.write_text(net.read_text()[:5000])
     with pytest.raises(ScenarioError, match=r"grid\.net\.xml: not a whole XML file .* truncated"):
         load_scenario(town / "run.sumocfg")
+
+
+def test_a_byte_order_mark_before_the_scenario_is_no_matter(town: Path) -> None:
+    (town / "scenario.toml").write_text('\ufeffnet = "grid.net.xml"\nname = "centre"\n', encoding="utf-8")
+    assert load_scenario(town).name == "centre"
+
+
+@pytest.mark.parametrize("encoding", ["gb2312", "foo"])
+def test_a_net_in_another_encoding_is_named(town: Path, encoding: str) -> None:
+    net = town / "grid.net.xml"
+    net.write_text(net.read_text().replace("UTF-8", encoding, 1))
+    with pytest.raises(ScenarioError, match=r"grid\.net\.xml: not a whole XML file .* not in UTF-8"):
+        load_scenario(town / "run.sumocfg")
+
+
+def test_a_damaged_gzip_net_is_named(town: Path) -> None:
+    packed = bytearray(gzip.compress((town / "grid.net.xml").read_bytes()))
+    middle = len(packed) // 2
+    packed[middle : middle + 64] = b"\xff" * 64
+    (town / "grid.net.xml.gz").write_bytes(packed)
+    (town / "scenario.toml").write_text('net = "grid.net.xml.gz"\n')
+    with pytest.raises(ScenarioError, match=r"grid\.net\.xml\.gz: not a whole XML file"):
+        load_scenario(town)
+
+
+@pytest.mark.parametrize(("begin_s", "end_s"), [(float("nan"), 100.0), (0.0, float("inf")), (0.0, float("nan"))])
+def test_a_period_that_is_no_number_is_refused(town: Path, begin_s: float, end_s: float) -> None:
+    with pytest.raises(ScenarioError, match="give both in seconds"):
+        load_scenario(town / "run.sumocfg", begin_s=begin_s, end_s=end_s)
 
 
 def test_a_truncated_gzip_net_is_named(town: Path) -> None:
