@@ -27,6 +27,7 @@ from mobility.repeats import may_repeat
 from mobility.threads import both
 
 S = TypeVar("S", bound=dy.Schema)
+DESCRIPTION = "lake.json"
 WHOLE = "data"
 ROW_GROUP = 262_144
 CATEGORIES = (pl.Enum, pl.Categorical)

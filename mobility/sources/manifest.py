@@ -8,6 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from mobility.errors import FeedError
+from mobility.lake import DESCRIPTION
 from mobility.sources.zones import is_iana_zone, midnight
 
 
@@ -62,7 +63,6 @@ def _manifest(content: dict[str, object], path: Path) -> Manifest:
         raise FeedError(f"{path}: end_s {end_s:g} is not after begin_s {begin_s:g}")
     if not 0 <= cash_share < 1:
         raise FeedError(f"{path}: cash_share {cash_share:g} must be at least 0 and under 1")
-    lake = content.get("lake")
     return Manifest(
         str(content["agency_id"]),
         service_date,
@@ -71,8 +71,18 @@ def _manifest(content: dict[str, object], path: Path) -> Manifest:
         end_s,
         cash_share,
         _bounds(content.get("bounds"), path),
-        None if lake is None else path.parent / str(lake),
+        _lake(content.get("lake"), path),
     )
+
+
+def _lake(value: object, path: Path) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise FeedError(f"{path}: lake must be the path of a lake from the folder of feeds.json, not {value!r}")
+    if not (path.parent / value / DESCRIPTION).is_file():
+        raise FeedError(f"{path}: lake '{value}' is no lake: {path.parent / value / DESCRIPTION} is missing")
+    return path.parent / value
 
 
 def _bounds(value: object, path: Path) -> tuple[float, float, float, float] | None:
