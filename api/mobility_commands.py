@@ -28,6 +28,7 @@ from mobility.quarantine import reasons
 from mobility.sources.feed import Form, form_named
 from mobility.sources.line_files import read_line_shapes, read_modes
 from mobility.sources.mapped_csv import mapping_of
+from mobility.sources.zones import read_date
 from mobility.tap_ons import read_tap_ons
 
 mobility = typer.Typer(no_args_is_help=True, help="Passenger flows from taps.")
@@ -199,7 +200,7 @@ def _description(
 
 def _option_date(value: str | None, option: str) -> date | None:
     try:
-        return None if value is None else date.fromisoformat(value)
+        return None if value is None else read_date(value)
     except ValueError:
         raise ApiError(f"{option} {value}: give a date such as 2025-03-03") from None
 

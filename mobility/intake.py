@@ -62,9 +62,10 @@ def read_description(lake: Path) -> LakeDescription:
 
 def open_lake(lake: Path, description: LakeDescription) -> None:
     """Make the lake where there is none yet. Raises LakeError where it is there and of another agency or zone, and
-    FeedError where the zone is none."""
+    FeedError where the zone is none or the day begins at no whole minute."""
     if not is_iana_zone(description.zone):
         raise FeedError(f"zone '{description.zone}' is no IANA time zone such as Asia/Almaty")
+    description.days()
     if not (lake / lakes.DESCRIPTION).exists():
         lake.mkdir(parents=True, exist_ok=True)
         write_json(lake / lakes.DESCRIPTION, asdict(description))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mobility.errors import FeedError
 from mobility.lake import DESCRIPTION
-from mobility.sources.zones import is_iana_zone, midnight
+from mobility.sources.zones import is_iana_zone, midnight, read_date
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def _manifest(content: dict[str, object], path: Path) -> Manifest:
     if missing:
         raise FeedError(f"{path} lacks {', '.join(missing)}")
     try:
-        service_date = date.fromisoformat(str(content["service_date"]))
+        service_date = read_date(str(content["service_date"]))
         begin_s, end_s = float(str(content["begin_s"])), float(str(content["end_s"]))
         cash_share = float(str(content.get("cash_share") or 0.0))
     except ValueError as error:
