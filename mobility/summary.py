@@ -99,6 +99,7 @@ def warnings(summary: FlowsSummary, timetable: Timetable, has_locations: bool, h
     found: list[str] = []
     if timetable.trips.is_empty():
         found.append("There is no timetable for the service date: no stop can be named, so the flows are empty.")
+    found += timetable.notes
     if not has_locations:
         found.append("There are no vehicle positions: stops come from the timetable alone.")
     if not has_taps:
