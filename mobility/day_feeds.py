@@ -12,6 +12,7 @@ from mobility.boardings import boardings
 from mobility.categories import in_categories
 from mobility.clocks import assert_same_clock
 from mobility.day_names import day_names, placed_in, timetable_in
+from mobility.errors import MappingError
 from mobility.geometry import Projection
 from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
 from mobility.lake_feeds import accepted_before, lake_table, passengers_taps, without_ids
@@ -136,7 +137,12 @@ def _raw(feeds: Path, table: str, required: tuple[str, ...], manifest: Manifest)
     path, mapping = feeds / f"{table}.csv", feeds / f"{table}.toml"
     if not path.exists():
         return None
-    return read_mapped(path, read_mapping(mapping), zone) if mapping.exists() else read_tides(path, required, zone)
+    if not mapping.exists():
+        return read_tides(path, required, zone)
+    chosen = read_mapping(mapping)
+    if chosen.table != table:
+        raise MappingError(f"{mapping}: table '{chosen.table}' must be '{table}', as the mapping of {path.name}")
+    return read_mapped(path, chosen, zone)
 
 
 def _service_day(manifest: Manifest) -> ServiceDay:
