@@ -22,7 +22,7 @@ from mobility.schemas import FareTransaction, StopVisit, VehicleLocation
 from mobility.service import passages_of_signals
 from mobility.service_days import ServiceDay
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
-from mobility.sources.manifest import Manifest
+from mobility.sources.manifest import Manifest, file_of
 from mobility.sources.mapped_csv import read_mapped, read_mapping
 from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_tides, repeated_text, timestamps
 from mobility.stop_lines import stop_lines_on_paths
@@ -120,8 +120,8 @@ def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> Da
 
 
 def _timetable(feeds: Path, manifest: Manifest) -> Timetable:
-    path = feeds / "gtfs.zip" if (feeds / "gtfs.zip").exists() else feeds / "gtfs"
-    if not path.exists():
+    path = file_of(feeds, "gtfs.zip") or file_of(feeds, "gtfs")
+    if path is None:
         west, south, east, north = manifest.bounds or (0.0, 0.0, 0.0, 0.0)
         return empty_timetable(Projection((west + east) / 2, (south + north) / 2))
     return read_timetable(path, manifest.service_date)

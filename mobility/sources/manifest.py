@@ -46,6 +46,15 @@ def read_manifest(folder: Path) -> Manifest:
     return _manifest(content, path)
 
 
+def file_of(feeds: Path, name: str) -> Path | None:
+    """A file or folder of a feeds folder; of a link what it is a link to, so that messages name what the user gave.
+    Nothing where it is not there."""
+    path = feeds / name
+    if not path.exists():
+        return None
+    return feeds / path.readlink() if path.is_symlink() else path
+
+
 def _manifest(content: dict[str, object], path: Path) -> Manifest:
     missing = [name for name in ("agency_id", "service_date", "zone", "begin_s", "end_s") if name not in content]
     if missing:

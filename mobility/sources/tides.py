@@ -118,13 +118,19 @@ def _holds_bytes(dtype: pl.DataType | DataTypeClass) -> bool:
     return False
 
 
-def read_strings(path: Path, separator: str = ",") -> pl.DataFrame:
-    """A small CSV file every row of which must be good. Raises FeedError naming the first line that is no row."""
+def read_good(path: Path, separator: str = ",") -> Records:
+    """A small CSV file every row of which must be good; lines may be empty. Raises FeedError naming the first line that
+    is no row."""
     records = read_delimited(path, separator)
     bad = records.broken.filter(pl.col("text").str.strip_chars() != "")
     if not bad.is_empty():
         raise FeedError(f"{path}, line {bad['line'][0]}: {bad['reason'][0]}; mend or remove the line")
-    return records.rows
+    return records
+
+
+def read_strings(path: Path, separator: str = ",") -> pl.DataFrame:
+    """The rows of `read_good`."""
+    return read_good(path, separator).rows
 
 
 def with_lines(strings: pl.DataFrame) -> pl.DataFrame:

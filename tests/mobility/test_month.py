@@ -270,6 +270,17 @@ def test_a_timetable_that_is_not_there_leaves_earlier_flows_as_they_were(month: 
     assert content(tmp_path) == before
 
 
+def test_errors_in_files_of_an_order_name_the_users_file(month: Path, tmp_path: Path) -> None:
+    order = replace(orders(month, tmp_path / "out")[0], habits=False)
+    totals, depots = tmp_path / "ct.csv", tmp_path / "v.csv"
+    totals.write_text("route_id,boardings\n\n1,many\n")
+    depots.write_text("vehicle_id\nbus-11\n")
+    with pytest.raises(FeedError, match=r"^ct\.csv, line 3: needs"):
+        flows_of_day(replace(order, control_totals=totals))
+    with pytest.raises(FeedError, match=rf"^{depots} lacks the column 'facility_name'"):
+        flows_of_day(replace(order, vehicles=depots))
+
+
 def test_feeds_that_name_a_lake_that_is_none_are_refused(month: Path, tmp_path: Path) -> None:
     feeds = city_of(FIRST).write(tmp_path / "feeds")
     told = json.loads((feeds / "feeds.json").read_text())
