@@ -15,6 +15,7 @@ from mobility.flows import read_boardings
 from mobility.forecast import by_local_quarter
 from mobility.forecast import forecast as forecast_of
 from mobility.sources.day_knowledge import read_known
+from mobility.sources.zones import is_iana_zone
 from mobility.summary import SUMMARY, read_summary
 
 
@@ -43,6 +44,8 @@ def forecast(
     """Boardings by stop and quarter-hour of one day, from at least two weeks before it, weather and events."""
     known = read_known(weather, events, (one.date() for one in holiday or ()))
     local = zone or _zone(flows)
+    if not is_iana_zone(local):
+        raise UnprocessableError(f"zone '{local}' is no IANA time zone; give --zone, such as --zone Asia/Almaty.")
     past = by_local_quarter(pl.concat([read_boardings(folder) for folder in flows]), local)
     made = forecast_of(past, day.date(), local, known)
     made.write_csv(out, datetime_format="%Y-%m-%dT%H:%M:%S%:z")

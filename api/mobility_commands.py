@@ -21,13 +21,14 @@ from api.terminal import console, step_bars
 from mobility.alighting_posterior import probable_alightings
 from mobility.day_order import DayOrder, lake_dates
 from mobility.intake import LakeDescription, open_lake, read_description, take_in
-from mobility.lake import write_parquet
+from mobility.lake import DESCRIPTION, write_parquet
 from mobility.ledger import FileReport
 from mobility.month import SUMMARIES, flows_of_days
 from mobility.quarantine import reasons
 from mobility.sources.feed import Form, form_named
 from mobility.sources.line_files import read_line_shapes, read_modes
 from mobility.sources.mapped_csv import mapping_of
+from mobility.sources.zones import read_date
 from mobility.tap_ons import read_tap_ons
 
 mobility = typer.Typer(no_args_is_help=True, help="Passenger flows from taps.")
@@ -122,7 +123,7 @@ def ingest(
 )
 def flows(
     lake: Annotated[Path, typer.Option(help="Lake, as jasyl mobility ingest makes it.", show_default=False)],
-    timetable: Annotated[Path, typer.Option(help="GTFS Schedule, a zip or a folder.", show_default=False)],
+    timetable: Annotated[Path, typer.Option(help="GTFS Schedule, a zip or a folder.", exists=True, show_default=False)],
     out: Annotated[Path, typer.Option(help="Flows folder to write.", show_default=False)],
     dates: Annotated[
         str | None, typer.Option(help="FIRST..LAST, or one date; default: all the lake has.", show_default=False)
@@ -172,7 +173,9 @@ def flows(
 def _span(dates: str | None) -> tuple[date | None, date | None]:
     if dates is None:
         return None, None
-    first, _, last = dates.partition("..")
+    first, dots, last = dates.partition("..")
+    if dots and not (first and last):
+        raise ApiError(f"--dates {dates}: give FIRST..LAST with both dates, or one date")
     span = _option_date(first, "--dates"), _option_date(last or first, "--dates")
     if span[0] is not None and span[1] is not None and span[1] < span[0]:
         raise ApiError(f"--dates {dates}: the last date comes before the first")
@@ -183,7 +186,7 @@ def _description(
     lake: Path, form: Form, zone: str | None, agency: str | None, day_start: str | None
 ) -> LakeDescription:
     """What the lake is, or is to be: the options, else what it is already, else what the mapping says."""
-    there = read_description(lake) if (lake / "lake.json").exists() else None
+    there = read_description(lake) if (lake / DESCRIPTION).exists() else None
     named = zone or (there.zone if there else form.zone)
     if named is None:
         raise ApiError("say the agency's zone, as in --zone Asia/Almaty: neither the lake nor the mapping does")
@@ -197,7 +200,7 @@ def _description(
 
 def _option_date(value: str | None, option: str) -> date | None:
     try:
-        return None if value is None else date.fromisoformat(value)
+        return None if value is None else read_date(value)
     except ValueError:
         raise ApiError(f"{option} {value}: give a date such as 2025-03-03") from None
 

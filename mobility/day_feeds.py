@@ -12,6 +12,7 @@ from mobility.boardings import boardings
 from mobility.categories import in_categories
 from mobility.clocks import assert_same_clock
 from mobility.day_names import day_names, placed_in, timetable_in
+from mobility.errors import MappingError
 from mobility.geometry import Projection
 from mobility.ingest import Ingested, ingest_fares, ingest_locations, nothing_ingested
 from mobility.lake_feeds import accepted_before, lake_table, passengers_taps, without_ids
@@ -21,7 +22,7 @@ from mobility.schemas import FareTransaction, StopVisit, VehicleLocation
 from mobility.service import passages_of_signals
 from mobility.service_days import ServiceDay
 from mobility.sources.gtfs import Timetable, empty_timetable, read_timetable
-from mobility.sources.manifest import Manifest
+from mobility.sources.manifest import Manifest, file_of
 from mobility.sources.mapped_csv import read_mapped, read_mapping
 from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, RawTable, read_tides, repeated_text, timestamps
 from mobility.stop_lines import stop_lines_on_paths
@@ -119,8 +120,8 @@ def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> Da
 
 
 def _timetable(feeds: Path, manifest: Manifest) -> Timetable:
-    path = feeds / "gtfs.zip" if (feeds / "gtfs.zip").exists() else feeds / "gtfs"
-    if not path.exists():
+    path = file_of(feeds, "gtfs.zip") or file_of(feeds, "gtfs")
+    if path is None:
         west, south, east, north = manifest.bounds or (0.0, 0.0, 0.0, 0.0)
         return empty_timetable(Projection((west + east) / 2, (south + north) / 2))
     return read_timetable(path, manifest.service_date)
@@ -136,7 +137,12 @@ def _raw(feeds: Path, table: str, required: tuple[str, ...], manifest: Manifest)
     path, mapping = feeds / f"{table}.csv", feeds / f"{table}.toml"
     if not path.exists():
         return None
-    return read_mapped(path, read_mapping(mapping), zone) if mapping.exists() else read_tides(path, required, zone)
+    if not mapping.exists():
+        return read_tides(path, required, zone)
+    chosen = read_mapping(mapping)
+    if chosen.table != table:
+        raise MappingError(f"{mapping}: table '{chosen.table}' must be '{table}', as the mapping of {path.name}")
+    return read_mapped(path, chosen, zone)
 
 
 def _service_day(manifest: Manifest) -> ServiceDay:

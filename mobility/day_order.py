@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mobility import lake as lakes
-from mobility.errors import LakeError
+from mobility.errors import FeedError, LakeError
 from mobility.intake import read_description
 from mobility.ledger import TABLES
 
@@ -63,7 +63,8 @@ def dates_that_use(lake: Path, changed: Iterable[date]) -> list[date]:
 
 
 def describe(order: DayOrder, feeds: Path) -> None:
-    """Write a feeds folder that names the lake in place of files with taps and positions."""
+    """Write a feeds folder that names the lake in place of files with taps and positions. Raises FeedError where a file
+    of the order is not there."""
     description = read_description(order.lake)
     feeds.mkdir(parents=True)
     manifest = {
@@ -78,8 +79,12 @@ def describe(order: DayOrder, feeds: Path) -> None:
     (feeds / "feeds.json").write_text(json.dumps(manifest), encoding="utf-8")
     beside = {"gtfs.zip": order.timetable, "control_totals.csv": order.control_totals, "vehicles.csv": order.vehicles}
     for name, path in beside.items():
-        if path is not None:
-            (feeds / name).symlink_to(path.resolve())
+        if path is None:
+            continue
+        if not path.exists():
+            # a feeds folder may lack a file, an order that names it may not
+            raise FeedError(f"{path} is missing: the order for the flows names it")
+        (feeds / name).symlink_to(path.resolve())
 
 
 def _dates(lake: Path) -> list[date]:

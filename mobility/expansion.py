@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mobility.errors import FeedError, MobilityError
+from mobility.sources.delimited import Records
 
 Floats = npt.NDArray[np.float64]
 
@@ -119,10 +120,11 @@ def trip_factors(tapped: pl.DataFrame, totals: pl.DataFrame) -> TripExpansion:
     return TripExpansion(seen.select(*trip, "factor"), lines, tuple(unscaled), fit)
 
 
-def control_totals(strings: pl.DataFrame, file: str) -> pl.DataFrame:
+def control_totals(records: Records, file: str) -> pl.DataFrame:
     """Totals from `control_totals.csv` (route_id, boardings and, where single trips were counted, trip_id_performed):
     line, trip_id_performed (null: all trips of the line), boardings. Raises FeedError naming the column or line that is
     wrong."""
+    strings = records.rows
     for column in ("route_id", "boardings"):
         if column not in strings.columns:
             raise FeedError(f"{file} lacks the column '{column}'")
@@ -131,10 +133,11 @@ def control_totals(strings: pl.DataFrame, file: str) -> pl.DataFrame:
         pl.col("route_id").alias("line"),
         trip.replace("", None).alias("trip_id_performed"),
         pl.col("boardings").str.strip_chars().cast(pl.Float64, strict=False),
-    ).with_row_index("row", offset=2)
-    wrong = typed.filter(pl.col("boardings").is_null() | (pl.col("boardings") < 0) | pl.col("line").is_null())
-    if wrong.height:
-        raise FeedError(f"{file}, line {wrong['row'][0]}: needs a route_id and boardings of 0 or more")
+    )
+    counted = pl.col("boardings").is_finite() & (pl.col("boardings") >= 0)
+    wrong = records.lines.filter(typed.select(~counted.fill_null(False) | pl.col("line").is_null()).to_series())
+    if not wrong.is_empty():
+        raise FeedError(f"{file}, line {wrong[0]}: needs a route_id and boardings of 0 or more")
     return typed.group_by("line", "trip_id_performed").agg(pl.col("boardings").sum()).sort("line", "trip_id_performed")
 
 

@@ -29,6 +29,7 @@ from mobility.threads import both
 
 Earlier = Callable[[list[date], list[str]], pl.DataFrame]
 BOUNDS_MARGIN_DEG = 0.03
+LARGEST_GROUP = 1000
 FARE_ACTIONS = (
     *("Unknown action type", "Purchase", "Enter", "Enter vehicle", "Exit", "Transfer entrance", "Transfer exit", "Add"),
     *("New", "Capture", "Extend", "Combine", "Void", "Activate", "Adjust", "Other"),
@@ -159,6 +160,10 @@ def _tap_rules(vehicles: Sequence[str] | None) -> list[Rule]:
         Rule("vehicle_id is missing", pl.col("vehicle_id").is_null()),
         Rule("fare_action is no word of TIDES", ~pl.col("fare_action").is_in(FARE_ACTIONS)),
         Rule("group_size is not a positive number", pl.col("group_size").is_null() | (pl.col("group_size") < 1)),
+        Rule(
+            f"group_size is no whole number up to {LARGEST_GROUP}",
+            (pl.col("group_size") != pl.col("group_size").round()) | (pl.col("group_size") > LARGEST_GROUP),
+        ),
     ]
     if vehicles is not None:
         unknown = ~pl.col("vehicle_id").is_in(list(vehicles))
@@ -215,6 +220,7 @@ def _outside(bounds: Bounds | None) -> pl.Expr:
 
 def _known(rows: pl.DataFrame, earlier: Earlier | None, identity: str, event: list[str]) -> pl.DataFrame:
     """The rows with `known_id`, `known_event`: whether `earlier` has the id on that date, or the event at that time."""
+    rows = rows.drop("known_id", "known_event", strict=False)
     columns = ["service_date", identity, *event, "event_timestamp"]
     seen = pl.DataFrame() if earlier is None else earlier(_dates(rows), columns)
     if seen.is_empty():

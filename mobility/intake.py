@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, time
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 
@@ -27,8 +26,6 @@ from mobility.service_days import ServiceDay, ServiceDays
 from mobility.sources.mapped_csv import SetApart
 from mobility.sources.tides import RawTable, clock_times, timestamps
 from mobility.sources.zones import is_iana_zone, midnight, offset_of
-
-DESCRIPTION: Final = "lake.json"
 
 
 @dataclass(frozen=True)
@@ -51,24 +48,27 @@ class LakeDescription:
 
 def read_description(lake: Path) -> LakeDescription:
     """What is written of a lake. Raises LakeError where there is none, or it is not to be read."""
-    path = lake / DESCRIPTION
+    path = lake / lakes.DESCRIPTION
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return LakeDescription(**content)
     except FileNotFoundError:
-        raise LakeError(f"{lake} is no lake: it has no {DESCRIPTION}; make one by jasyl mobility ingest") from None
+        raise LakeError(
+            f"{lake} is no lake: it has no {lakes.DESCRIPTION}; make one by jasyl mobility ingest"
+        ) from None
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
         raise LakeError(f"{path} is no description of a lake: {error}") from error
 
 
 def open_lake(lake: Path, description: LakeDescription) -> None:
     """Make the lake where there is none yet. Raises LakeError where it is there and of another agency or zone, and
-    FeedError where the zone is none."""
+    FeedError where the zone is none or the day begins at no whole minute."""
     if not is_iana_zone(description.zone):
         raise FeedError(f"zone '{description.zone}' is no IANA time zone such as Asia/Almaty")
-    if not (lake / DESCRIPTION).exists():
+    description.days()
+    if not (lake / lakes.DESCRIPTION).exists():
         lake.mkdir(parents=True, exist_ok=True)
-        write_json(lake / DESCRIPTION, asdict(description))
+        write_json(lake / lakes.DESCRIPTION, asdict(description))
     there = read_description(lake)
     if there != description:
         raise LakeError(f"{lake} is a lake of {_said(there)}, and these files are of {_said(description)}")

@@ -27,6 +27,7 @@ from mobility.repeats import may_repeat
 from mobility.threads import both
 
 S = TypeVar("S", bound=dy.Schema)
+DESCRIPTION = "lake.json"
 WHOLE = "data"
 ROW_GROUP = 262_144
 CATEGORIES = (pl.Enum, pl.Categorical)
@@ -63,9 +64,15 @@ def ledger(lake: Path, table: str) -> Path:
 
 
 def service_dates(lake: Path, table: str) -> list[date]:
-    """The service dates `table` has a folder for, in order."""
-    folders = sorted((lake / table).glob("service_date=*"))
-    return [date.fromisoformat(folder.name.removeprefix("service_date=")) for folder in folders]
+    """The service dates `table` has a folder for, in order. Raises LakeError where a folder is called after none."""
+    return [_date_of(folder) for folder in sorted((lake / table).glob("service_date=*"))]
+
+
+def _date_of(folder: Path) -> date:
+    try:
+        return date.fromisoformat(folder.name.removeprefix("service_date="))
+    except ValueError:
+        raise LakeError(f"{folder} is called after no date such as 2025-03-03; move it out of the table") from None
 
 
 def write_parquet(rows: pl.DataFrame, path: Path) -> None:

@@ -66,10 +66,16 @@ def file_reports(lake: Path, name: str) -> list[FileReport]:
 
 
 def report_in(entry: Path) -> FileReport:
-    """The report that an entry of the ledger holds."""
-    content = json.loads(entry.read_text(encoding="utf-8"))
-    content["service_dates"] = tuple(content["service_dates"])
-    return FileReport(**content)
+    """The report that an entry of the ledger holds. Raises LakeError where it is not whole."""
+    try:
+        content = json.loads(entry.read_text(encoding="utf-8"))
+        content["service_dates"] = tuple(content["service_dates"])
+        return FileReport(**content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise LakeError(
+            f"{entry} is no whole entry of the ledger: {error}; put back a copy of it, or remove it and take the file "
+            "in again"
+        ) from error
 
 
 def forget(lake: Path, digest: str, leaving: Leaving) -> FileReport:

@@ -42,8 +42,8 @@ from mobility.schemas import (
 from mobility.service import Record, service_tables, write_service
 from mobility.sources.depots import read_depots
 from mobility.sources.gtfs import Timetable
-from mobility.sources.manifest import Manifest, read_manifest
-from mobility.sources.tides import read_strings
+from mobility.sources.manifest import Manifest, file_of, read_manifest
+from mobility.sources.tides import read_good
 from mobility.summary import FileCount, FlowsSummary, file_count, legs_by, warnings, write_summary
 from mobility.threads import both
 
@@ -129,7 +129,7 @@ def _served(
 
 
 def _irregularities(feeds: Path, met: DayFeeds, manifest: Manifest) -> pl.DataFrame:
-    vehicles, clock = feeds / "vehicles.csv", DayClock.of(manifest)
+    vehicles, clock = file_of(feeds, "vehicles.csv"), DayClock.of(manifest)
     record = DayRecord(
         met.locations.accepted,
         met.taps.accepted,
@@ -139,7 +139,7 @@ def _irregularities(feeds: Path, met: DayFeeds, manifest: Manifest) -> pl.DataFr
         clock.midnight_s + manifest.begin_s,
         clock.end_s,
         taps_of_the_day_before(manifest),
-        read_depots(vehicles) if vehicles.exists() else None,
+        None if vehicles is None else read_depots(vehicles),
     )
     return irregularities(record).with_columns(pl.lit(manifest.service_date).alias("service_date"))
 
@@ -153,8 +153,8 @@ def _unplaced(taps: pl.DataFrame, boarded: pl.DataFrame) -> pl.DataFrame:
 
 
 def _weighed(feeds: Path, legs: pl.DataFrame, manifest: Manifest) -> Weighed:
-    path = feeds / "control_totals.csv"
-    totals = control_totals(read_strings(path), path.name) if path.exists() else None
+    path = file_of(feeds, "control_totals.csv")
+    totals = None if path is None else control_totals(read_good(path), path.name)
     dated = legs.with_columns(
         pl.lit(manifest.agency_id).alias("agency_id"), pl.lit(manifest.service_date).alias("service_date")
     )

@@ -17,6 +17,8 @@ from mobility.sources.tides import RawTable
 from mobility.threads import of_each
 
 LEFT_OUT: Final = "(left out)"
+# a name that no file's own column has: a file may have a column "reason"
+_REASON: Final = "\treason"
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,17 @@ class Repetition:
 
 def screen(rows: pl.DataFrame, *stages: Sequence[Rule | Repetition]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows that break no rule, and those that do with the first `reason` of the first stage they fail."""
-    refused = [rows.clear().with_columns(pl.lit(None, dtype=pl.String).alias("reason"))]
+    refused = [rows.clear().with_columns(pl.lit(None, dtype=pl.String).alias(_REASON))]
     for rules in stages:
         found = of_each(partial(_in_rows, rows), rules)
         broken = rows.select(pl.any_horizontal(pl.lit(False), *(rule.broken.fill_null(False) for rule in found)))
         if not broken.to_series().any():
             continue
         reason = pl.coalesce(pl.when(rule.broken.fill_null(False)).then(pl.lit(rule.reason)) for rule in found)
-        judged = rows.with_columns(reason.alias("reason"))
-        refused.append(judged.filter(pl.col("reason").is_not_null()))
-        rows = judged.filter(pl.col("reason").is_null()).drop("reason")
-    return rows, pl.concat(refused)
+        judged = rows.with_columns(reason.alias(_REASON))
+        refused.append(judged.filter(pl.col(_REASON).is_not_null()))
+        rows = judged.filter(pl.col(_REASON).is_null()).drop(_REASON)
+    return rows, pl.concat(refused).drop("reason", strict=False).rename({_REASON: "reason"})
 
 
 def _in_rows(rows: pl.DataFrame, rule: Rule | Repetition) -> Rule:

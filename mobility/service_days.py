@@ -10,7 +10,7 @@ import polars as pl
 
 from mobility.errors import FeedError
 from mobility.sources.tides import RawTable, text
-from mobility.sources.zones import midnights
+from mobility.sources.zones import dates_in_reach, midnights
 
 LONGEST_SERVICE_DAY: Final = timedelta(hours=30)
 Bounds = tuple[float, float, float, float]
@@ -65,4 +65,5 @@ class ServiceDays:
 def own_dates(table: RawTable) -> pl.Expr:
     """The `service_date` a row gives, 2025-03-03 or as in GTFS 20250303; null where there is none to be read."""
     given = text(table, "service_date")
-    return pl.coalesce(given.str.to_date("%Y-%m-%d", strict=False), given.str.to_date("%Y%m%d", strict=False))
+    read = pl.coalesce(given.str.to_date("%Y-%m-%d", strict=False), given.str.to_date("%Y%m%d", strict=False))
+    return dates_in_reach(read)

@@ -11,7 +11,7 @@ import polars as pl
 from mobility.errors import FeedError
 from mobility.service_schemas import StopLine
 from mobility.sources.gtfs import Timetable
-from mobility.sources.tides import read_strings
+from mobility.sources.tides import read_good
 
 REACH_M = 20.0
 HEADING_DEG = 45.0
@@ -22,17 +22,18 @@ Floats = npt.NDArray[np.float64]
 def read_stop_lines(path: Path) -> pl.DataFrame:
     """Columns of PLACE: approach_id; latitude and longitude of its stop line; heading of the traffic that crosses it,
     degrees from north. Raises FeedError naming the column or line that is wrong."""
-    strings = read_strings(path)
+    records = read_good(path)
+    strings = records.rows
     for column in PLACE:
         if column not in strings.columns:
             raise FeedError(f"{path.name} lacks the column '{column}'")
-    typed = strings.select(
-        pl.col(name).str.strip_chars().cast(kind, strict=False) for name, kind in PLACE.items()
-    ).with_row_index("row", offset=2)
+    typed = strings.select(pl.col(name).str.strip_chars().cast(kind, strict=False) for name, kind in PLACE.items())
+    typed = typed.with_columns(records.lines.alias("row"))
     wrong = typed.filter(
         pl.any_horizontal(pl.col(name).is_null() for name in PLACE)
         | ~pl.col("latitude").is_between(-90, 90)
         | ~pl.col("longitude").is_between(-180, 180)
+        | ~pl.col("heading").is_finite()
     )
     if wrong.height:
         raise FeedError(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from mobility.errors import MobilityError
 from mobility.ingest import Ingested
 from mobility.sources.gtfs import Timetable
 
@@ -57,12 +58,16 @@ class FlowsSummary:
 
 
 def read_summary(flows_folder: Path) -> FlowsSummary:
-    """The summary of a flows folder."""
-    content = json.loads((flows_folder / SUMMARY).read_text(encoding="utf-8"))
-    content["files"] = tuple(FileCount(**file) for file in content["files"])
-    for name in ("lines_without_taps", "lines_without_total", "warnings"):
-        content[name] = tuple(content[name])
-    return FlowsSummary(**content)
+    """The summary of a flows folder. Raises MobilityError where it is not whole."""
+    path = flows_folder / SUMMARY
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["files"] = tuple(FileCount(**file) for file in content["files"])
+        for name in ("lines_without_taps", "lines_without_total", "warnings"):
+            content[name] = tuple(content[name])
+        return FlowsSummary(**content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise MobilityError(f"{path} is no whole summary of flows: {error}; make these flows again") from error
 
 
 def write_summary(flows_folder: Path, summary: FlowsSummary) -> None:
@@ -94,6 +99,7 @@ def warnings(summary: FlowsSummary, timetable: Timetable, has_locations: bool, h
     found: list[str] = []
     if timetable.trips.is_empty():
         found.append("There is no timetable for the service date: no stop can be named, so the flows are empty.")
+    found += timetable.notes
     if not has_locations:
         found.append("There are no vehicle positions: stops come from the timetable alone.")
     if not has_taps:

@@ -12,7 +12,7 @@ import polars as pl
 
 from mobility.errors import FeedError
 from mobility.forecast import Event, Known, Weather
-from mobility.sources.tides import read_strings
+from mobility.sources.tides import read_good
 
 S = TypeVar("S", bound=dy.Schema)
 
@@ -28,7 +28,8 @@ def read_known(weather: Path | None, events: Path | None, holidays: Iterable[dat
 
 
 def _checked(path: Path, schema: type[S]) -> dy.DataFrame[S]:
-    strings = read_strings(path)
+    records = read_good(path)
+    strings = records.rows
     for column in schema.column_names():
         if column not in strings.columns:
             raise FeedError(f"{path.name} lacks the column '{column}'")
@@ -36,7 +37,7 @@ def _checked(path: Path, schema: type[S]) -> dy.DataFrame[S]:
     good, failures = schema.filter(typed)
     if good.height == typed.height:
         return good
-    rows = typed.with_row_index("line", offset=2)
+    rows = typed.with_columns(records.lines.alias("line"))
     wrong = rows.join(failures.invalid(), on=schema.column_names(), how="semi", nulls_equal=True)
     reasons = ", ".join(sorted(failures.counts()))
     raise FeedError(f"{path.name}, line {wrong['line'][0]}: not as {schema.__name__} must be ({reasons})")

@@ -7,18 +7,16 @@ each pattern drives, with the place of its stops on it.
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 
-from mobility.errors import FeedError
 from mobility.geometry import Projection
 from mobility.map_matching import place_stops
 from mobility.repeats import may_repeat
+from mobility.sources.gtfs_tables import REQUIRED, WEEKDAYS, Tables, dates, numbers, seconds, whole_numbers
 
 STOP = {"stop_id": pl.String, "stop_name": pl.String, "x_m": pl.Float64, "y_m": pl.Float64}
 TRIP = {
@@ -38,12 +36,6 @@ CALL = {
 }
 PATTERN_STOP = {"pattern_id": pl.String, "trip_stop_sequence": pl.Int64, "stop_id": pl.String, "path_m": pl.Float64}
 PATH = {"pattern_id": pl.String, "path_m": pl.Float64, "x_m": pl.Float64, "y_m": pl.Float64}
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-REQUIRED = {
-    "stops.txt": ("stop_id", "stop_lat", "stop_lon"),
-    "trips.txt": ("trip_id", "route_id", "service_id"),
-    "stop_times.txt": ("trip_id", "stop_id", "stop_sequence"),
-}
 
 
 @dataclass(frozen=True)
@@ -53,7 +45,8 @@ class Timetable:
     `trip_stop_sequence` counts 1, 2, 3 along a trip (TIDES) whatever numbers GTFS gave. Times are seconds after the
     service date's midnight (null where GTFS gives none); at a timepoint they are exact (GTFS `timepoint`). `path_m` is
     the distance along the driven path; `x_m`, `y_m` are metres in `projection`. `bounds`: min longitude, min
-    latitude, max longitude, max latitude of the stops."""
+    latitude, max longitude, max latitude of the stops. `notes`: what was not taken as it stands in the files, a
+    sentence each."""
 
     stops: pl.DataFrame
     trips: pl.DataFrame
@@ -62,6 +55,7 @@ class Timetable:
     paths: pl.DataFrame
     projection: Projection
     bounds: tuple[float, float, float, float] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def empty_timetable(projection: Projection) -> Timetable:
@@ -77,14 +71,15 @@ def empty_timetable(projection: Projection) -> Timetable:
 
 
 def read_timetable(path: Path, service_date: date) -> Timetable:
-    """The trips of `service_date`. Where the calendar has no service on that date, all trips are taken.
+    """The trips of `service_date`. Where the calendar has no service on that date, all trips are taken, with a note.
 
-    Raises FeedError where the archive is broken or lacks a file or column, naming it."""
-    tables = _Tables(path)
+    Raises FeedError where the archive is broken or lacks a file or column, naming it, and where a value cannot be read,
+    naming its line."""
+    tables = Tables(path)
     stops_raw, trips_raw, times_raw = (tables.required(name) for name in REQUIRED)
-    stops_raw = stops_raw.with_columns(
-        pl.col("stop_lat", "stop_lon").str.strip_chars().cast(pl.Float64, strict=False)
-    ).drop_nulls(["stop_id", "stop_lat", "stop_lon"])
+    stops_raw = tables.typed("stops.txt", stops_raw, ("stop_lat", "stop_lon"), numbers, "number")
+    stops_raw = stops_raw.drop_nulls(["stop_id", "stop_lat", "stop_lon"])
+    tables.assert_each_once("stops.txt", stops_raw["stop_id"])
     projection = Projection.around(stops_raw["stop_lon"], stops_raw["stop_lat"])
     stops = projection.project(stops_raw, "stop_lon", "stop_lat").select(
         "stop_id", _or_null(stops_raw, "stop_name"), "x_m", "y_m"
@@ -92,10 +87,13 @@ def read_timetable(path: Path, service_date: date) -> Timetable:
     running = _running_services(tables, service_date)
     if running is not None:
         trips_raw = trips_raw.filter(pl.col("service_id").is_in(running))
-    calls = _calls(times_raw, trips_raw, stops)
+    tables.assert_given("trips.txt", trips_raw["route_id"])
+    times_raw = times_raw.join(trips_raw.select("trip_id"), on="trip_id", how="semi")
+    notes = _notes(tables, service_date if running is None else None, trips_raw, times_raw, stops)
+    calls = _calls(tables, times_raw, stops)
     trips = _trips(trips_raw, calls)
     if trips.is_empty():
-        return replace(empty_timetable(projection), stops=stops.sort("stop_id"), bounds=_extent(stops_raw))
+        return replace(empty_timetable(projection), stops=stops.sort("stop_id"), bounds=_extent(stops_raw), notes=notes)
     paths = _paths(tables, trips, calls, stops, projection)
     order = _pattern_order(trips, calls).join(stops.select("stop_id", "x_m", "y_m"), on="stop_id")
     pattern_stops = place_stops(order, paths).select(list(PATTERN_STOP))
@@ -107,6 +105,7 @@ def read_timetable(path: Path, service_date: date) -> Timetable:
         paths,
         projection,
         _extent(stops_raw),
+        notes,
     )
 
 
@@ -117,91 +116,69 @@ def _extent(stops: pl.DataFrame) -> tuple[float, float, float, float] | None:
     return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
 
 
-class _Tables:
-    """The text files of a GTFS archive, each read once as strings."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if path.is_dir():
-            self._bytes = {file.name: file.read_bytes() for file in path.glob("*.txt")}
-            return
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = [name for name in archive.namelist() if name.endswith(".txt")]
-                self._bytes = {Path(name).name: archive.read(name) for name in names}
-        except (zipfile.BadZipFile, OSError) as error:
-            raise FeedError(f"{path} cannot be opened as a GTFS archive: {error}") from error
-
-    def optional(self, name: str) -> pl.DataFrame | None:
-        """The table, or nothing where the file is missing or empty."""
-        content = self._bytes.get(name, b"").removeprefix(b"\xef\xbb\xbf")
-        if not content.strip():
-            return None
-        try:
-            table = pl.read_csv(io.BytesIO(content), infer_schema=False, truncate_ragged_lines=True)
-        except pl.exceptions.PolarsError as error:
-            raise FeedError(f"{self.path}: {name} is no CSV: {error}") from error
-        return table.rename({column: column.strip() for column in table.columns})
-
-    def required(self, name: str) -> pl.DataFrame:
-        """The table with at least its REQUIRED columns."""
-        table = self.optional(name)
-        if table is None:
-            raise FeedError(f"{self.path} lacks {name}")
-        for column in REQUIRED[name]:
-            if column not in table.columns:
-                raise FeedError(f"{self.path}: {name} lacks the column '{column}'")
-        return table
-
-
 def _or_null(table: pl.DataFrame, column: str) -> pl.Expr:
     return pl.col(column) if column in table.columns else pl.lit(None, dtype=pl.String).alias(column)
 
 
-def _running_services(tables: _Tables, service_date: date) -> list[str] | None:
+def _running_services(tables: Tables, service_date: date) -> list[str] | None:
     """Ids of the services of that date; nothing (= take all) where the calendar knows none."""
-    day = service_date.strftime("%Y%m%d")
     running: set[str] = set()
+    weekday, needed = WEEKDAYS[service_date.weekday()], "date such as 20250303"
     calendar = tables.optional("calendar.txt")
     if calendar is not None:
-        weekday = WEEKDAYS[service_date.weekday()]
-        active = calendar.filter((pl.col(weekday) == "1") & (pl.col("start_date") <= day) & (pl.col("end_date") >= day))
+        calendar = tables.typed("calendar.txt", calendar, ("start_date", "end_date"), dates, needed, may_be_blank=False)
+        on_its_days = pl.lit(service_date).is_between("start_date", "end_date")
+        active = calendar.filter(on_its_days & (pl.col(weekday).str.strip_chars() == "1"))
         running.update(active["service_id"].drop_nulls().to_list())
     exceptions = tables.optional("calendar_dates.txt")
     if exceptions is not None:
-        today = exceptions.filter(pl.col("date") == day)
-        running.update(today.filter(pl.col("exception_type") == "1")["service_id"].to_list())
-        running.difference_update(today.filter(pl.col("exception_type") == "2")["service_id"].to_list())
+        exceptions = tables.typed("calendar_dates.txt", exceptions, ("date",), dates, needed, may_be_blank=False)
+        today = exceptions.filter(pl.col("date") == service_date).drop_nulls("service_id")
+        kind = pl.col("exception_type").str.strip_chars()
+        running.update(today.filter(kind == "1")["service_id"].to_list())
+        running.difference_update(today.filter(kind == "2")["service_id"].to_list())
     return sorted(running) or None
 
 
-def _seconds(column: str) -> pl.Expr:
-    """HH:MM:SS, hours may pass 24, as seconds. A day has few of them, so each is read once."""
-    return pl.col(column).map_batches(_read_seconds, return_dtype=pl.Float64)
+def _notes(
+    tables: Tables, without_service: date | None, trips: pl.DataFrame, times: pl.DataFrame, stops: pl.DataFrame
+) -> tuple[str, ...]:
+    """What of the day's timetable is not taken as it stands there, a sentence each. `without_service`: the service date
+    if the calendar has no service on it; `times`: calls of the trips."""
+    notes = []
+    if without_service is not None:
+        notes.append(
+            f"The calendar of the timetable has no service on {without_service}: all its {trips.height} trips were "
+            "taken."
+        )
+    lost = times.join(stops, on="stop_id", how="anti")["stop_id"]
+    if not lost.is_empty():
+        notes.append(
+            f"{lost.len()} calls of the timetable were left out: stops.txt lacks their stop or gives it no place "
+            f"(first: {lost[0]})."
+        )
+    repeated = tables.optional("frequencies.txt")
+    if repeated is not None:
+        count = trips.join(repeated, on="trip_id", how="semi").height
+        if count:
+            notes.append(
+                f"The timetable repeats {count} trips by frequencies.txt, which is not read: each was taken once, at "
+                "the times of stop_times.txt."
+            )
+    return tuple(notes)
 
 
-def _read_seconds(clock: pl.Series) -> pl.Series:
-    shown = clock.unique().alias("clock").to_frame()
-    parts = pl.col("clock").str.strip_chars().str.split(":")
-    numbers = [parts.list.get(i, null_on_oob=True).cast(pl.Float64, strict=False) for i in range(3)]
-    read = shown.with_columns((numbers[0] * 3600 + numbers[1] * 60 + numbers[2]).alias("seconds"))
-    return clock.to_frame("clock").join(read, on="clock", how="left", maintain_order="left")["seconds"]
-
-
-def _calls(times: pl.DataFrame, trips: pl.DataFrame, stops: pl.DataFrame) -> pl.DataFrame:
+def _calls(tables: Tables, times: pl.DataFrame, stops: pl.DataFrame) -> pl.DataFrame:
     for column in ("arrival_time", "departure_time"):
         if column not in times.columns:
             times = times.with_columns(pl.lit(None, dtype=pl.String).alias(column))
+    name = "stop_times.txt"
+    times = tables.typed(name, times, ("stop_sequence",), whole_numbers, "whole number", may_be_blank=False)
+    times = tables.typed(name, times, ("arrival_time", "departure_time"), seconds, "time such as 08:15:00")
     given = pl.coalesce("arrival_s", "departure_s").is_not_null()
     calls = (
-        times.join(trips.select("trip_id"), on="trip_id", how="semi")
+        times.with_columns(pl.col("arrival_time").alias("arrival_s"), pl.col("departure_time").alias("departure_s"))
         .join(stops.select("stop_id"), on="stop_id", how="semi")
-        .with_columns(
-            pl.col("stop_sequence").str.strip_chars().cast(pl.Int64, strict=False),
-            _seconds("arrival_time").alias("arrival_s"),
-            _seconds("departure_time").alias("departure_s"),
-        )
-        .drop_nulls("stop_sequence")
         .pipe(_each_once, ["trip_id", "stop_sequence"])
         .pipe(_by_trip)
         .with_columns(
@@ -262,17 +239,17 @@ def _pattern_order(trips: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
 
 
 def _paths(
-    tables: _Tables, trips: pl.DataFrame, calls: pl.DataFrame, stops: pl.DataFrame, projection: Projection
+    tables: Tables, trips: pl.DataFrame, calls: pl.DataFrame, stops: pl.DataFrame, projection: Projection
 ) -> pl.DataFrame:
     """Path of every pattern: its GTFS shape, or straight lines from stop to stop where there is none."""
     shapes = tables.optional("shapes.txt")
     patterns = trips.group_by("pattern_id").agg(pl.col("shape_id").first())
     points = pl.DataFrame(schema={"pattern_id": pl.String, "place": pl.Int64, "x_m": pl.Float64, "y_m": pl.Float64})
     if shapes is not None and {"shape_id", "shape_pt_lat", "shape_pt_lon", "shape_pt_sequence"} <= set(shapes.columns):
-        numeric = shapes.with_columns(
-            pl.col("shape_pt_lat", "shape_pt_lon").str.strip_chars().cast(pl.Float64, strict=False),
-            pl.col("shape_pt_sequence").str.strip_chars().cast(pl.Int64, strict=False).alias("place"),
-        ).drop_nulls(["shape_pt_lat", "shape_pt_lon", "place"])
+        shapes = tables.typed("shapes.txt", shapes, ("shape_pt_lat", "shape_pt_lon"), numbers, "number")
+        shapes = tables.typed("shapes.txt", shapes, ("shape_pt_sequence",), whole_numbers, "whole number")
+        numeric = shapes.with_columns(pl.col("shape_pt_sequence").alias("place"))
+        numeric = numeric.drop_nulls(["shape_pt_lat", "shape_pt_lon", "place"])
         drawn = projection.project(numeric, "shape_pt_lon", "shape_pt_lat").join(patterns, on="shape_id")
         points = drawn.filter(pl.len().over("pattern_id") >= 2).select(points.columns)
     straight = (

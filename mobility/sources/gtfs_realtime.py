@@ -18,6 +18,7 @@ from google.transit.gtfs_realtime_pb2 import FeedEntity, FeedMessage, VehiclePos
 
 from mobility.errors import FeedError
 from mobility.sources.tides import RawTable, digest, read_records, with_lines
+from mobility.sources.zones import times_in_reach
 
 TIMESTAMP, VEHICLE = "vehicle.timestamp", "vehicle.vehicle.id"
 LATITUDE, LONGITUDE = "vehicle.position.latitude", "vehicle.position.longitude"
@@ -96,6 +97,7 @@ def _under_tides_names(table: pl.DataFrame) -> pl.DataFrame:
     missing = [pl.lit(None, dtype=pl.String).alias(name) for name in FIELDS if name not in table.columns]
     table = table.with_columns(missing)
     epoch_s = pl.col(TIMESTAMP).cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
+    at = times_in_reach(pl.from_epoch(epoch_s, time_unit="s"))
     date = pl.col(START_DATE).str.replace(r"\.0$", "").str.to_date("%Y%m%d", strict=False)
     return table.select(
         "line",
@@ -103,9 +105,7 @@ def _under_tides_names(table: pl.DataFrame) -> pl.DataFrame:
         pl.concat_str(pl.col(VEHICLE).fill_null("?"), pl.col(TIMESTAMP).fill_null("?"), separator="@").alias(
             "location_ping_id"
         ),
-        pl.coalesce(pl.from_epoch(epoch_s, time_unit="s").dt.to_string("iso:strict") + "Z", TIMESTAMP).alias(
-            "event_timestamp"
-        ),
+        pl.coalesce(at.dt.to_string("iso:strict") + "Z", TIMESTAMP).alias("event_timestamp"),
         pl.col(VEHICLE).alias("vehicle_id"),
         pl.col(TRIP).alias("trip_id_performed"),
         pl.coalesce(date.dt.to_string("iso"), START_DATE).alias("service_date"),

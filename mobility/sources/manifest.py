@@ -8,7 +8,8 @@ from datetime import date, datetime
 from pathlib import Path
 
 from mobility.errors import FeedError
-from mobility.sources.zones import is_iana_zone, midnight
+from mobility.lake import DESCRIPTION
+from mobility.sources.zones import is_iana_zone, midnight, read_date
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,21 @@ def read_manifest(folder: Path) -> Manifest:
     return _manifest(content, path)
 
 
+def file_of(feeds: Path, name: str) -> Path | None:
+    """A file or folder of a feeds folder; of a link what it is a link to, so that messages name what the user gave.
+    Nothing where it is not there."""
+    path = feeds / name
+    if not path.exists():
+        return None
+    return feeds / path.readlink() if path.is_symlink() else path
+
+
 def _manifest(content: dict[str, object], path: Path) -> Manifest:
     missing = [name for name in ("agency_id", "service_date", "zone", "begin_s", "end_s") if name not in content]
     if missing:
         raise FeedError(f"{path} lacks {', '.join(missing)}")
     try:
-        service_date = date.fromisoformat(str(content["service_date"]))
+        service_date = read_date(str(content["service_date"]))
         begin_s, end_s = float(str(content["begin_s"])), float(str(content["end_s"]))
         cash_share = float(str(content.get("cash_share") or 0.0))
     except ValueError as error:
@@ -62,7 +72,6 @@ def _manifest(content: dict[str, object], path: Path) -> Manifest:
         raise FeedError(f"{path}: end_s {end_s:g} is not after begin_s {begin_s:g}")
     if not 0 <= cash_share < 1:
         raise FeedError(f"{path}: cash_share {cash_share:g} must be at least 0 and under 1")
-    lake = content.get("lake")
     return Manifest(
         str(content["agency_id"]),
         service_date,
@@ -71,8 +80,18 @@ def _manifest(content: dict[str, object], path: Path) -> Manifest:
         end_s,
         cash_share,
         _bounds(content.get("bounds"), path),
-        None if lake is None else path.parent / str(lake),
+        _lake(content.get("lake"), path),
     )
+
+
+def _lake(value: object, path: Path) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise FeedError(f"{path}: lake must be the path of a lake from the folder of feeds.json, not {value!r}")
+    if not (path.parent / value / DESCRIPTION).is_file():
+        raise FeedError(f"{path}: lake '{value}' is no lake: {path.parent / value / DESCRIPTION} is missing")
+    return path.parent / value
 
 
 def _bounds(value: object, path: Path) -> tuple[float, float, float, float] | None:

@@ -37,15 +37,24 @@ from __future__ import annotations
 
 import codecs
 import tomllib
+from contextlib import suppress
 from datetime import time
 from pathlib import Path
 from typing import Final, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
 from mobility.errors import FeedError, MappingError
-from mobility.sources.tides import REQUIRED, RawTable, digest, read_records, under_tides_names
+from mobility.sources.tides import (
+    REQUIRED,
+    RawTable,
+    assert_one_value,
+    clock_times,
+    digest,
+    read_records,
+    under_tides_names,
+)
 from mobility.sources.zones import is_iana_zone, offset_of
 
 NUMBERS: Final = ("latitude", "longitude", "speed", "heading", "amount", "group_size", "transfer_number")
@@ -85,12 +94,12 @@ class Mapping(BaseModel):
     decimal: Literal[".", ","] = "."
     zone: str | None = None
     timestamp_format: str | None = None
-    precision_s: float = Field(default=1.0, gt=0)
+    precision_s: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     service_day_start: time = time(0)
     service_date_format: str | None = None
     columns: dict[str, str | list[str]]
     constants: dict[str, str] = Field(default_factory=dict)
-    factors: dict[str, float] = Field(default_factory=dict)
+    factors: dict[str, FiniteFloat] = Field(default_factory=dict)
     enumerations: dict[str, dict[str, str]] = Field(default_factory=dict)
     set_apart: tuple[SetApart, ...] = ()
     lines: LineColumns | None = None
@@ -106,9 +115,59 @@ class Mapping(BaseModel):
     @classmethod
     def _known_encoding(cls, encoding: str) -> str:
         try:
+            # Python knows codecs of bytes too (hex, zip), and they cannot do this
+            "".encode(encoding)
             return codecs.lookup(encoding).name
-        except LookupError:
+        except (LookupError, UnicodeError):
             raise ValueError(f"'{encoding}' is no encoding such as utf-8, cp1251 or utf-16") from None
+
+    @field_validator("separator")
+    @classmethod
+    def _one_byte(cls, separator: str) -> str:
+        if not separator.isascii() or separator in '"\r\n':
+            raise ValueError(f"{separator!r} cannot stand between fields: give an ASCII sign such as , ; or \\t")
+        return separator
+
+    @field_validator("timestamp_format")
+    @classmethod
+    def _time_format(cls, form: str | None) -> str | None:
+        table = RawTable("", "", pl.DataFrame(schema={"event_timestamp": pl.String}), "UTC", form)
+        return _readable(form, table.rows, clock_times(table))
+
+    @field_validator("service_date_format")
+    @classmethod
+    def _date_format(cls, form: str | None) -> str | None:
+        return _readable(form, pl.DataFrame(schema={"text": pl.String}), pl.col("text").str.to_date(form, strict=False))
+
+    @field_validator("service_day_start", mode="before")
+    @classmethod
+    def _clock_time(cls, start: object) -> object:
+        # a number would be taken for seconds
+        read = start
+        if isinstance(start, str):
+            with suppress(ValueError):
+                read = time.fromisoformat(start)
+        if not isinstance(read, time) or read.second or read.microsecond or read.tzinfo:
+            raise ValueError(f"{start} is no whole minute of a day such as 03:00")
+        return read
+
+    @field_validator("columns")
+    @classmethod
+    def _some_column(cls, columns: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+        empty = [name for name, source in columns.items() if not source]
+        if empty:
+            raise ValueError(f"'{empty[0]}' names no column of the file")
+        return columns
+
+
+def _readable(form: str | None, rows: pl.DataFrame, read: pl.Expr) -> str | None:
+    """The format, if polars can read by it at all."""
+    try:
+        rows.select(read)
+    except pl.exceptions.ComputeError as error:
+        reason = str(error).partition("\n")[0].partition(": ")[2]
+        raise ValueError(f"'{form}' is no format: {reason}") from None
+    return form
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -122,9 +181,18 @@ def read_mapping(path: Path) -> Mapping:
         raise MappingError(
             f"{path}: {'.'.join(str(part) for part in first['loc'])}: {first['msg'].removeprefix('Value error, ')}"
         ) from error
+    _assert_whole(mapping, path)
+    return mapping
+
+
+def _assert_whole(mapping: Mapping, path: Path) -> None:
+    """Raise MappingError where the parts of a mapping do not fit together."""
     if mapping.table not in REQUIRED:
         raise MappingError(f"{path}: table '{mapping.table}' must be one of {', '.join(sorted(REQUIRED))}")
     given = {*mapping.columns, *mapping.constants}
+    for name in mapping.columns:
+        if name in mapping.constants:
+            raise MappingError(f"{path} gives '{name}' in [columns] and in [constants]; leave out one of them")
     for name in REQUIRED[mapping.table]:
         if name not in given:
             raise MappingError(f"{path} maps nothing to '{name}', which {mapping.table} needs")
@@ -138,7 +206,6 @@ def read_mapping(path: Path) -> Mapping:
         raise MappingError(
             f"{path}: fare_media_id is one column: the card number must be found and hidden in every row"
         )
-    return mapping
 
 
 def mapping_named(name: str) -> Mapping:
@@ -166,6 +233,7 @@ def read_mapped(path: Path, mapping: Mapping, zone: str) -> RawTable:
         for column in [source] if isinstance(source, str) else source:
             if column not in schema:
                 raise FeedError(f"{path} lacks the column '{column}' its mapping names")
+            assert_one_value(path, column, schema[column])
     expressions = [_converted(mapping, name, schema).alias(name) for name in mapping.columns]
     constants = [pl.lit(value).alias(name) for name, value in mapping.constants.items()]
     card = mapping.columns.get("fare_media_id")

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from mobility.errors import FeedError
 from mobility.sources.delimited import BROKEN, PARQUET_MAGIC, Records, read_delimited, starts_with
-from mobility.sources.zones import offset_of
+from mobility.sources.zones import offset_of, times_in_reach
 from mobility.threads import of_each
 
 FARE_TRANSACTIONS = ("transaction_id", "event_timestamp", "vehicle_id", "fare_media_id")
@@ -90,20 +91,46 @@ def read_records(path: Path, separator: str = ",", encoding: str = "utf-8") -> R
         file = pl.scan_parquet(path, hive_partitioning=False)
         # each column in one piece: what is put beside them would else have all of them copied, and those in `raw` too
         names = file.collect_schema().names()
-        rows = pl.DataFrame(of_each(lambda name: file.select(name).collect().to_series().rechunk(), names))
+        columns = of_each(lambda name: file.select(name).collect().to_series().rechunk(), names)
+        rows = pl.DataFrame([_without_bytes(column) for column in columns if not _holds_bytes(column.dtype)])
     except (pl.exceptions.PolarsError, OSError) as error:
         raise FeedError(f"{path} is no whole Parquet file: {error}") from error
     lines = pl.int_range(2, rows.height + 2, dtype=pl.Int64, eager=True).alias("line")
     return Records(rows, lines, pl.DataFrame(schema=BROKEN))
 
 
-def read_strings(path: Path, separator: str = ",") -> pl.DataFrame:
-    """A small CSV file every row of which must be good. Raises FeedError naming the first line that is no row."""
+def _without_bytes(column: pl.Series) -> pl.Series:
+    """A column of bytes as the text it is, or else in hexadecimal digits: no refused row could be kept with bytes."""
+    if column.dtype != pl.Binary:
+        return column
+    try:
+        return column.cast(pl.String)
+    except pl.exceptions.ComputeError:
+        return column.bin.encode("hex")
+
+
+def _holds_bytes(dtype: pl.DataType | DataTypeClass) -> bool:
+    """Whether bytes are within lists or records, of which no column of a table can be made."""
+    if isinstance(dtype, pl.Struct):
+        return any(_holds_bytes(field.dtype) or field.dtype == pl.Binary for field in dtype.fields)
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return dtype.inner == pl.Binary or _holds_bytes(dtype.inner)
+    return False
+
+
+def read_good(path: Path, separator: str = ",") -> Records:
+    """A small CSV file every row of which must be good; lines may be empty. Raises FeedError naming the first line that
+    is no row."""
     records = read_delimited(path, separator)
     bad = records.broken.filter(pl.col("text").str.strip_chars() != "")
     if not bad.is_empty():
         raise FeedError(f"{path}, line {bad['line'][0]}: {bad['reason'][0]}; mend or remove the line")
-    return records.rows
+    return records
+
+
+def read_strings(path: Path, separator: str = ",") -> pl.DataFrame:
+    """The rows of `read_good`."""
+    return read_good(path, separator).rows
 
 
 def with_lines(strings: pl.DataFrame) -> pl.DataFrame:
@@ -128,7 +155,18 @@ def text(table: RawTable, column: str) -> pl.Expr:
     """A column as text without blanks around it; null where the file does not give it."""
     if not table.has(column):
         return pl.lit(None, dtype=pl.String).alias(column)
-    return pl.col(column).cast(pl.String).str.strip_chars().replace("", None).alias(column)
+    return _shown(table, column).replace("", None).alias(column)
+
+
+def _shown(table: RawTable, column: str) -> pl.Expr:
+    assert_one_value(table.file, column, table.rows.schema[column])
+    return pl.col(column).cast(pl.String).str.strip_chars()
+
+
+def assert_one_value(file: str | Path, column: str, dtype: pl.DataType) -> None:
+    """Raise FeedError where a column that a table is to be made of holds lists or records."""
+    if dtype.is_nested():
+        raise FeedError(f"{file}: the column '{column}' must hold one value a row, and holds {dtype}")
 
 
 def own_text(table: RawTable, column: str) -> pl.Series:
@@ -143,18 +181,19 @@ def repeated_text(table: RawTable, column: str) -> pl.Series:
     """As `text`, a column that repeats few texts, in categories: each text is looked at once."""
     if not table.has(column):
         return pl.Series(column, [None], dtype=pl.Categorical).new_from_index(0, table.rows.height)
+    bare = text(table, column)
     named = table.rows[column].cast(pl.String).cast(pl.Categorical)
     shown = named.unique().cast(pl.String).to_frame()
-    if shown.equals(shown.select(text(table, column))):
+    if shown.equals(shown.select(bare)):
         return named
-    return table.rows.select(text(table, column).cast(pl.Categorical)).to_series()
+    return table.rows.select(bare.cast(pl.Categorical)).to_series()
 
 
 def number(table: RawTable, column: str) -> pl.Expr:
-    """A column as numbers; null where it is none or the file does not give it."""
-    if table.has(column) and table.rows.schema[column].is_numeric():
-        return pl.col(column).cast(pl.Float64)
-    return text(table, column).cast(pl.Float64, strict=False)
+    """A column as finite numbers; null where it is none or the file does not give it."""
+    typed = table.has(column) and table.rows.schema[column].is_numeric()
+    read = (pl.col(column) if typed else text(table, column)).cast(pl.Float64, strict=False)
+    return pl.when(read.is_finite()).then(read).alias(column)
 
 
 def timestamps(table: RawTable, column: str = "event_timestamp") -> pl.Expr:
@@ -164,35 +203,38 @@ def timestamps(table: RawTable, column: str = "event_timestamp") -> pl.Expr:
     readings where the clock is set back, null where it is set forward."""
     dtype = table.rows.schema[column]
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
-        return pl.col(column).dt.cast_time_unit("ms").dt.convert_time_zone("UTC")
+        return times_in_reach(pl.col(column).dt.cast_time_unit("ms").dt.convert_time_zone("UTC"))
     if table.timestamp_format in EPOCHS:
         milliseconds = (number(table, column) * EPOCHS[table.timestamp_format]).round().cast(pl.Int64, strict=False)
-        return milliseconds.cast(pl.Datetime("ms", "UTC"))
+        return times_in_reach(milliseconds.cast(pl.Datetime("ms", "UTC")))
     naive = _in_utc(clock_times(table, column), table.zone)
     if isinstance(dtype, pl.Datetime) or table.timestamp_format is not None:
         return naive
-    zoned = _iso(column).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="ms")
-    return pl.coalesce(zoned, naive)
+    zoned = _iso(table, column).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="ms")
+    return pl.coalesce(times_in_reach(zoned), naive)
 
 
 def clock_times(table: RawTable, column: str = "event_timestamp") -> pl.Expr:
     """A column of times without offset as the clock showed them; null where they have one or cannot be read."""
+    return times_in_reach(_clock_times(table, column))
+
+
+def _clock_times(table: RawTable, column: str) -> pl.Expr:
     if isinstance(table.rows.schema[column], pl.Datetime):
         return pl.col(column).dt.cast_time_unit("ms").dt.replace_time_zone(None)
     if table.timestamp_format in EPOCHS:
         return pl.lit(None, dtype=pl.Datetime("ms"))
     if table.timestamp_format is None:
-        return _iso(column).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="ms")
-    shown, form = pl.col(column).cast(pl.String).str.strip_chars(), table.timestamp_format
+        return _iso(table, column).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="ms")
+    shown, form = _shown(table, column), table.timestamp_format
     if "%H" in form and "%M" not in form:
         # times to the hour: a clock needs its minutes to be read
         shown, form = shown + pl.lit(" :00"), form + " :%M"
     return shown.str.to_datetime(form, strict=False, time_unit="ms")
 
 
-def _iso(column: str) -> pl.Expr:
-    shown = pl.col(column).cast(pl.String).str.strip_chars()
-    return shown.str.replace(r"[zZ]$", "+00:00").str.replace(" ", "T", literal=True)
+def _iso(table: RawTable, column: str) -> pl.Expr:
+    return _shown(table, column).str.replace(r"[zZ]$", "+00:00").str.replace(" ", "T", literal=True)
 
 
 def _in_utc(clock: pl.Expr, zone: str) -> pl.Expr:

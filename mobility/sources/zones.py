@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import cache
+from typing import Final
+from zoneinfo import ZoneInfo, available_timezones
 
 import polars as pl
 
 FIXED_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
+FIRST_DATE: Final = date(1970, 1, 1)
+"""No tap and no position is of a date before this or after LAST_DATE; what says so is misread, as milliseconds are that
+are taken for seconds."""
+LAST_DATE: Final = date(2100, 12, 31)
+EPOCH: Final = date(1970, 1, 1)
+ONE_DAY: Final = timedelta(days=1)
+NO_ZONES_OF_A_PLACE: Final = {"localtime", "posixrules", "Factory"}
+"""Files of the tz database beside the zones, which mean something else on each machine or nothing at all."""
 
 
 def offset_of(zone: str) -> timedelta | None:
@@ -26,11 +36,32 @@ def offset_of(zone: str) -> timedelta | None:
 
 def is_iana_zone(zone: str) -> bool:
     """Whether this is the name of a zone such as Asia/Almaty."""
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
+    return zone in _zones()
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones() - NO_ZONES_OF_A_PLACE)
+
+
+def read_date(text: str) -> date:
+    """A service date written as 2025-03-03. Raises ValueError where it is none, or before FIRST_DATE or after
+    LAST_DATE."""
+    read = date.fromisoformat(text)
+    if not FIRST_DATE <= read <= LAST_DATE:
+        raise ValueError(f"{text} is not of the years {FIRST_DATE.year} to {LAST_DATE.year}")
+    return read
+
+
+def dates_in_reach(dates: pl.Expr) -> pl.Expr:
+    """The dates from FIRST_DATE to LAST_DATE; null in place of others."""
+    return pl.when(dates.is_between(FIRST_DATE, LAST_DATE)).then(dates)
+
+
+def times_in_reach(times: pl.Expr) -> pl.Expr:
+    """The times from FIRST_DATE to LAST_DATE; null in place of others."""
+    first_ms, after_ms = ((one - EPOCH) // timedelta(milliseconds=1) for one in (FIRST_DATE, LAST_DATE + ONE_DAY))
+    return pl.when(times.dt.epoch("ms").is_between(first_ms, after_ms, closed="left")).then(times)
 
 
 def midnight(service_date: date, zone: str) -> datetime:

@@ -77,3 +77,21 @@ def test_what_cannot_be_forecast_is_told(
     assert said in " ".join(capsys.readouterr().err.split())
     assert run(monkeypatch, tmp_path, "--date", "2025-03-17", "--out", tmp_path / "out.csv") == 1
     assert "is it a flows folder?" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_zone_that_is_none_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = flows_of(tmp_path / "d0", FIRST)
+    asked = (folder, "--date", "2025-03-17", "--out", tmp_path / "out.csv", "--zone", "Mars")
+    assert run(monkeypatch, *asked) == 1
+    assert "zone 'Mars' is no IANA time zone" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_summary_that_is_not_whole_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = flows_of(tmp_path / "d0", FIRST)
+    (folder / SUMMARY).write_text((folder / SUMMARY).read_text()[:50])
+    assert run(monkeypatch, folder, "--date", "2025-03-17", "--out", tmp_path / "out.csv") == 1
+    assert "is no whole summary of flows" in " ".join(capsys.readouterr().err.split())

@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 from mobility.errors import FeedError, MobilityError
 from mobility.expansion import control_totals, ipf, line_factors, trip_factors
 from mobility.leg_weights import TRIP, weighed
+from mobility.sources.delimited import BROKEN, Records
 
 Floats = npt.NDArray[np.float64]
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6))
@@ -77,10 +78,17 @@ def test_without_totals_the_share_of_cash_scales_all_lines() -> None:
     assert line_factors(tapped, None, cash_share=0.25).factors["factor"].to_list() == pytest.approx([4 / 3])
 
 
-def test_a_total_that_is_no_number_is_named_by_its_line() -> None:
-    strings = pl.DataFrame({"route_id": ["a", "b"], "boardings": ["3", "-1"]})
-    with pytest.raises(FeedError, match=r"totals.csv, line 3"):
-        control_totals(strings, "totals.csv")
+def records(strings: pl.DataFrame) -> Records:
+    """The rows as they would stand in a file with an empty line after the header."""
+    lines = pl.int_range(3, strings.height + 3, dtype=pl.Int64, eager=True)
+    return Records(strings, lines, pl.DataFrame(schema=BROKEN))
+
+
+@pytest.mark.parametrize("boardings", ["-1", "many", "nan", "inf"])
+def test_a_total_that_is_no_number_is_named_by_its_line(boardings: str) -> None:
+    strings = pl.DataFrame({"route_id": ["a", "b"], "boardings": ["3", boardings]})
+    with pytest.raises(FeedError, match=r"totals.csv, line 4"):
+        control_totals(records(strings), "totals.csv")
 
 
 def test_counted_trips_get_their_own_totals_and_the_others_their_lines() -> None:
@@ -88,7 +96,7 @@ def test_counted_trips_get_their_own_totals_and_the_others_their_lines() -> None
     strings = pl.DataFrame(
         {"route_id": ["a", "a", "a"], "trip_id_performed": ["1", "2", "9"], "boardings": ["20", "30", "4"]}
     )
-    fitted = trip_factors(tapped, control_totals(strings, "totals.csv"))
+    fitted = trip_factors(tapped, control_totals(records(strings), "totals.csv"))
     assert dict(fitted.factors.select("trip_id_performed", "factor").iter_rows()) == {"1": 2.0, "2": 1.0}
     assert fitted.lines["factor"].to_list() == pytest.approx([50 / 40])
     assert fitted.unscaled == ("9",)

@@ -135,8 +135,8 @@ def test_weather_and_events_come_from_csv_and_errors_name_the_line(tmp_path: Pat
     known = read_known(weather, events, [NEXT])
     assert known.weather.row(0) == (date(2025, 3, 3), 7, -2.5, 0.0)
     assert (known.events.height, known.holidays) == (1, (NEXT,))
-    weather.write_text("date,hour,temperature_c,precipitation_mm\n2025-03-03,7,-2.5,0\n2025-03-03,25,1,0\n")
-    with pytest.raises(FeedError, match=r"weather\.csv, line 3"):
+    weather.write_text("date,hour,temperature_c,precipitation_mm\n\n2025-03-03,7,-2.5,0\n2025-03-03,25,1,0\n")
+    with pytest.raises(FeedError, match=r"weather\.csv, line 4"):
         read_known(weather, None, ())
     events.write_text("date,stop_id\n")
     with pytest.raises(FeedError, match=r"events\.csv lacks the column 'begin_min'"):

@@ -53,6 +53,14 @@ def test_a_folder_of_messages_gives_every_vehicle_of_each(tmp_path: Path) -> Non
     assert first["occupancy_status"] == "FEW_SEATS_AVAILABLE"
 
 
+@pytest.mark.parametrize("at", ["1740970800000", "1e18", "-1e15"])
+def test_a_time_that_no_vehicle_can_be_of_is_quarantined(tmp_path: Path, at: str) -> None:
+    path = tmp_path / "positions.csv"
+    path.write_text(f"{HEADER}\n1,{at},7,51.1,71.5\n")
+    ingested = ingest_locations(read_vehicle_positions(path), DAY)
+    assert ingested.quarantined["reason"].to_list() == ["event_timestamp cannot be read as a time"]
+
+
 def test_a_position_repeated_by_the_next_message_is_quarantined_as_such(tmp_path: Path) -> None:
     stale = message(NOON, "7")
     stale.header.timestamp = NOON + 30

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from mobility.errors import FeedError, WrongZoneError
 from mobility.ingest import Ingested, ingest_fares, ingest_locations
 from mobility.pipeline import build_flows
 from mobility.privacy import month_key, pseudonym
-from mobility.schemas import FareTransaction
+from mobility.schemas import FareTransaction, VehicleLocation
 from mobility.service_days import ServiceDay, ServiceDays
 from mobility.sources.tides import FARE_TRANSACTIONS, VEHICLE_LOCATIONS, read_tides
 
@@ -62,6 +63,12 @@ def set_field(name: str, value: str) -> Callable[[City], None]:
         (set_field("vehicle_id", ""), "vehicle_id is missing"),
         (set_field("vehicle_id", "tram-9"), "unknown vehicle"),
         (set_field("group_size", "0"), "group_size is not a positive number"),
+        (set_field("group_size", "2.5"), "group_size is no whole number up to 1000"),
+        (set_field("group_size", "1e30"), "group_size is no whole number up to 1000"),
+        (set_field("group_size", "inf"), "group_size is not a positive number"),
+        (set_field("event_timestamp", "9999-12-31T23:59:59-05:00"), "cannot be read as a time"),
+        (set_field("event_timestamp", "0001-01-01T00:00:00"), "cannot be read as a time"),
+        (set_field("service_date", "0001-01-01"), "service_date is no date"),
         (set_field("fare_action", "Teleported"), "fare_action is no word of TIDES"),
     ],
 )
@@ -179,7 +186,9 @@ def test_rows_read_are_rows_accepted_and_quarantined(
     FareTransaction.validate(taps.accepted, cast=True)
 
 
-@pytest.mark.parametrize("column", ["at", "row", "pair", "skipped", "no_date", "other_date", "outside", "own_date"])
+@pytest.mark.parametrize(
+    "column", ["at", "row", "pair", "skipped", "no_date", "other_date", "outside", "own_date", "reason", "known_id"]
+)
 def test_a_file_may_have_more_columns_of_any_name(tmp_path: Path, column: str) -> None:
     city = copy.deepcopy(SMALL)
     for tap in city.taps:
@@ -188,6 +197,82 @@ def test_a_file_may_have_more_columns_of_any_name(tmp_path: Path, column: str) -
         position[column] = "x"
     assert taps_in(city, tmp_path).accepted.equals(taps_in(SMALL, tmp_path).accepted)
     assert positions_in(city, tmp_path).accepted.equals(positions_in(SMALL, tmp_path).accepted)
+
+
+@pytest.mark.parametrize("column", ["reason", "known_event"])
+def test_odd_and_broken_rows_beside_a_column_of_any_name_keep_their_reason(tmp_path: Path, column: str) -> None:
+    city = copy.deepcopy(SMALL)
+    city.taps.append({**city.taps[3], "transaction_id": "again"})
+    city.taps[5]["vehicle_id"], city.taps[6]["fare_action"] = "tram-9", "Void"
+    expected = taps_in(city, tmp_path).quarantined.drop("row")
+    for tap in city.taps:
+        tap[column] = "x"
+    kept = taps_in(city, tmp_path).quarantined
+    assert kept.height == 3
+    assert kept.drop("row").equals(expected)
+    assert all(json.loads(row)[column] == "x" for row in kept["row"])
+
+
+def test_numbers_that_nobody_needs_and_that_are_not_finite_cost_no_row(tmp_path: Path) -> None:
+    city = copy.deepcopy(SMALL)
+    city.taps[3]["amount"], city.taps[4]["amount"], city.taps[5]["amount"] = "nan", "inf", "1.5"
+    city.positions[3]["speed"], city.positions[4]["heading"] = "nan", "-inf"
+    taps, positions = taps_in(city, tmp_path), positions_in(city, tmp_path)
+    assert taps.quarantined.is_empty() and positions.quarantined.is_empty()
+    assert taps.accepted["amount"].drop_nulls().to_list() == [1.5]
+    FareTransaction.validate(taps.accepted, cast=True)
+    VehicleLocation.validate(positions.accepted, cast=True)
+
+
+def parquet_of(city: City, folder: Path, **columns: pl.Series) -> Path:
+    path = folder / "fare_transactions.parquet"
+    pl.DataFrame(city.taps).with_columns(**columns).write_parquet(path)
+    return path
+
+
+def test_bytes_in_parquet_are_read_as_text_or_kept_in_digits(tmp_path: Path) -> None:
+    city = copy.deepcopy(SMALL)
+    city.taps[5]["vehicle_id"] = "tram-9"
+    count = len(city.taps)
+    named = pl.Series([tap["transaction_id"].encode() for tap in city.taps])
+    raw, nested = pl.Series([b"\xff\x01"] * count), pl.Series([[b"\xff"]] * count)
+    table = read_tides(
+        parquet_of(city, tmp_path, transaction_id=named, blob=raw, blobs=nested), FARE_TRANSACTIONS, city.zone
+    )
+    vehicles = {position["vehicle_id"] for position in city.positions}
+    taken = ingest_fares(table, service_day(), sorted(vehicles), KEY)
+    assert taken.accepted["transaction_id"].to_list() == taps_in(city, tmp_path).accepted["transaction_id"].to_list()
+    (row,) = (json.loads(row) for row in taken.quarantined["row"])
+    assert (row["transaction_id"], row["blob"]) == ("t5", "ff01")
+
+
+@pytest.mark.parametrize("column", ["transaction_id", "vehicle_id", "event_timestamp", "amount"])
+def test_a_column_of_lists_is_refused_by_its_name(tmp_path: Path, column: str) -> None:
+    lists = pl.Series([[tap[column]] for tap in SMALL.taps])
+    table = read_tides(parquet_of(SMALL, tmp_path, **{column: lists}), FARE_TRANSACTIONS, SMALL.zone)
+    with pytest.raises(FeedError, match=rf"parquet: the column '{column}' must hold one value a row, and holds List"):
+        ingest_fares(table, service_day(), None, KEY)
+
+
+@pytest.mark.parametrize("seconds", [1_740_970_800_000, 1e18, -1e12])
+def test_milliseconds_taken_for_seconds_are_quarantined(tmp_path: Path, seconds: float) -> None:
+    city = copy.deepcopy(SMALL)
+    for tap in city.taps:
+        tap["event_timestamp"], tap["service_date"] = f"{seconds:.0f}", ""
+    path = tmp_path / "fare_transactions.csv"
+    path.write_text(as_csv(city.taps))
+    table = replace(read_tides(path, FARE_TRANSACTIONS, city.zone), timestamp_format="epoch_s")
+    taken = ingest_fares(table, ServiceDays("synthetic", city.zone), None, KEY)
+    assert taken.accepted.is_empty()
+    assert set(taken.quarantined["reason"]) == {"event_timestamp cannot be read as a time"}
+
+
+def test_times_of_parquet_that_no_calendar_has_are_quarantined(tmp_path: Path) -> None:
+    for zone in (None, "UTC"):
+        times = pl.Series([10**15] * len(SMALL.taps)).cast(pl.Datetime("ms", zone))
+        table = read_tides(parquet_of(SMALL, tmp_path, event_timestamp=times), FARE_TRANSACTIONS, SMALL.zone)
+        taken = ingest_fares(table, ServiceDays("synthetic", SMALL.zone), None, KEY)
+        assert set(taken.quarantined["reason"]) == {"event_timestamp cannot be read as a time"}
 
 
 def test_a_day_that_does_not_begin_on_a_minute_is_refused() -> None:

@@ -72,7 +72,10 @@ def test_the_terminal_shows_counts_by_reason_and_a_second_time_nothing_changes(t
         (["none.csv"], "none.csv is missing"),
         (["cts.csv", "--zone", "Mars/Olympus"], "zone 'Mars/Olympus' is no IANA time zone"),
         (["cts.csv", "--day-start", "late"], "--day-start late: give a time such as 03:00"),
+        (["cts.csv", "--day-start", "03:00:30"], "03:00:30 is no whole minute"),
         (["cts.csv", "--service-date", "today"], "--service-date today: give a date"),
+        (["cts.csv", "--service-date", "0001-01-01"], "--service-date 0001-01-01: give a date"),
+        (["cts.csv", "--zone", "localtime"], "zone 'localtime' is no IANA time zone"),
         (["cts.csv", "--mapping", "onay"], "lacks the column"),
         (["cts.csv", "--mapping", "tides"], "say the agency's zone"),
         (["cts.csv", "--card-key-file", "lake/card.key"], "lies in the lake"),
@@ -92,3 +95,9 @@ def test_what_cannot_work_ends_in_one_sentence(
         cli.main()
     assert ended.value.code == 1
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_day_that_begins_at_no_whole_minute_makes_no_lake(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli.app, arguments(tmp_path, str(export(tmp_path, *TAPS)), "--day-start", "03:00:30"))
+    assert result.exit_code == 1
+    assert not (tmp_path / "lake").exists()

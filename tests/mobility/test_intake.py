@@ -101,6 +101,21 @@ def test_the_same_file_again_changes_nothing_whatever_it_is_called(tmp_path: Pat
     assert content(lake) == before
 
 
+def test_an_entry_of_the_ledger_that_is_not_whole_is_named(tmp_path: Path) -> None:
+    report = enter(tmp_path / "lake", three_days(tmp_path))
+    entry = lakes.ledger(tmp_path / "lake", report.table) / f"{report.digest}.json"
+    entry.write_text(entry.read_text()[:40])
+    with pytest.raises(LakeError, match=rf"{entry.name} is no whole entry of the ledger"):
+        file_reports(tmp_path / "lake", report.table)
+
+
+def test_a_folder_of_no_date_in_a_table_is_named(tmp_path: Path) -> None:
+    enter(tmp_path / "lake", three_days(tmp_path))
+    (tmp_path / "lake" / "fare_transactions" / "service_date=junk").mkdir()
+    with pytest.raises(LakeError, match=r"service_date=junk is called after no date"):
+        lakes.service_dates(tmp_path / "lake", "fare_transactions")
+
+
 def test_rows_that_another_file_brought_are_quarantined(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     enter(lake, three_days(tmp_path, "one.csv", first=30))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from mobility import flows
 from mobility.errors import FeedError, MappingError
 from mobility.pipeline import build_flows
 from mobility.sources.mapped_csv import mapping_named, read_mapped, read_mapping
+from mobility.sources.tides import VEHICLE_LOCATIONS
 
 HEADER = "Номер операции;Дата;Время;Гос. номер;Терминал;Номер карты;Тип операции;Сумма, тиын"
 ONAY = Path(__file__).resolve().parents[2] / "mobility" / "sources" / "onay.toml"
@@ -72,6 +74,67 @@ def test_a_mapping_that_cannot_work_is_refused(tmp_path: Path, text: str, word: 
     path.write_text(text)
     with pytest.raises(MappingError, match=word):
         read_mapping(path)
+
+
+WHOLE = """
+table = "fare_transactions"
+{more}
+[columns]
+transaction_id = "a"
+event_timestamp = {times}
+vehicle_id = "c"
+fare_media_id = "d"
+{last}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "times", "last", "word"),
+    [
+        (
+            'timestamp_format = "%d.%m.%Y %I:%M"',
+            '"b"',
+            "",
+            "timestamp_format: '.*' is no format: Please either specify",
+        ),
+        ('service_date_format = "%d.%m.%Y %H"', '"b"', "", "service_date_format: '.*' is no format"),
+        ("", "[]", "", "columns: 'event_timestamp' names no column"),
+        ("", '"b"', '[constants]\nvehicle_id = "x"', r"gives 'vehicle_id' in \[columns\] and in \[constants\]"),
+        ('separator = "；"', '"b"', "", "separator: '；' cannot stand between fields"),
+        ("separator = '\"'", '"b"', "", "separator: '\"' cannot stand between fields"),
+        ('encoding = "hex"', '"b"', "", "encoding: 'hex' is no encoding"),
+        ("service_day_start = 3", '"b"', "", "service_day_start: 3 is no whole minute of a day such as 03:00"),
+        ('service_day_start = "03:00:30"', '"b"', "", "service_day_start: 03:00:30 is no whole minute"),
+        ('service_day_start = "3 am"', '"b"', "", "service_day_start: 3 am is no whole minute"),
+        ('zone = "localtime"', '"b"', "", "zone: 'localtime' is neither"),
+        ("precision_s = nan", '"b"', "", "precision_s: Input should be a finite number"),
+        ("", '"b"', 'amount = "e"\n[factors]\namount = inf', "factors.amount: Input should be a finite number"),
+    ],
+)
+def test_a_mapping_whose_values_cannot_work_is_refused(
+    tmp_path: Path, more: str, times: str, last: str, word: str
+) -> None:
+    path = tmp_path / "mapping.toml"
+    path.write_text(WHOLE.format(more="", times='"b"', last=""))
+    assert read_mapping(path).table == "fare_transactions"
+    path.write_text(WHOLE.format(more=more, times=times, last=last))
+    with pytest.raises(MappingError, match=word):
+        read_mapping(path)
+
+
+@pytest.mark.parametrize("start", ['"03:00"', "03:00:00"])
+def test_a_service_day_may_begin_at_a_time_of_toml_or_a_text(tmp_path: Path, start: str) -> None:
+    path = tmp_path / "mapping.toml"
+    path.write_text(WHOLE.format(more=f"service_day_start = {start}", times='"b"', last=""))
+    assert read_mapping(path).service_day_start == time(3)
+
+
+def test_a_mapping_of_another_table_than_the_file_beside_it_is_refused(city: City, tmp_path: Path) -> None:
+    feeds = city.write(tmp_path / "feeds")
+    columns = "".join(f'{name} = "{name}"\n' for name in VEHICLE_LOCATIONS)
+    (feeds / "fare_transactions.toml").write_text(f'table = "vehicle_locations"\n[columns]\n{columns}')
+    with pytest.raises(MappingError, match=r"fare_transactions\.toml: table 'vehicle_locations' must be"):
+        build_flows(feeds, tmp_path / "flows", key=KEY)
 
 
 def test_an_unknown_mapping_is_answered_with_the_known_ones() -> None:

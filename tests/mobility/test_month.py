@@ -19,7 +19,7 @@ from api import cli
 from mobility import card_rides, flows, lake
 from mobility.card_rides import FAILED, habits_before, rides_of_day
 from mobility.day_order import DayOrder, dates_that_use, days_before, lake_dates
-from mobility.errors import LakeError, MobilityError
+from mobility.errors import FeedError, LakeError, MobilityError
 from mobility.intake import LakeDescription, open_lake, take_in
 from mobility.month import flows_of_day, flows_of_days
 from mobility.pipeline import build_flows
@@ -261,6 +261,36 @@ def test_a_workers_file_that_another_has_replaced_is_looked_for_again(
     assert found.equals(expected) and not silent and found.height > 0
 
 
+def test_a_timetable_that_is_not_there_leaves_earlier_flows_as_they_were(month: Path, tmp_path: Path) -> None:
+    order = replace(orders(month, tmp_path)[0], habits=False)
+    flows_of_days([order])
+    before = content(tmp_path)
+    with pytest.raises(MobilityError, match=r"gtfs2\.zip is missing"):
+        flows_of_days([replace(order, timetable=month / "feeds" / "gtfs2.zip")])
+    assert content(tmp_path) == before
+
+
+def test_errors_in_files_of_an_order_name_the_users_file(month: Path, tmp_path: Path) -> None:
+    order = replace(orders(month, tmp_path / "out")[0], habits=False)
+    totals, depots = tmp_path / "ct.csv", tmp_path / "v.csv"
+    totals.write_text("route_id,boardings\n\n1,many\n")
+    depots.write_text("vehicle_id\nbus-11\n")
+    with pytest.raises(FeedError, match=r"^ct\.csv, line 3: needs"):
+        flows_of_day(replace(order, control_totals=totals))
+    with pytest.raises(FeedError, match=rf"^{depots} lacks the column 'facility_name'"):
+        flows_of_day(replace(order, vehicles=depots))
+
+
+def test_feeds_that_name_a_lake_that_is_none_are_refused(month: Path, tmp_path: Path) -> None:
+    feeds = city_of(FIRST).write(tmp_path / "feeds")
+    told = json.loads((feeds / "feeds.json").read_text())
+    for lake_named, said in (("../laek", r"feeds\.json: lake '\.\./laek' is no lake"), (5, "lake must be the path")):
+        (feeds / "feeds.json").write_text(json.dumps({**told, "lake": lake_named}))
+        with pytest.raises(FeedError, match=said):
+            build_flows(feeds, tmp_path / "flows", key=KEY)
+    assert not (tmp_path / "flows").exists()
+
+
 def test_what_rests_on_a_changed_day_is_the_next_and_the_later_ones_of_its_month(month: Path) -> None:
     assert dates_that_use(month / "lake", [DAYS[0]]) == DAYS[:2]
     assert dates_that_use(month / "lake", [DAYS[1]]) == DAYS[1:3]
@@ -276,16 +306,25 @@ def test_dates_the_lake_lacks_and_folders_that_are_none_are_told(month: Path, tm
         lake_dates(tmp_path)
 
 
+def command(month: Path, out: Path, *more: str, timetable: str = "gtfs.zip") -> list[str]:
+    lake_there, archive = str(month / "lake"), str(month / "feeds" / timetable)
+    return ["mobility", "flows", "--lake", lake_there, "--timetable", archive, "--out", str(out), *more]
+
+
 def test_the_command_makes_the_dates_asked_for(month: Path, tmp_path: Path) -> None:
-    arguments = [
-        "--lake",
-        str(month / "lake"),
-        "--timetable",
-        str(month / "feeds" / "gtfs.zip"),
-        "--out",
-        str(tmp_path),
-    ]
-    result = CliRunner().invoke(cli.app, ["mobility", "flows", *arguments, "--dates", "2025-03-31..2025-04-01"])
+    result = CliRunner().invoke(cli.app, command(month, tmp_path, "--dates", "2025-03-31..2025-04-01"))
     assert result.exit_code == 0, result.output
     assert lake.service_dates(tmp_path, "od_flows") == DAYS[1:3]
     assert "2 service dates" in result.output
+
+
+def test_a_timetable_that_is_not_there_stops_the_command(month: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli.app, command(month, tmp_path, timetable="gtfs2.zip"))
+    assert result.exit_code == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dates", ["2025-03-31..", "..2025-03-31"])
+def test_a_span_of_dates_has_both_its_ends(month: Path, tmp_path: Path, dates: str) -> None:
+    result = CliRunner().invoke(cli.app, command(month, tmp_path, "--dates", dates))
+    assert "give FIRST..LAST with both dates" in str(result.exception)

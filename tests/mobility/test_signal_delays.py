@@ -161,6 +161,7 @@ def test_stop_lines_are_placed_on_each_pass_of_their_own_direction(tmp_path: Pat
     [
         ("approach_id,latitude,longitude\na,1,2\n", r"stop_lines\.csv lacks the column 'heading'"),
         ("approach_id,latitude,longitude,heading\na,43,76,90\nb,north,76,90\n", r"line 3: needs an approach_id"),
+        ("approach_id,latitude,longitude,heading\n\na,43,76,90\n\nb,43,76,nan\n", r"line 5: needs an approach_id"),
     ],
 )
 def test_a_broken_file_of_stop_lines_is_told(tmp_path: Path, text: str, said: str) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from synthetic_city import City
+from synthetic_city import KEY, City, as_csv
 
 from mobility.errors import FeedError
+from mobility.pipeline import build_flows
 from mobility.sources.gtfs import read_timetable
 
 MONDAY = date(2025, 3, 3)
@@ -73,6 +74,124 @@ def test_a_missing_column_or_file_is_named(city: City, tmp_path: Path, table: st
     del city.gtfs[table]
     with pytest.raises(FeedError, match=f"lacks {table}"):
         read_timetable(archive(city, tmp_path / "file"), MONDAY)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "text", "said"),
+    [
+        ("stops.txt", "stop_lat", "x", "stops.txt, line 4: stop_lat 'x' is no number"),
+        ("stops.txt", "stop_lon", "nan", "stops.txt, line 4: stop_lon 'nan' is no number"),
+        ("stop_times.txt", "stop_sequence", "one", "stop_times.txt, line 4: stop_sequence 'one' is no whole number"),
+        ("stop_times.txt", "stop_sequence", "1.5", "stop_times.txt, line 4: stop_sequence '1.5' is no whole number"),
+        ("stop_times.txt", "stop_sequence", "", "stop_times.txt, line 4: stop_sequence is missing"),
+        ("stop_times.txt", "arrival_time", "nan:00:00", "line 4: arrival_time 'nan:00:00' is no time such as 08:15:00"),
+        ("stop_times.txt", "departure_time", "soon", "line 4: departure_time 'soon' is no time such as 08:15:00"),
+        ("trips.txt", "route_id", "", "trips.txt, line 4: route_id is missing"),
+        ("shapes.txt", "shape_pt_lat", "inf", "shapes.txt, line 4: shape_pt_lat 'inf' is no number"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named_with_its_line(
+    city: City, tmp_path: Path, table: str, column: str, text: str, said: str
+) -> None:
+    city.gtfs[table][2][column] = text
+    with pytest.raises(FeedError, match=said):
+        read_timetable(archive(city, tmp_path), MONDAY)
+
+
+def test_whole_numbers_may_have_the_point_of_a_spreadsheet(city: City, tmp_path: Path) -> None:
+    expected = read_timetable(archive(city, tmp_path / "whole"), MONDAY)
+    for call in city.gtfs["stop_times.txt"]:
+        call["stop_sequence"] += ".0"
+    assert read_timetable(archive(city, tmp_path / "point"), MONDAY).calls.equals(expected.calls)
+
+
+def test_a_calendar_without_service_on_the_day_is_noted(city: City, tmp_path: Path) -> None:
+    assert read_timetable(archive(city, tmp_path), MONDAY).notes == ()
+    timetable = read_timetable(archive(city, tmp_path), date(2026, 3, 2))
+    count = len(city.gtfs["trips.txt"])
+    assert timetable.trips.height == count
+    assert timetable.notes == (
+        f"The calendar of the timetable has no service on 2026-03-02: all its {count} trips were taken.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "text", "said"),
+    [
+        ("calendar.txt", "end_date", "2025-12-31", "calendar.txt, line 2: end_date '2025-12-31' is no date such as"),
+        ("calendar_dates.txt", "date", "", "calendar_dates.txt, line 2: date is missing"),
+        ("calendar.txt", "monday", None, "calendar.txt lacks the column 'monday'"),
+        ("calendar_dates.txt", "date", None, "calendar_dates.txt lacks the column 'date'"),
+    ],
+)
+def test_a_calendar_that_cannot_be_read_is_told(
+    city: City, tmp_path: Path, table: str, column: str, text: str | None, said: str
+) -> None:
+    city.gtfs["calendar_dates.txt"] = [{"service_id": "day", "date": "20250304", "exception_type": "1"}]
+    if text is None:
+        del city.gtfs[table][0][column]
+    else:
+        city.gtfs[table][0][column] = text
+    with pytest.raises(FeedError, match=said):
+        read_timetable(archive(city, tmp_path), MONDAY)
+
+
+def test_an_exception_of_no_service_changes_nothing(city: City, tmp_path: Path) -> None:
+    city.gtfs["calendar_dates.txt"] = [{"service_id": "", "date": "20250303", "exception_type": "1"}]
+    assert read_timetable(archive(city, tmp_path), MONDAY).trips.height == len(city.gtfs["trips.txt"])
+
+
+def test_calls_at_stops_without_a_place_are_noted(city: City, tmp_path: Path) -> None:
+    city.gtfs["stops.txt"][0]["stop_lat"] = ""
+    lost = city.gtfs["stops.txt"][0]["stop_id"]
+    count = sum(call["stop_id"] == lost for call in city.gtfs["stop_times.txt"])
+    assert read_timetable(archive(city, tmp_path), MONDAY).notes == (
+        f"{count} calls of the timetable were left out: stops.txt lacks their stop or gives it no place "
+        f"(first: {lost}).",
+    )
+
+
+def test_trips_repeated_by_frequencies_are_noted(city: City, tmp_path: Path) -> None:
+    trip = city.gtfs["trips.txt"][0]["trip_id"]
+    city.gtfs["frequencies.txt"] = [{"trip_id": trip, "start_time": "06:00:00", "end_time": "09:00:00"}]
+    (note,) = read_timetable(archive(city, tmp_path), MONDAY).notes
+    assert note.startswith("The timetable repeats 1 trips by frequencies.txt, which is not read")
+
+
+def test_notes_of_the_timetable_are_warnings_of_the_flows(city: City, tmp_path: Path) -> None:
+    city.gtfs["calendar.txt"][0]["end_date"] = "20250101"
+    summary = build_flows(city.write(tmp_path / "feeds"), tmp_path / "flows", key=KEY)
+    assert any("has no service on 2025-03-03" in warning for warning in summary.warnings)
+
+
+def test_a_stop_that_stands_twice_is_named_with_its_lines(city: City, tmp_path: Path) -> None:
+    city.gtfs["stops.txt"].append(city.gtfs["stops.txt"][1])
+    last = len(city.gtfs["stops.txt"]) + 1
+    with pytest.raises(FeedError, match=rf"stops\.txt, lines 3 and {last}: stop_id '1-A1' must be on one line only"):
+        read_timetable(archive(city, tmp_path), MONDAY)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_an_archive_whose_content_is_damaged_is_told(city: City, tmp_path: Path, packing: int) -> None:
+    path = tmp_path / "gtfs.zip"
+    with zipfile.ZipFile(path, "w", packing) as files:
+        files.writestr("stops.txt", as_csv(city.gtfs["stops.txt"]))
+    content = bytearray(path.read_bytes())
+    content[60:200] = b"\xff" * 140
+    path.write_bytes(content)
+    with pytest.raises(FeedError, match=r"gtfs\.zip cannot be opened as a GTFS archive"):
+        read_timetable(path, MONDAY)
+
+
+def test_an_archive_under_a_password_is_told(city: City, tmp_path: Path) -> None:
+    path = archive(city, tmp_path)
+    content = bytearray(path.read_bytes())
+    central = content.index(b"PK\x01\x02")
+    content[6] |= 1
+    content[central + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(FeedError, match=r"gtfs\.zip cannot be opened as a GTFS archive: .*password"):
+        read_timetable(path, MONDAY)
 
 
 def test_a_real_timetable_is_read(real_data: Path) -> None:
