@@ -32,8 +32,9 @@ from sumo_networks.starts import UNPROVED, Incumbent, best_start, is_shipped, ju
 from sumo_networks.stress import ALL_DEMANDS, MARGIN, Fallen, Stress
 from sumo_networks.timings import network_plan
 from sumo_networks.trips import read_demand
+from sumo_networks.verdict import SEEDS_BELOW
 
-FIRST_SEED: Final = 1000
+FIRST_SEED: Final = SEEDS_BELOW
 SURVIVORS: Final = 2
 # So many that beat the incumbent may fall in a turn, under other traffic, before the turn has found nothing.
 MOST_FALLS: Final = 3
@@ -198,17 +199,21 @@ def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[list[Incu
 def proven(
     race: Race, stress: Stress, judged: Sequence[Incumbent], left: Sequence[Incumbent], seeds: Sequence[int]
 ) -> Incumbent:
-    """The first that is proved: of MOST_PROOFS that the search judged, then its start, which is the first of `judged`,
-    then other starts that were `left`. The best of all where none is.
+    """The first that is no worse than the shipped program and proved: of MOST_PROOFS that the search judged, then its
+    start, which is the first of `judged`, then other starts that were `left`. The best of all where none is.
 
     They are asked by the score with the plain surcharge, those that a verdict would refuse behind all others."""
     race.pressed.clear()
     order = sorted(judged, key=lambda one: (bool(race.refused(one.measures)), race.score(one.measures)))
     if not stress.proof_runs:
         return order[0]
-    for one in (*order[:MOST_PROOFS], judged[0], *left):
+    asked = (*order[:MOST_PROOFS], judged[0], *left)
+    whole = (one if one in judged else judged_on(race, [one], seeds)[0] for one in asked)
+    for one in whole:
+        if race.delay_ratio(one.measures) > 1 + MARGIN:
+            continue
         if is_shipped(race, one) or stress.proves(after(one), one.timings):
-            return one if one in judged else judged_on(race, [one], seeds)[0]
+            return one
     return order[0]
 
 
