@@ -102,9 +102,8 @@ MOST_RUNS: Final = 100_000
 
 class PolishRules(Table):
     """Budget of the search in the simulator: SUMO runs in all, and seeds each surviving candidate is judged on, fewer
-    where there are not 20 runs for each. The shipped program and the plans to start from are judged
-    and must endure other seeds whatever the budget: it may be passed by some 60 runs, and by more proofs where the first
-    is lost."""
+    where there are not 20 runs for each. The shipped program is judged, and the plans to start from are judged and must
+    endure other seeds, whatever the budget: it may be passed by some 60 runs, and by more proofs where one is lost."""
 
     runs: Annotated[int, Field(ge=0, le=MOST_RUNS)] = 300
     seeds: Annotated[int, Field(ge=1, le=100)] = 10
