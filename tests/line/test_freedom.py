@@ -23,8 +23,8 @@ def fullest(network: Network, demand: Demand, plan: NetworkPlan) -> float:
 
 
 def test_a_program_over_the_engineer_s_limit_of_saturation_is_not_tried(town: Path, town_run: RunResult) -> None:
-    demand = read_demand(town_run.folder / "demand.json")
     network = read_city(load_scenario(town), Rules()).network
+    demand = read_demand(town_run.folder / "demand.json", network)
     (better,) = town_run.plan.controllers
     as_shipped = fullest(network, demand, town_run.plan.model_copy(update={"controllers": ()}))
     limit = (as_shipped + fullest(network, demand, town_run.plan)) / 2
