@@ -10,7 +10,7 @@ import polars as pl
 import typer
 
 from api.errors import UnprocessableError
-from api.terminal import console
+from api.terminal import say
 from mobility.flows import read_boardings
 from mobility.forecast import by_local_quarter
 from mobility.forecast import forecast as forecast_of
@@ -49,10 +49,9 @@ def forecast(
     past = by_local_quarter(pl.concat([read_boardings(folder) for folder in flows]), local)
     made = forecast_of(past, day.date(), local, known)
     made.write_csv(out, datetime_format="%Y-%m-%dT%H:%M:%S%:z")
-    console.print(
+    say(
         f"{made['boardings_pax'].sum():.0f} boardings expected on {day.date()} at {made['stop_id'].n_unique()} stops, "
-        f"from {past['date'].n_unique()} days, in {out}",
-        soft_wrap=True,
+        f"from {past['date'].n_unique()} days, in {out}"
     )
 
 

@@ -11,7 +11,7 @@ import typer
 from api.app import utc_now
 from api.errors import UnprocessableError
 from api.person import person_at_console
-from api.terminal import say
+from api.terminal import print_note, say
 from mobility import lake as lakes
 from mobility.day_order import dates_that_use
 from mobility.intake import read_description
@@ -39,14 +39,12 @@ def forget(
     if again:
         say(f"make the flows of these service dates again: {', '.join(again)}")
     if empty:
-        say(
-            f"the lake has nothing left of {', '.join(empty)}: delete these service dates from flows folders",
-        )
+        say(f"the lake has nothing left of {', '.join(empty)}: delete these service dates from flows folders")
     others = doubtful(lake, gone)
     if others:
-        say(
-            f"[yellow]note[/]: rows of {', '.join(others)} were refused because another file had brought them; if that "
-            f"was {gone.file}, let these files be forgotten and take them in again",
+        print_note(
+            f"rows of {', '.join(others)} were refused because another file had brought them; if that was {gone.file}, "
+            "let these files be forgotten and take them in again"
         )
 
 

@@ -11,13 +11,14 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from api.card_key import card_key
 from api.errors import ApiError
 from api.export_commands import export
 from api.forecast_commands import forecast
 from api.forget_command import forget
-from api.terminal import console, step_bars
+from api.terminal import console, print_note, say, step_bars
 from mobility.alighting_posterior import probable_alightings
 from mobility.day_order import DayOrder, lake_dates
 from mobility.intake import LakeDescription, open_lake, read_description, take_in
@@ -70,7 +71,7 @@ def alightings(
     if not read.quarantined.is_empty():
         _print_reasons(reasons(read.quarantined), f"{read.quarantined.height} of {read.read} rows, in {refused}")
     blank = legs["alighting_lat"].null_count()
-    console.print(f"{legs.height} boardings in {out}, {blank} of them with nowhere else to go", soft_wrap=True)
+    say(f"{legs.height} boardings in {out}, {blank} of them with nowhere else to go")
 
 
 @mobility.command(
@@ -161,13 +162,13 @@ def flows(
         summaries = flows_of_days(orders, processes, lambda share: bars("flows", share))
     for summary in summaries:
         for warning in summary.warnings:
-            console.print(f"[yellow]note[/]: {summary.service_date}: {warning}", soft_wrap=True)
+            print_note(f"{summary.service_date}: {warning}")
     odd: Counter[str] = Counter()
     for summary in summaries:
         odd.update(summary.irregularities)
     if odd:
         _print_counts("not as planned (table irregularities)", "kind", odd)
-    console.print(f"flows of {len(days)} service dates in {out}; of each: {out / SUMMARIES}", soft_wrap=True)
+    say(f"flows of {len(days)} service dates in {out}; of each: {out / SUMMARIES}")
 
 
 def _span(dates: str | None) -> tuple[date | None, date | None]:
@@ -212,11 +213,11 @@ def _print_intake(reports: list[FileReport]) -> None:
         table.add_column(name, justify="right")
     for report in reports:
         if report.already:
-            table.add_row(report.file, "in the lake already", "", "", "")
+            table.add_row(Text(report.file), "in the lake already", "", "", "")
             continue
         dates = report.service_dates
         span = "none" if not dates else dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-        table.add_row(report.file, str(report.read), str(report.accepted), str(report.quarantined), span)
+        table.add_row(Text(report.file), str(report.read), str(report.accepted), str(report.quarantined), span)
     console.print(table)
     counted: Counter[str] = Counter()
     for report in reports:
@@ -234,5 +235,5 @@ def _print_counts(title: str, what: str, counted: dict[str, int]) -> None:
     table.add_column(what)
     table.add_column("rows", justify="right")
     for name, rows in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
-        table.add_row(name, str(rows))
+        table.add_row(Text(name), str(rows))
     console.print(table)

@@ -13,5 +13,5 @@ def is_time_zone(name: str) -> bool:
 
 @cache
 def _known() -> frozenset[str]:
-    # These two are what one computer is set to, not the name of a zone.
-    return frozenset(available_timezones() - {"localtime", "posixrules"})
+    # Files beside the zones: what one computer is set to, and a zone of no place.
+    return frozenset(available_timezones() - {"localtime", "posixrules", "Factory"})

@@ -66,7 +66,7 @@ class Proposer:
     timings over from, the best first, `most_exchanges` at once; `near` are the junctions where a change is felt first.
 
     `looked` keeps what timings of other solutions lost when they were last tried (a difference of scores); those in
-    `barred` are not tried again."""
+    `barred` are neither looked at nor joined again."""
 
     network: Network
     others: tuple[Timings, ...]
@@ -97,7 +97,7 @@ class Proposer:
                 self.looked[_key(junction, timing)] = loss
 
     def bar(self, fallen: Candidate) -> None:
-        """Keep a change that fell under other traffic, where it is but one, from being taken over or joined again."""
+        """Keep a change that fell under other traffic, where it is but one, from being looked at or joined again."""
         if len(fallen.parts) == 1:
             self.barred.update(_keys(fallen.parts[0]))
 

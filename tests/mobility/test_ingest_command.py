@@ -57,6 +57,13 @@ def test_a_cts_like_export_enters_the_lake_and_each_row_is_accounted_for(tmp_pat
     assert str(taps["service_date"][0]) == "2024-02-29"
 
 
+def test_a_file_is_shown_by_the_name_it_has_whatever_brackets_are_in_it(tmp_path: Path) -> None:
+    path = export(tmp_path, *TAPS).rename(tmp_path / "t[copy].csv")
+    result = CliRunner().invoke(cli.app, arguments(tmp_path, str(path)))
+    assert result.exit_code == 0, result.output
+    assert "t[copy].csv" in result.output
+
+
 def test_the_terminal_shows_counts_by_reason_and_a_second_time_nothing_changes(tmp_path: Path) -> None:
     path = str(export(tmp_path, *TAPS))
     first = CliRunner().invoke(cli.app, arguments(tmp_path, path))
