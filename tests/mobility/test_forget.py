@@ -131,6 +131,16 @@ def test_who_was_refused_for_a_file_that_is_gone_is_named(tmp_path: Path) -> Non
     assert [report.file for report in file_reports(lake, "fare_transactions")] == ["three.csv", "two.csv"]
 
 
+def test_the_command_names_who_was_refused_for_the_file_in_a_note(tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    enter(lake, "one[1].csv", *ALL_DAYS[:6])
+    enter(lake, "two.csv", *ALL_DAYS[3:])
+    asked = ["mobility", "forget", "--lake", str(lake), "--reason", "x", "--by", "a", "--file", "one[1].csv"]
+    result = CliRunner().invoke(cli.app, asked)
+    assert "\nnote: rows of two.csv were refused because another file" in result.output
+    assert "if that was one[1].csv" in result.output
+
+
 def test_a_digest_of_no_file_or_of_several_is_told(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     one = enter(lake, "one.csv", *ALL_DAYS)
