@@ -5,25 +5,21 @@ early as its intergreens to the others allow. Where the running program already 
 own interstage is kept.
 
 Turners who have given way wait within the junction when their green ends. Where the running program gives them a green
-of their own, a change that it does not know has to let them leave before others come: `WAITING_TURNER_S` more.
+of their own, a change that it does not know has to let them leave before others come.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations, pairwise, permutations
-from typing import Final
 
 from optimiser.signals import Interstage, Junction, Right, Stage, StageSequence
-from optimiser.turners import turners_giving_way
+from optimiser.turners import SATURATION_HEADWAY_S, times_to_leave_s, turners_giving_way
 
 MOST_PERMUTED = 5
 """More stages than this keep their order."""
 MOST_CHOSEN = 10
 """Of more stages than this only one or two may be left out."""
-WAITING_TURNER_S: Final = 2.0
-"""A saturation headway: in a change of stages one turner more leaves than its amber holds (HCM 2010, chapter 31, counts
-two such "sneakers" at each end of green)."""
 
 
 def stage_orders(
@@ -56,10 +52,7 @@ def interstage(junction: Junction, from_stage: Stage, to_stage: Stage) -> Inters
     does so at once. Who may turn on red after a stop has red: a green that ends so has its amber first."""
     before, after = _green(from_stage), _green(to_stage)
     amber_s = {group.id: group.amber_s for group in junction.groups}
-    waiting = _waiting_turners(junction, before)
-    needed = {
-        (c, g): seconds + (WAITING_TURNER_S if c in waiting else 0.0) for (c, g), seconds in _needed(junction).items()
-    }
+    needed = _with_time_to_leave(junction, before, _needed(junction))
     red_amber_s = {group.id: group.red_amber_s for group in junction.groups}
     ending = [g for g in sorted(before) if g not in after]
     entering = [g for g in sorted(after) if g not in before or _rises(before[g], after[g])]
@@ -135,17 +128,37 @@ def _needed(junction: Junction) -> dict[tuple[str, str], float]:
     return {pair: float(-(-seconds // 1)) for pair, seconds in needed.items()}
 
 
-def _waiting_turners(junction: Junction, before: Mapping[str, Right]) -> set[str]:
-    """Groups that give way to vehicles under these greens, and go unhindered in a stage of the running sequence."""
-    running = set(junction.sequences[0].stages) if junction.sequences else set()
-    cleared = {
-        group
-        for stage in junction.stages
-        if stage.id in running
-        for group, right in stage.greens.items()
-        if right is Right.PROTECTED
-    }
-    return cleared & turners_giving_way(before, junction.groups, junction.conflicts)
+def _with_time_to_leave(
+    junction: Junction, before: Mapping[str, Right], needed: Mapping[tuple[str, str], float]
+) -> dict[tuple[str, str], float]:
+    """Least times from the end of one group to the start of another when turners who gave way under the greens before
+    and have a green of their own in the running program have to leave between.
+
+    Turners in lanes of their own need a headway after their green. With others behind them they leave once the oncoming
+    vehicles have had their amber, one after the other, but take no longer than in that green."""
+    amber_s = {group.id: group.amber_s for group in junction.groups}
+    leaving_s = times_to_leave_s(junction.groups, junction.movements, junction.lanes)
+    own_s = {group: seconds for group in before if (seconds := _shortest_own_green_s(junction, group))}
+    found = dict(needed)
+    for turner, oncoming in turners_giving_way(before, junction.groups, junction.conflicts).items():
+        if turner not in own_s:
+            continue
+        for (clearing, entering), seconds in needed.items():
+            if clearing != turner:
+                continue
+            found[turner, entering] = max(found[turner, entering], seconds + SATURATION_HEADWAY_S)
+            for ending in sorted(oncoming) if turner in leaving_s else ():
+                least_s = amber_s[ending] + min(leaving_s[turner], own_s[turner]) + seconds
+                found[ending, entering] = max(found.get((ending, entering), 0.0), least_s)
+    return found
+
+
+def _shortest_own_green_s(junction: Junction, group: str) -> float:
+    """The shortest green in which the running program lets a group go unhindered, 0 where it never does."""
+    cycle_s = junction.running.cycle_s
+    greens = junction.running.greens.get(group, ())
+    own_s = [(green.end_s - green.start_s) % cycle_s or cycle_s for green in greens if green.right is Right.PROTECTED]
+    return min(own_s, default=0.0)
 
 
 def _rises(before: Right, after: Right) -> bool:

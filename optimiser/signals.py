@@ -300,7 +300,8 @@ class Lane(Frozen):
 
 
 class Movement(Frozen):
-    """Vehicles of one approach that leave by one exit under one group."""
+    """Vehicles of one approach that leave by one exit under one group. `waiting_places`: so many of them find room
+    behind the stop line while they give way."""
 
     id: str
     approach: str
@@ -309,6 +310,7 @@ class Movement(Frozen):
     turn: Literal["left", "through", "right", "u_turn"]
     lanes: tuple[str, ...]
     yields_to: tuple[str, ...] = ()
+    waiting_places: int = 1
 
 
 class Approach(Frozen):

@@ -14,6 +14,7 @@ SATURATION_VEH_H = 1900.0
 TURN_FACTOR: dict[Turn, float] = {"through": 1.0, "left": 0.95, "right": 0.85, "u_turn": 0.8}
 """Share of the base saturation flow by turn (HCM 2010, 18-5: f_LT, f_RT), until lanes are calibrated against SUMO."""
 VEHICLE_SPACE_M = 7.5
+WAITING_CAR_M = 6.0  # where many find room it is they who need time to leave: here the closer spacing is the safe one
 REACH_M = 1500.0
 LANE_REACH_M = 500.0
 _TURNS: dict[str, Turn] = {"s": "through", "l": "left", "L": "left", "r": "right", "R": "right", "t": "u_turn"}
@@ -61,6 +62,7 @@ def junction_turns(
     lanes_of: dict[tuple[str, str, str], dict[str, NetLane]] = {}
     turns: dict[tuple[str, str, str], list[Turn]] = {}
     links: dict[tuple[str, str, str], set[int]] = {}
+    inner: dict[tuple[str, str, str], set[str]] = {}
     for link, connections in net.links(tls).items():
         group = group_of[link]
         if kinds[group] is GroupKind.PEDESTRIAN:
@@ -71,6 +73,7 @@ def junction_turns(
             lanes_of.setdefault(key, {})[lane.id] = lane
             turns.setdefault(key, []).append(turn_of(connection.direction))
             links.setdefault(key, set()).add(link)
+            inner.setdefault(key, set()).add(connection.via)
     names = _movement_names(sorted(links), links)
     movements = tuple(
         Movement(
@@ -87,6 +90,7 @@ def junction_turns(
                     if other != key and any(gives_way.get(link, set()) & links[other] for link in links[key])
                 )
             ),
+            waiting_places=max(_waiting_places(net, lane) for lane in inner[key]),
         )
         for key in sorted(links)
     )
@@ -96,6 +100,14 @@ def junction_turns(
         movements=movements,
         links_of_movement={names[key]: tuple(sorted(links[key])) for key in sorted(links)},
     )
+
+
+def _waiting_places(net: NetFile, inner_lane: str) -> int:
+    """Vehicles that stand with their front behind the stop line when one waits at the end of an inner lane that leads
+    to another; 1 where the net has no such waiting place."""
+    if inner_lane not in net.lanes or inner_lane not in net.next_internal:
+        return 1
+    return 1 + int(net.lanes[inner_lane].length_m // WAITING_CAR_M)
 
 
 def _usual_turn(turns: Sequence[Turn]) -> Turn:

@@ -21,7 +21,7 @@ from optimiser.formulation.queues import gap_capacity_veh_h, overflow_queue_veh,
 from optimiser.lane_flows import junction_demand, nominal_lane_flows
 from optimiser.rules import Rules
 from optimiser.safety import check_plan
-from optimiser.sequences import WAITING_TURNER_S, interstage, stage_orders
+from optimiser.sequences import interstage, stage_orders
 from optimiser.settings import ModelSettings
 from optimiser.signals import (
     Conflict,
@@ -37,6 +37,7 @@ from optimiser.signals import (
 from optimiser.solve import SolveOptions, solve
 from optimiser.stage_forms import plan_form, sequence_form
 from optimiser.timeline import controller_plan, expand
+from optimiser.turners import SATURATION_HEADWAY_S, least_arrow_s, times_to_leave_s
 
 SETTINGS = ModelSettings(reserve_weight=0.0)
 
@@ -155,12 +156,50 @@ def turn_on_red() -> Junction:
     return junction.model_copy(update={"running": controller_plan(junction, running, (20.0, 10.0, 20.0), 0.0)})
 
 
-def test_turners_who_wait_get_time_to_leave_where_an_order_drops_their_own_green() -> None:
+def test_turners_who_wait_in_their_own_lane_get_a_headway_where_an_order_drops_their_own_green() -> None:
     stages = {stage.id: stage for stage in tee().stages}
     after_their_own = interstage(tee(), stages["stage3"], stages["stage4"])
     while_they_wait = interstage(tee(), stages["stage2"], stages["stage4"])
-    assert while_they_wait.duration_s == after_their_own.duration_s + WAITING_TURNER_S
+    assert while_they_wait.duration_s == after_their_own.duration_s + SATURATION_HEADWAY_S
     assert while_they_wait.off_s["east_left"] < while_they_wait.off_s["west"]
+
+
+@pytest.mark.parametrize(("places", "leaving_s"), [(1, 4.0), (3, 8.0), (9, 10.0)])
+def test_all_turners_that_find_room_leave_after_the_oncoming_amber_where_others_stand_behind_them(
+    places: int, leaving_s: float
+) -> None:
+    junction = tee_with_shared_lane(places)
+    stages = {stage.id: stage for stage in junction.stages}
+    own = next(i for i in junction.running.greens["east_left"] if i.right is Right.PROTECTED)
+    assert (own.end_s - own.start_s) % junction.running.cycle_s == 10.0
+    change = interstage(junction, stages["stage2"], stages["stage4"])
+    left_to_south_s = next(
+        i.seconds for i in junction.intergreens if (i.clearing, i.entering) == ("east_left", "south")
+    )
+    assert change.on_s["south"] - change.off_s["west"] == 3.0 + leaving_s + left_to_south_s
+
+
+def test_an_arrow_of_turners_with_others_behind_them_lasts_until_those_who_wait_have_left() -> None:
+    for junction, least_s in ((tee(), 5.0), (tee_with_shared_lane(1), 5.0), (tee_with_shared_lane(3), 8.0)):
+        leaving_s = times_to_leave_s(junction.groups, junction.movements, junction.lanes)
+        arrow = next(stage for stage in junction.stages if stage.id == "stage3")
+        found_s = least_arrow_s(arrow.greens, junction.stages, junction.groups, junction.conflicts, leaving_s)
+        assert found_s == least_s
+
+
+def tee_with_shared_lane(places: int) -> Junction:
+    """A T-junction whose left-turners from the main road share the lane of those who go straight on."""
+    junction = tee()
+    lanes = [lane for lane in junction.lanes if lane.approach == "east"]
+    shared = lanes[0].model_copy(update={"movements": tuple(m for lane in lanes for m in lane.movements)})
+    movements = tuple(
+        m.model_copy(update={"lanes": (shared.id,), "waiting_places": places if m.group == "east_left" else 1})
+        if m.approach == "east"
+        else m
+        for m in junction.movements
+    )
+    others = tuple(lane for lane in junction.lanes if lane.approach != "east")
+    return junction.model_copy(update={"lanes": (shared, *others), "movements": movements})
 
 
 @given(st.floats(-3000, 1500), st.floats(1, 2500), st.floats(0.25, 4))

@@ -364,6 +364,22 @@ def test_a_truncated_additional_file_is_refused(tmp_path: Path, four_arms: Path)
         read_network(four_arms, (program,), SHIPPED)
 
 
+@pytest.mark.parametrize(("length_m", "places"), [(4.0, 1), (6.5, 2), (12.4, 3)])
+def test_turners_find_room_as_far_as_their_way_leads_to_where_they_wait(
+    tmp_path: Path, length_m: float, places: int
+) -> None:
+    net_file = crossroads(tmp_path)
+    waiting = {c.via for c in net_of(net_file).connections if c.tl and c.direction == "l"}
+    text = net_file.read_text()
+    for lane in waiting:
+        text, changed = re.subn(rf'(<lane id="{lane}".*? length=")[^"]*', rf"\g<1>{length_m}", text)
+        assert changed == 1
+    net_file.write_text(text)
+    movements = read_network(net_file, (), SHIPPED).network.junction("C").movements
+    assert {m.waiting_places for m in movements if m.turn == "left"} == {places}
+    assert {m.waiting_places for m in movements if m.turn != "left"} == {1}
+
+
 def test_ways_between_junctions_have_length_time_and_room(real_data: Path) -> None:
     network = model_of(real_data, "cologne3").network
     pairs = {(link.from_junction, link.to_junction) for link in network.links}
