@@ -16,7 +16,8 @@ from api.day_plan_command import day_plan
 from api.errors import ApiError, UnprocessableError
 from api.explanation import lines, read_demand
 from api.mobility_commands import mobility
-from api.run import SIMULATED_CARDS_KEY, RunOptions, RunResult, optimise_scenario, run_line, verify_plan
+from api.run import SIMULATED_CARDS_KEY, RunResult, optimise_scenario, run_line, verify_plan
+from api.run_options import RunOptions
 from api.service_commands import service
 from api.terminal import print_error, print_fallen, print_kept, print_long, print_note, print_verdict, say, step_bars
 from mobility.errors import MobilityError

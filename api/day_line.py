@@ -12,7 +12,8 @@ from api.city import PROFILE, read_city
 from api.errors import UnsafePlanError
 from api.explanation import read_demand
 from api.proof import refuse_unsafe
-from api.run import RunOptions, observe
+from api.run import observe
+from api.run_options import RunOptions
 from api.step_clock import Progress, StepClock
 from api.week_picture import week_picture
 from optimiser.day_plans import DaySettings, TypedDay, WeekPlans, day_plans

@@ -10,7 +10,8 @@ from api.jobs import LineOrder, Progress
 def run_order(order: LineOrder, progress: Progress) -> None:
     """Do one order: the whole line, or the verdict on a plan that is given. Raises the errors of the rooms."""
     # Imported here: the line brings the solver and the simulator with it, which a service without jobs never needs.
-    from api.run import RunOptions, run_line, verify_plan
+    from api.run import run_line, verify_plan
+    from api.run_options import RunOptions
 
     options = RunOptions(
         seeds=order.seeds, begin_s=order.begin_s, end_s=order.end_s, rules=order.rules, workers=os.cpu_count() or 1

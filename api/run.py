@@ -6,62 +6,40 @@ import json
 import platform
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from api.card_key import card_key
-from api.city import PROFILE, read_city
+from api.city import read_city
 from api.feeds import FEEDS_SEED, gather_feeds
 from api.priority import PriorityFound, add_priority
-from api.proof import ProofEffort, freedom_of, prove, refuse_unsafe
+from api.proof import ProofEffort, prove
 from api.report import write_report
+from api.run_options import RunOptions
+from api.search import earlier_plan, find_plan
 from api.step_clock import Progress, StepClock
 from mobility.errors import FeedError
 from mobility.pipeline import build_flows
 from mobility.summary import SUMMARY
-from optimiser.coordination import optimise
-from optimiser.demand import Demand
 from optimiser.evaluation import evaluate
 from optimiser.result import OptimisationResult
-from optimiser.rules import Rules
-from optimiser.settings import ModelSettings
-from optimiser.signals import Network, NetworkPlan, canonical_json, content_hash
+from optimiser.signals import NetworkPlan, canonical_json, content_hash
 from sumo_networks.bindings import CityModel
 from sumo_networks.calibrate import calibrate
 from sumo_networks.demand import MeasuredDemand, build_demand
 from sumo_networks.journal import Journal
-from sumo_networks.person_weights import PersonWeights
-from sumo_networks.polish import Budget, Polished, polish
-from sumo_networks.programs import read_plan, write_programs
+from sumo_networks.polish import Budget, Polished
+from sumo_networks.programs import write_programs
 from sumo_networks.scenario import Scenario, load_scenario
 from sumo_networks.verdict import Verdict
 
 SIMULATED_CARDS_KEY: Final = b"cards of simulated people need no secret"
 RESULTS: Final = ("demand.json", "plan.json", "plan.add.xml", "verdict.json", "run.json", "report.html")
 PREVIOUS: Final = "previous"
-EARLIER: Final = "earlier plan"
 JOURNAL: Final = "journal.jsonl"
 VERSIONS_OF: Final = ("jasyl", "eclipse-sumo", "pyomo", "highspy", "polars")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What a person may choose of a run. `seeds` are the verdict's; the search uses others. `start` is an earlier plan
-    (plan.json or an additional file) that the search may start from too. `card_key` makes the pseudonyms of cards;
-    without one, cards of simulated people get a known key and real ones the installation's."""
-
-    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
-    begin_s: float | None = None
-    end_s: float | None = None
-    rules: Rules = field(default_factory=Rules)
-    workers: int = 1
-    card_key: bytes = b""
-    settings: ModelSettings = field(default_factory=ModelSettings)
-    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -99,21 +77,20 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
     with tempfile.TemporaryDirectory(prefix="jasyl-run-") as name:
         work = Path(name)
         model, demand = observe(scenario, out, work, options, clock)
-        result = optimise_step(model.network, demand.demand, options, clock)
         journal = journal_in(out, model)
-        polished = polish_step(scenario, model, demand.demand, result, options, work, clock, journal)
-        polished, priority = priority_step(scenario, model, demand, polished, options, work, clock, journal)
+        found = find_plan(scenario, model, demand.demand, options, work, clock, journal)
+        polished, priority = priority_step(scenario, model, demand, found.polished, options, work, clock, journal)
         write_plan(polished.plan, model, out)
         verdict = prove_step(scenario, model, polished.plan, out / "plan.add.xml", options, work, clock, journal)
     (out / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
-    _write_run(out / "run.json", scenario, options, result, polished, priority, clock)
+    _write_run(out / "run.json", scenario, options, found.result, polished, priority, clock)
     tell = clock.step("report")
     report = write_report(
         out / "report.html",
         scenario,
         model,
         verdict,
-        result,
+        found.result,
         polished,
         evaluate(model.network, demand.demand, polished.plan, options.rules, options.settings),
         tuple(fault.message for fault in demand.faults),
@@ -140,12 +117,11 @@ def optimise_scenario(
     with tempfile.TemporaryDirectory(prefix="jasyl-optimise-") as name:
         work = Path(name)
         model, demand = observe(scenario, out, work, options, clock, feeds, flows)
-        result = optimise_step(model.network, demand.demand, options, clock)
         journal = journal_in(out, model)
-        polished = polish_step(scenario, model, demand.demand, result, options, work, clock, journal)
-        polished, priority = priority_step(scenario, model, demand, polished, options, work, clock, journal)
+        found = find_plan(scenario, model, demand.demand, options, work, clock, journal)
+        polished, priority = priority_step(scenario, model, demand, found.polished, options, work, clock, journal)
     write_plan(polished.plan, model, out)
-    _write_run(out / "run.json", scenario, options, result, polished, priority, clock)
+    _write_run(out / "run.json", scenario, options, found.result, polished, priority, clock)
     journal.close()
     return Optimised(polished, _kept(model))
 
@@ -192,14 +168,6 @@ def journal_in(out: Path, model: CityModel) -> Journal:
     return Journal(out / JOURNAL, content_hash(model.network))
 
 
-def earlier_plan(path: Path, model: CityModel) -> NetworkPlan:
-    """A plan to start from. Raises PlanMismatchError where it is for another network, UnsafePlanError where it breaks a
-    safety rule that the running plan keeps."""
-    plan = read_plan(path, model)
-    refuse_unsafe(plan, model.network, path)
-    return plan
-
-
 def observe(
     scenario: Scenario,
     out: Path,
@@ -231,52 +199,6 @@ def observe(
     (out / "demand.json").write_text(canonical_json(demand.demand) + "\n", encoding="utf-8")
     tell(1.0)
     return model, demand
-
-
-def optimise_step(network: Network, demand: Demand, options: RunOptions, clock: StepClock) -> OptimisationResult:
-    """The MILP over the whole network."""
-    tell = clock.step("optimise")
-    result = optimise(
-        network,
-        demand,
-        options.rules,
-        settings=options.settings,
-        profile=options.rules.profile or PROFILE,
-        progress=lambda done, total, _: tell(done / max(1, total)),
-        workers=options.workers,
-    )
-    tell(1.0)
-    return result
-
-
-def polish_step(
-    scenario: Scenario,
-    model: CityModel,
-    demand: Demand,
-    result: OptimisationResult,
-    options: RunOptions,
-    work: Path,
-    clock: StepClock,
-    journal: Journal,
-) -> Polished:
-    """Simulated candidates around the plans of the MILP, and around an earlier plan where one is given."""
-    tell = clock.step("polish in SUMO")
-    starts = {} if options.start is None else {EARLIER: earlier_plan(options.start, model)}
-    starts |= {f"milp {number}": candidate.plan for number, candidate in enumerate(result.candidates)}
-    budget = Budget(runs=options.rules.polish.runs, seeds=options.rules.polish.seeds)
-    return polish(
-        scenario,
-        model,
-        starts,
-        freedom_of(model.network, options.rules, demand, options.settings),
-        budget,
-        np.random.default_rng(FEEDS_SEED),
-        work / "polish",
-        workers=options.workers,
-        progress=lambda done, total: tell(done / max(1, total)),
-        journal=journal,
-        weights=PersonWeights.of(options.rules),
-    )
 
 
 def priority_step(

@@ -18,7 +18,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from api.run import RunOptions, observe
+from api.run import observe
+from api.run_options import RunOptions
 from api.step_clock import StepClock
 from optimiser.bus_priority import PrioritisedPlan, with_priority
 from optimiser.rule_tables import PriorityRules

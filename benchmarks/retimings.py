@@ -18,7 +18,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from api.run import RunOptions, observe, optimise_step, polish_step, write_plan
+from api.run import observe, write_plan
+from api.run_options import RunOptions
+from api.search import OPTIMISE, POLISH, find_plan, optimise_step
 from api.step_clock import StepClock
 from benchmarks.sumo_tools import ToolInput, tls_coordinator, tls_cycle_adaptation
 from optimiser.coordination import WEBSTER
@@ -88,21 +90,22 @@ def coordination(config: Path, options: argparse.Namespace, folder: Path) -> dic
     out.mkdir()
     model, demand = observe(scenario, out, folder / "work", run_options, clock)
     bench = Bench(scenario, model, read_demand(scenario), options.seeds, options.workers, folder)
-    found = optimise_step(model.network, demand.demand, run_options, clock)
+    if options.plan is None:
+        found = find_plan(scenario, model, demand.demand, run_options, folder / "work", clock, Journal())
+        plan, result, first = found.polished.plan, found.result, found.first
+    else:
+        plan, result = read_plan(options.plan, model), optimise_step(model.network, demand.demand, run_options, clock)
+        first = result
+    solve_s = sum(clock.seconds[step] for step in clock.seconds if step.startswith((OPTIMISE, POLISH)))
     methods = {"shipped": Method(None), "repaired": _repaired(scenario, options.profile, folder)}
-    for candidate in found.candidates:
+    for candidate in first.candidates:
         if candidate.name == WEBSTER:
             methods["webster"] = _method(model, candidate.plan, folder / "webster.add.xml")
     given = ToolInput.of(scenario, folder / "tools")
     for name, tool in (("tls_cycle_adaptation", tls_cycle_adaptation), ("tls_coordinator", tls_coordinator)):
         made = tool(given, folder)
         methods[name] = Method(made.file, solve_s=made.solve_s)
-    if options.plan is None:
-        polished = polish_step(scenario, model, demand.demand, found, run_options, folder / "work", clock, Journal())
-        plan, solve_s = polished.plan, clock.seconds["optimise"] + clock.seconds["polish in SUMO"]
-    else:
-        plan, solve_s = read_plan(options.plan, model), 0.0
-    methods["jasyl"] = Method(write_plan(plan, model, out), plan, solve_s, found.gap)
+    methods["jasyl"] = Method(write_plan(plan, model, out), plan, solve_s, result.gap)
     floor = _floor(bench)
     line: dict[str, Any] = {"map": scenario.name, "seeds": list(bench.seeds), "profile": options.profile}
     line |= {

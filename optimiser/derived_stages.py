@@ -14,7 +14,7 @@ from typing import Final
 import networkx as nx
 
 from optimiser.signals import Junction, Right, Stage
-from optimiser.turners import least_arrow_s, times_to_leave_s
+from optimiser.turners import least_arrow_s
 
 MOST_STAGES: Final = 12
 """Derived stages of a junction, those with most groups first: several nodes under one controller have thousands."""
@@ -42,13 +42,12 @@ def _derived(junction: Junction) -> tuple[Stage, ...]:
             greens = frozenset(_rights(junction, [served[i] for i in clique]).items())
             if greens not in known:
                 found[greens] = None
-    leaving_s = times_to_leave_s(junction.groups, junction.movements, junction.lanes)
     ranked = sorted((dict(sorted(greens)) for greens in found), key=lambda greens: (-len(greens), list(greens.items())))
     return tuple(
         Stage(
             id=f"derived{i + 1}",
             greens=greens,
-            min_s=max(1.0, least_arrow_s(greens, junction.stages, junction.groups, junction.conflicts, leaving_s)),
+            min_s=max(1.0, least_arrow_s(greens, junction.stages, junction.groups, junction.conflicts)),
         )
         for i, greens in enumerate(ranked[:MOST_STAGES])
     )

@@ -6,6 +6,7 @@ cycle_s = 90                          # or cycle_range_s = [60, 120], or candida
 coordinated = true                    # false: every junction its own cycle
 formulation = "cyclic offsets"        # or "lane-flow person delay", "MAXBAND", "MULTIBAND"
 derived_stages = false                # true: also stages that the conflicts allow and the program never had
+turners_leave = false                 # true: stages wait for turners within the junction, with others behind them
 priority = false                      # true: active bus priority, or a table of its limits as below
 
 [weights]                             # of a second of delay of one person
@@ -89,6 +90,7 @@ from optimiser.rule_tables import (
     check_range,
 )
 from optimiser.signals import GroupLimits, Junction, Network, SignalGroup, Stage, StageSequence
+from optimiser.turners import with_time_to_leave
 
 
 class Rules(Table):
@@ -101,6 +103,7 @@ class Rules(Table):
     coordinated: bool = True
     formulation: Formulation = CYCLIC_OFFSETS
     derived_stages: bool = False
+    turners_leave: bool = False
     priority: PriorityRules | None = None
     weights: Weights = Weights()
     junctions: dict[str, JunctionRules] = Field(default_factory=dict)
@@ -156,6 +159,8 @@ class Rules(Table):
         junctions = tuple(self._applied(j) for j in network.junctions)
         if self.derived_stages:
             junctions = tuple(with_derived_stages(junction) for junction in junctions)
+        if self.turners_leave:
+            junctions = tuple(with_time_to_leave(junction) for junction in junctions)
         return network.model_copy(update={"junctions": junctions})
 
     def forbidden_sequences(self, junction: str) -> frozenset[tuple[str, str]]:

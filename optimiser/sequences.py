@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations, pairwise, permutations
 
 from optimiser.signals import Interstage, Junction, Right, Stage, StageSequence
-from optimiser.turners import SATURATION_HEADWAY_S, times_to_leave_s, turners_giving_way
+from optimiser.turners import SATURATION_HEADWAY_S, own_green_s, times_to_leave_s, turners_giving_way
 
 MOST_PERMUTED = 5
 """More stages than this keep their order."""
@@ -134,31 +134,22 @@ def _with_time_to_leave(
     """Least times from the end of one group to the start of another when turners who gave way under the greens before
     and have a green of their own in the running program have to leave between.
 
-    Turners in lanes of their own need a headway after their green. With others behind them they leave once the oncoming
-    vehicles have had their amber, one after the other, but take no longer than in that green."""
+    They need a headway after their green. With others behind them, and where the junction waits for these
+    (`turners_leave`), they leave once the oncoming vehicles have had their amber, one after the other."""
     amber_s = {group.id: group.amber_s for group in junction.groups}
-    leaving_s = times_to_leave_s(junction.groups, junction.movements, junction.lanes)
-    own_s = {group: seconds for group in before if (seconds := _shortest_own_green_s(junction, group))}
+    leaving_s = times_to_leave_s(junction) if junction.turners_leave else {}
     found = dict(needed)
     for turner, oncoming in turners_giving_way(before, junction.groups, junction.conflicts).items():
-        if turner not in own_s:
+        if not own_green_s(junction, turner):
             continue
         for (clearing, entering), seconds in needed.items():
             if clearing != turner:
                 continue
             found[turner, entering] = max(found[turner, entering], seconds + SATURATION_HEADWAY_S)
             for ending in sorted(oncoming) if turner in leaving_s else ():
-                least_s = amber_s[ending] + min(leaving_s[turner], own_s[turner]) + seconds
+                least_s = amber_s[ending] + leaving_s[turner] + seconds
                 found[ending, entering] = max(found.get((ending, entering), 0.0), least_s)
     return found
-
-
-def _shortest_own_green_s(junction: Junction, group: str) -> float:
-    """The shortest green in which the running program lets a group go unhindered, 0 where it never does."""
-    cycle_s = junction.running.cycle_s
-    greens = junction.running.greens.get(group, ())
-    own_s = [(green.end_s - green.start_s) % cycle_s or cycle_s for green in greens if green.right is Right.PROTECTED]
-    return min(own_s, default=0.0)
 
 
 def _rises(before: Right, after: Right) -> bool:

@@ -327,7 +327,8 @@ class Junction(Frozen):
     """What one controller runs: one node or several, as the optimiser sees it.
 
     `sequences[0]` is the running order with the running interstages. `intergreens` are the ones a new plan must keep
-    (the larger of running and profile). `running` is the program in use; `locked` keeps it untouched."""
+    (the larger of running and profile). `running` is the program in use; `locked` keeps it untouched. `turners_leave`:
+    a change of stages waits until turners who give way have left with those who stand behind them."""
 
     id: str
     groups: tuple[SignalGroup, ...]
@@ -345,6 +346,7 @@ class Junction(Frozen):
     max_cycle_s: float = 150.0
     locked: bool = False
     locked_reason: str = ""
+    turners_leave: bool = False
 
 
 class Link(Frozen):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from optimiser.signals import Conflict, ControllerPlan, Junction, Offset, SignalGroup
 from optimiser.timeline import Timeline, controller_plan, expand
-from optimiser.turners import times_to_leave_s
 from sumo_networks.bindings import Binding, ProgramNote
 from sumo_networks.conflicts import Repair, link_conflicts, repaired, repaired_groups, yields_in_use
 from sumo_networks.errors import NetworkError
@@ -65,7 +64,6 @@ def read_junction(
     geometries = pair_geometries(net, program.tls, groups.of_link(), link_pairs, groups.turns)
     shown = _timeline(read)
     signals = signal_groups(groups, setting.profile, read.staged, shown, geometries)
-    leaving_s = times_to_leave_s(signals, turns.movements, turns.lanes)
     of_geometry_s = profile_intergreens(setting.profile.with_formula(), groups.kinds, geometries)
     running_s = running_intergreens(shown, signals, conflicts, of_geometry_s)
     computed_s = {
@@ -79,7 +77,7 @@ def read_junction(
         groups=signals,
         conflicts=conflicts,
         intergreens=intergreen_matrix(running_s, computed_s),
-        stages=limited_stages(read.staged.stages, shown, signals, conflicts, leaving_s),
+        stages=limited_stages(read.staged.stages, shown, signals, conflicts),
         sequences=(read.staged.sequence,),
         approaches=turns.approaches,
         lanes=turns.lanes,

@@ -103,6 +103,11 @@ class Polished:
     fallen: tuple[Fallen, ...] = ()
     held: bool = True
 
+    @property
+    def locked_up(self) -> bool:
+        """Whether plans fell and nothing better than the shipped program is left."""
+        return bool(self.fallen) and (not self.held or self.score >= 1.0)
+
 
 @dataclass(frozen=True)
 class _Search:

@@ -30,23 +30,18 @@ def whole_greens(timeline: Timeline, group: str) -> list[tuple[float, float]]:
 
 
 def limited_stages(
-    stages: Sequence[Stage],
-    timeline: Timeline,
-    groups: Sequence[SignalGroup],
-    conflicts: Sequence[Conflict],
-    leaving_s: Mapping[str, float],
+    stages: Sequence[Stage], timeline: Timeline, groups: Sequence[SignalGroup], conflicts: Sequence[Conflict]
 ) -> tuple[Stage, ...]:
     """Stages with the shortest length that leaves every group its least green where no other stage can give it.
 
     A stage whose groups are all green in a neighbour too may shrink to 1 s, as the groups' own least greens bound their
-    sum; not so where it lets turners go who had to give way to vehicles: their arrow is a green of its own, in
-    which those who wait need `leaving_s` (s by group) to leave."""
+    sum; not so where it lets turners go who had to give way to vehicles: their arrow is a green of its own."""
     windows = {window.stage: window for window in timeline.windows}
     found = []
     for stage in stages:
         window = windows[stage.id]
         length_s = window.end_s - window.start_s
-        least_s = max(1.0, least_arrow_s(stage.greens, stages, groups, conflicts, leaving_s))
+        least_s = max(1.0, least_arrow_s(stage.greens, stages, groups, conflicts))
         for group in groups:
             if group.id not in stage.greens:
                 continue

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from api.run import RunOptions, RunResult, run_line
+from api.run import RunResult, run_line
+from api.run_options import RunOptions
 from optimiser.rule_tables import PolishRules
 from optimiser.rules import Rules
 from sumo_networks.simulate import sumo_binary, sumo_environment

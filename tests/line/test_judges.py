@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from api.run import RunOptions, run_line
+from api.run import run_line
+from api.run_options import RunOptions
 
 JUDGE_SEEDS = "11,12,13"
 SLACK = 0.05

@@ -10,7 +10,8 @@ import pytest
 
 from api.city import read_city
 from api.proof import ProofEffort, prove
-from api.run import RunOptions, optimise_scenario
+from api.run import optimise_scenario
+from api.run_options import RunOptions
 from optimiser.active_priority import active
 from optimiser.rule_tables import PriorityRules
 from optimiser.rules import Rules

@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from api.run import RunOptions, RunResult, optimise_scenario, run_line
+from api.run import RunResult, optimise_scenario, run_line
+from api.run_options import RunOptions
 from api.terminal import StepBars, print_fallen, print_kept, print_long, print_verdict
 from optimiser.errors import RulesError
 from optimiser.rule_tables import JunctionRules, PolishRules

@@ -28,6 +28,7 @@ from optimiser.signals import (
     Intergreen,
     Junction,
     Modes,
+    Network,
     NetworkPlan,
     Right,
     SignalGroup,
@@ -37,7 +38,7 @@ from optimiser.signals import (
 from optimiser.solve import SolveOptions, solve
 from optimiser.stage_forms import plan_form, sequence_form
 from optimiser.timeline import controller_plan, expand
-from optimiser.turners import SATURATION_HEADWAY_S, least_arrow_s, times_to_leave_s
+from optimiser.turners import SATURATION_HEADWAY_S, with_time_to_leave
 
 SETTINGS = ModelSettings(reserve_weight=0.0)
 
@@ -179,16 +180,30 @@ def test_all_turners_that_find_room_leave_after_the_oncoming_amber_where_others_
     assert change.on_s["south"] - change.off_s["west"] == 3.0 + leaving_s + left_to_south_s
 
 
-def test_an_arrow_of_turners_with_others_behind_them_lasts_until_those_who_wait_have_left() -> None:
-    for junction, least_s in ((tee(), 5.0), (tee_with_shared_lane(1), 5.0), (tee_with_shared_lane(3), 8.0)):
-        leaving_s = times_to_leave_s(junction.groups, junction.movements, junction.lanes)
-        arrow = next(stage for stage in junction.stages if stage.id == "stage3")
-        found_s = least_arrow_s(arrow.greens, junction.stages, junction.groups, junction.conflicts, leaving_s)
-        assert found_s == least_s
+@pytest.mark.parametrize(("places", "least_s"), [(1, 4.0), (3, 8.0), (9, 10.0)])
+def test_an_arrow_lasts_until_those_who_wait_have_left_but_no_longer_than_in_the_running_program(
+    places: int, least_s: float
+) -> None:
+    before = {stage.id: stage.min_s for stage in tee_with_shared_lane(places, waits=False).stages}
+    after = {stage.id: stage.min_s for stage in tee_with_shared_lane(places).stages}
+    assert after == before | {"stage3": max(before["stage3"], least_s)}
 
 
-def tee_with_shared_lane(places: int) -> Junction:
-    """A T-junction whose left-turners from the main road share the lane of those who go straight on."""
+def test_the_rules_may_ask_stages_to_wait_for_turners() -> None:
+    junction = tee_with_shared_lane(3, waits=False)
+    network = Network(network_hash=junction.running.network_hash, junctions=(junction,), links=())
+    asked = Rules(turners_leave=True).apply(network).junctions[0]
+    assert asked.turners_leave and asked.stages == tee_with_shared_lane(3).stages
+    assert not Rules().apply(network).junctions[0].turners_leave
+
+
+def test_nobody_waits_for_turners_in_their_own_lane() -> None:
+    assert with_time_to_leave(tee()) == tee()
+
+
+def tee_with_shared_lane(places: int, waits: bool = True) -> Junction:
+    """A T-junction whose left-turners from the main road share the lane of those who go straight on; the next stage
+    waits for them, or does not."""
     junction = tee()
     lanes = [lane for lane in junction.lanes if lane.approach == "east"]
     shared = lanes[0].model_copy(update={"movements": tuple(m for lane in lanes for m in lane.movements)})
@@ -199,7 +214,8 @@ def tee_with_shared_lane(places: int) -> Junction:
         for m in junction.movements
     )
     others = tuple(lane for lane in junction.lanes if lane.approach != "east")
-    return junction.model_copy(update={"lanes": (shared, *others), "movements": movements})
+    shared_lane = junction.model_copy(update={"lanes": (shared, *others), "movements": movements})
+    return with_time_to_leave(shared_lane) if waits else shared_lane
 
 
 @given(st.floats(-3000, 1500), st.floats(1, 2500), st.floats(0.25, 4))
