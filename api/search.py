@@ -55,8 +55,8 @@ def find_plan(
     journal: Journal,
 ) -> PlanFound:
     """The best plan that was proved. Where traffic locks up under all that was better than the shipped programs, a
-    second search has changes of stages that wait for turners within the junction: they cost green, but few lock-ups
-    have another cause.
+    second search has changes of stages that wait for turners within the junction: green that only such traffic is
+    worth (docs/decisions/0009).
 
     Raises the errors of the rooms."""
     found = _search(scenario, model, demand, options, work / "polish", clock, journal, "")
