@@ -8,18 +8,14 @@ build; as a bundle each is two or three entries of the matrix, written in one st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-import numpy as np
 import pyomo.environ as pyo
-from numpy.typing import NDArray
 from pyomo.core.base.var import VarData
-from scipy.sparse import coo_array
 
 from optimiser.errors import OptimiserError
 
-Floats = NDArray[np.float64]
 _BUNDLES = "convex_bounds"
 
 
@@ -47,22 +43,36 @@ def convex_bounds(model: pyo.ConcreteModel) -> Iterator[ConvexBound]:
         yield from getattr(block, _BUNDLES, ())
 
 
-def tangent_rows(bounds: Sequence[ConvexBound], columns: Sequence[VarData]) -> tuple[coo_array, Floats]:
-    """Rows A x >= b of all tangents over the `columns` of a matrix; fixed variables go to b. A bundle whose height is
-    open and no column asks for nothing: nothing else in the model is about that height.
+@dataclass
+class TangentRows:
+    """Rows A x >= lower: how many entries each row has, and for all entries in turn the number of a column and a
+    factor."""
 
-    Raises OptimiserError where a bundle runs along a variable that nothing else in the model is about."""
-    place = {id(column): number for number, column in enumerate(columns)}
-    asked = [bound for bound in bounds if bound.height.fixed or id(bound.height) in place]
-    counts = [len(bound.tangents) for bound in asked]
-    tangents = np.array([t for bound in asked for t in bound.tangents], dtype=float).reshape(-1, 2)
-    members = [[b.height for b in asked], [b.along for b in asked], [b.scale for b in asked]]
-    numbers = np.repeat([[place.get(id(m), -1) for m in found] for found in members], counts, axis=1).astype(int)
-    known = [[0.0 if id(m) in place else _known(m) for m in found] for found in members]
-    factors = np.stack([np.ones(len(tangents)), -tangents[:, 0], -tangents[:, 1]])
-    term, row = np.nonzero(numbers >= 0)
-    rows = coo_array((factors[term, row], (row, numbers[term, row])), shape=(len(tangents), len(columns)))
-    return rows, -(factors * np.repeat(known, counts, axis=1)).sum(axis=0)
+    lower: list[float] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    factors: list[float] = field(default_factory=list)
+
+
+def tangent_rows(bounds: Iterable[ConvexBound], place: Mapping[int, int]) -> TangentRows:
+    """Rows of all tangents over columns, whose numbers `place` gives by the id of the variable; fixed variables go to
+    the right side. A bundle whose height is open and no column asks for nothing: nothing else in the model is about
+    that height.
+
+    Raises OptimiserError where a bundle runs along an open variable that is no column."""
+    rows = TangentRows()
+    for bound in bounds:
+        if not bound.height.fixed and id(bound.height) not in place:
+            continue
+        members = bound.height, bound.along, bound.scale
+        factors = [(1.0, -slope, -constant) for slope, constant in bound.tangents]
+        inside = [m for m, member in enumerate(members) if id(member) in place]
+        values = [(m, _known(member)) for m, member in enumerate(members) if m not in inside]
+        rows.lower += [0.0 - sum(row[m] * value for m, value in values) for row in factors]
+        rows.lengths += [len(inside)] * len(factors)
+        rows.numbers += [place[id(members[m])] for m in inside] * len(factors)
+        rows.factors += [row[m] for row in factors for m in inside]
+    return rows
 
 
 def settle(bounds: Iterable[ConvexBound], columns: Sequence[VarData]) -> None:

@@ -32,6 +32,11 @@ class JunctionCase:
         """The junction itself."""
         return self.demand.junction
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing about its stages is open: its times are numbers."""
+        return len(self.forms) == 1 and not self.forms[0].min_s
+
 
 @dataclass(frozen=True)
 class Requirement:

@@ -160,7 +160,13 @@ def tail_slope(target: JunctionCase, platoon: Platoon, cycle_s: float) -> float:
     return min(3.0, max(0.2, red_s / max(platoon.width_s, 3.0)))
 
 
-def _green(model: pyo.ConcreteModel, case: JunctionCase, group: str) -> tuple[pyo.Expression, pyo.Expression]:
+def _green(
+    model: pyo.ConcreteModel, case: JunctionCase, group: str
+) -> tuple[pyo.Expression | float, pyo.Expression | float]:
+    """Start and length of the green that platoons leave in or are meant for, s."""
+    if case.settled:
+        green = main_green(case.forms[0], group)
+        return green.start.constant_s, green.length.constant_s
     block = model.junction[case.junction.id]
     starts, lengths = [], []
     for k, form in enumerate(case.forms):
