@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import pyomo.environ as pyo
 from pyomo.core.base.var import VarData
@@ -62,16 +63,21 @@ def tangent_rows(bounds: Iterable[ConvexBound], place: Mapping[int, int]) -> Tan
     Raises OptimiserError where a bundle runs along an open variable that is no column."""
     rows = TangentRows()
     for bound in bounds:
-        if not bound.height.fixed and id(bound.height) not in place:
+        members = (bound.height, bound.along, bound.scale)
+        numbers = [place.get(id(member)) for member in members]
+        if numbers[0] is None and not bound.height.fixed:
             continue
-        members = bound.height, bound.along, bound.scale
-        factors = [(1.0, -slope, -constant) for slope, constant in bound.tangents]
-        inside = [m for m, member in enumerate(members) if id(member) in place]
-        values = [(m, _known(member)) for m, member in enumerate(members) if m not in inside]
-        rows.lower += [0.0 - sum(row[m] * value for m, value in values) for row in factors]
-        rows.lengths += [len(inside)] * len(factors)
-        rows.numbers += [place[id(members[m])] for m in inside] * len(factors)
-        rows.factors += [row[m] for row in factors for m in inside]
+        height, along, scale = (
+            _known(member) if number is None else 0.0 for number, member in zip(numbers, members, strict=True)
+        )
+        slopes, constants = zip(*bound.tangents, strict=True)
+        factors = ([1.0] * len(slopes), [-slope for slope in slopes], [-constant for constant in constants])
+        inside = [number for number in numbers if number is not None]
+        rows.lower += [slope * along + constant * scale - height for slope, constant in bound.tangents]
+        rows.lengths += [len(inside)] * len(slopes)
+        rows.numbers += inside * len(slopes)
+        asked = [found for found, number in zip(factors, numbers, strict=True) if number is not None]
+        rows.factors += chain.from_iterable(zip(*asked, strict=True))
     return rows
 
 

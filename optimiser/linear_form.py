@@ -32,6 +32,8 @@ from optimiser.convex_bounds import convex_bounds, tangent_rows
 from optimiser.errors import OptimiserError
 
 _INFINITY = float("inf")
+Terms = dict[int, float]
+"""Factors by the id of their variable."""
 
 
 @dataclass(frozen=True)
@@ -60,21 +62,21 @@ def linear_form(model: pyo.ConcreteModel) -> LinearForm:
     an open variable that nothing else in the model is about."""
     known: dict[int, VarData] = {}
     (objective,) = model.component_data_objects(pyo.Objective, active=True)
-    cost = _Linear(known)
-    cost.add(objective.expr, float(objective.sense))
+    cost: Terms = {}
+    offset = _add(objective.expr, float(objective.sense), cost, known)
     written = [_row(constraint, known) for constraint in model.component_data_objects(pyo.Constraint, active=True)]
     rows = [row for row in written if row.terms or not row.lower <= 0.0 <= row.upper]
-    asked = set(cost.terms).union(*(row.terms for row in rows))
+    asked = set(cost).union(*(row.terms for row in rows))
     columns = [variable for key, variable in known.items() if key in asked]
     place = {id(variable): number for number, variable in enumerate(columns)}
     costs = np.zeros(len(columns))
-    costs[[place[key] for key in cost.terms]] = list(cost.terms.values())
+    costs[[place[key] for key in cost]] = list(cost.values())
     tangents = tangent_rows(convex_bounds(model), place)
     return LinearForm(
         columns,
         [not column.is_continuous() for column in columns],
         costs,
-        cost.constant,
+        offset,
         [row.constraint for row in rows],
         np.array([row.lower for row in rows] + tangents.lower),
         np.array([row.upper for row in rows] + [_INFINITY] * len(tangents.lower)),
@@ -84,63 +86,69 @@ def linear_form(model: pyo.ConcreteModel) -> LinearForm:
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Row:
     """lower <= terms <= upper, the terms factors by the id of their variable."""
 
     constraint: ConstraintData
-    terms: dict[int, float]
+    terms: Terms
     lower: float
     upper: float
 
 
-class _Linear:
-    """A linear expression: factors by the id of their variable, and a constant. `known` gets every variable of the
-    components that come up in it."""
+def _row(constraint: ConstraintData, known: dict[int, VarData]) -> _Row:
+    """An equation or inequality with all that is open on its left side; where that was a number, the row is turned
+    round."""
+    left, right = constraint.expr.args
+    turned = left.__class__ in native_numeric_types
+    terms: Terms = {}
+    factor = -1.0 if turned else 1.0
+    at = 0.0 - (_add(left, factor, terms, known) + _add(right, -factor, terms, known))
+    if not all(terms.values()):
+        terms = {key: factor for key, factor in terms.items() if factor}
+    if constraint.expr.__class__ is EqualityExpression:
+        return _Row(constraint, terms, at, at)
+    return _Row(constraint, terms, at, _INFINITY) if turned else _Row(constraint, terms, -_INFINITY, at)
 
-    def __init__(self, known: dict[int, VarData]) -> None:
-        self.known = known
-        self.terms: dict[int, float] = {}
-        self.constant = 0.0
 
-    def add(self, expression: Any, factor: float) -> None:
-        """Adds `factor` times an expression."""
-        kind = expression.__class__
-        if kind is MonomialTermExpression:
-            by, variable = expression.args
-            self._add_variable(variable, factor * by)
-        elif kind is LinearExpression or kind is SumExpression:
-            for part in expression.args:
-                self.add(part, factor)
-        elif kind in native_numeric_types:
-            self.constant += factor * expression
-        elif kind is NegationExpression:
-            self.add(expression.args[0], -factor)
-        elif expression.is_variable_type():
-            self._add_variable(expression, factor)
-        elif not expression.is_potentially_variable():
-            self.constant += factor * pyo.value(expression)
-        elif expression.is_named_expression_type():
-            self.add(expression.expr, factor)
-        else:
-            self._add_product(expression, factor)
+def _add(expression: Any, factor: float, terms: Terms, known: dict[int, VarData]) -> float:
+    """Adds `factor` times the variables of an expression to `terms` and gives back its constant; `known` gets every
+    variable of the components that come up. Raises OptimiserError where the expression is not linear."""
+    kind = expression.__class__
+    if kind is MonomialTermExpression:
+        by, variable = expression.args
+        return _add_variable(variable, factor * by, terms, known)
+    if kind is LinearExpression or kind is SumExpression:
+        constant = 0.0
+        for part in expression.args:
+            constant += _add(part, factor, terms, known)
+        return constant
+    if kind in native_numeric_types:
+        return factor * float(expression)
+    if kind is NegationExpression:
+        return _add(expression.args[0], -factor, terms, known)
+    if expression.is_variable_type():
+        return _add_variable(expression, factor, terms, known)
+    if not expression.is_potentially_variable():
+        return factor * float(pyo.value(expression))
+    if expression.is_named_expression_type():
+        return _add(expression.expr, factor, terms, known)
+    number, other = _factors(expression)
+    inner: Terms = {}
+    constant = _add(other, 1.0, inner, known)
+    for key, by in inner.items():
+        terms[key] = terms.get(key, 0.0) + factor * number * by
+    return factor * number * constant
 
-    def _add_product(self, expression: Any, factor: float) -> None:
-        number, other = _factors(expression)
-        inner = _Linear(self.known)
-        inner.add(other, 1.0)
-        self.constant += factor * number * inner.constant
-        for key, by in inner.terms.items():
-            self.terms[key] = self.terms.get(key, 0.0) + factor * number * by
 
-    def _add_variable(self, variable: VarData, factor: float) -> None:
-        if variable.fixed:
-            self.constant += factor * variable.value
-            return
-        key = id(variable)
-        if key not in self.known:
-            self.known |= {id(member): member for member in variable.parent_component().values()}
-        self.terms[key] = self.terms.get(key, 0.0) + factor
+def _add_variable(variable: VarData, factor: float, terms: Terms, known: dict[int, VarData]) -> float:
+    if variable.fixed:
+        return factor * float(variable.value)
+    key = id(variable)
+    if key not in known:
+        known.update((id(member), member) for member in variable.parent_component().values())
+    terms[key] = terms.get(key, 0.0) + factor
+    return 0.0
 
 
 def _factors(expression: Any) -> tuple[float, Any]:
@@ -152,18 +160,3 @@ def _factors(expression: Any) -> tuple[float, Any]:
         if other.__class__ in native_numeric_types:
             return other, one
     raise OptimiserError(f"{expression} is not linear, and HiGHS solves linear models alone")
-
-
-def _row(constraint: ConstraintData, known: dict[int, VarData]) -> _Row:
-    """An equation or inequality with all that is open on its left side; where that was a number, the row is turned
-    round."""
-    left, right = constraint.expr.args
-    turned = left.__class__ in native_numeric_types
-    linear = _Linear(known)
-    linear.add(left, -1.0 if turned else 1.0)
-    linear.add(right, 1.0 if turned else -1.0)
-    at = 0.0 - linear.constant
-    terms = {key: factor for key, factor in linear.terms.items() if factor}
-    if constraint.expr.__class__ is EqualityExpression:
-        return _Row(constraint, terms, at, at)
-    return _Row(constraint, terms, at, _INFINITY) if turned else _Row(constraint, terms, -_INFINITY, at)
