@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyomo.environ as pyo
+from pyomo.core.expr import LinearExpression
 
 from optimiser.lane_flows import JunctionDemand
 from optimiser.settings import ModelSettings
@@ -56,7 +57,8 @@ class Requirement:
 
 def time_in_form(block: pyo.Block, k: int, expression: Affine) -> pyo.Expression:
     """An affine time of form k, 0 where form k is not the chosen one: constant * chosen + weights * durations, s."""
-    terms = [w * block.duration[k, i] for i, w in enumerate(expression.weights) if w]
+    chosen, durations = block.timing[k]
+    terms = [w * duration for w, duration in zip(expression.weights, durations, strict=True) if w]
     if expression.constant_s:
-        terms.append(expression.constant_s * block.chosen[k])
-    return pyo.quicksum(terms)
+        terms.append(expression.constant_s * chosen)
+    return LinearExpression(terms) if terms else 0.0

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import pyomo.environ as pyo
 
 from optimiser.formulation.case import JunctionCase, time_in_form
+from optimiser.formulation.families import Rows
 from optimiser.formulation.platoons import Platoon
 from optimiser.stage_forms import Green, SequenceForm
 
@@ -64,7 +65,7 @@ def add_offsets(
     model.early = pyo.Var(index, bounds=(-cycle_s, cycle_s))
     model.turns = pyo.Var(index, domain=pyo.Integers)
     model.platoon_wait = pyo.Var(index, domain=pyo.NonNegativeReals)
-    model.arrival = pyo.ConstraintList()
+    model.arrival = Rows()
     for a, platoon in enumerate(found):
         _add_platoon(model, cases, platoon, a, cycle_s)
     for arc in tree:

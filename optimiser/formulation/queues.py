@@ -28,6 +28,7 @@ import pyomo.environ as pyo
 
 from optimiser.convex_bounds import ConvexBound, bound_below
 from optimiser.formulation.case import JunctionCase, time_in_form
+from optimiser.formulation.families import Columns, Rows
 from optimiser.lane_flows import LaneClass, LaneLoad
 from optimiser.signals import Right
 from optimiser.stage_forms import Affine, Green, SequenceForm
@@ -73,7 +74,7 @@ def add_lane_flows(block: pyo.Block, case: JunctionCase) -> None:
     known = {load.lane.id for load in demand.lanes}
     index = [(lane, f.movement.id) for f in demand.movements for lane in f.movement.lanes if lane in known]
     block.lane_flow = pyo.Var(index, domain=pyo.NonNegativeReals)
-    block.flow_shared_out = pyo.ConstraintList()
+    block.flow_shared_out = Rows()
     for flow in demand.movements:
         lanes = [lane for lane in flow.movement.lanes if lane in known]
         if len(lanes) == 1:
@@ -95,9 +96,9 @@ def add_queues(block: pyo.Block, case: JunctionCase) -> None:
     names = [c.id for c in classes]
     block.shortfall = pyo.Var(names)
     block.overflow = pyo.Var(names, domain=pyo.NonNegativeReals)
-    block.capacity = pyo.ConstraintList()
-    block.usage = pyo.VarList(domain=pyo.NonNegativeReals)
-    block.opened = pyo.VarList(domain=pyo.Binary)
+    block.capacity = Rows()
+    block.usage = Columns(pyo.NonNegativeReals)
+    block.opened = Columns(pyo.Binary)
     block.openings = []
     block.saturation_rows = []
     for load in case.demand.lanes:
