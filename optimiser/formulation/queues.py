@@ -29,7 +29,7 @@ import pyomo.environ as pyo
 from optimiser.convex_bounds import ConvexBound, bound_below
 from optimiser.formulation.case import JunctionCase, time_in_form
 from optimiser.formulation.families import Columns, Rows
-from optimiser.lane_flows import LaneClass, LaneLoad
+from optimiser.lane_flows import JunctionDemand, LaneClass, LaneLoad
 from optimiser.signals import Right
 from optimiser.stage_forms import Affine, Green, SequenceForm
 
@@ -101,8 +101,9 @@ def add_queues(block: pyo.Block, case: JunctionCase) -> None:
     block.opened = Columns(pyo.Binary)
     block.openings = []
     block.saturation_rows = []
+    found = [form.remembered(case.demand, _spans) for form in case.forms]
     for load in case.demand.lanes:
-        spans = [_spans(case, load, form) for form in case.forms]
+        spans = [by_lane[load.lane.id] for by_lane in found]
         if len(load.classes) == 1 and all(_OPPOSED not in s.states for form in spans for s in form):
             _simple_lane(block, case, load)
         else:
@@ -135,22 +136,13 @@ def gap_capacity_veh_h(opposing_veh_h: float, critical_gap_s: float, follow_up_s
     return 3600 * v * math.exp(-v * critical_gap_s) / (1 - math.exp(-v * follow_up_s))
 
 
-def _standing(case: JunctionCase, lane_class: LaneClass, form: SequenceForm, segment: int) -> int:
-    rights = form.segments[segment].rights
-    right = rights.get(lane_class.group)
-    if right is None:
-        return _RED
-    if right is Right.PROTECTED or not _opposing_groups(case, lane_class) & rights.keys():
-        return _OPEN
-    return _OPPOSED
+def _spans(demand: JunctionDemand, form: SequenceForm) -> dict[str, list[_Span]]:
+    """Spans of each lane, by its id."""
+    return {load.lane.id: _lane_spans(demand, load, form) for load in demand.lanes}
 
 
-def _opposing_groups(case: JunctionCase, lane_class: LaneClass) -> set[str]:
-    return {f.movement.group for f in case.demand.movements if f.movement.id in lane_class.opposing}
-
-
-def _spans(case: JunctionCase, load: LaneLoad, form: SequenceForm) -> list[_Span]:
-    states = [tuple(_standing(case, c, form, i) for c in load.classes) for i in range(len(form.segments))]
+def _lane_spans(demand: JunctionDemand, load: LaneLoad, form: SequenceForm) -> list[_Span]:
+    states = [tuple(_standing(demand, c, form, i) for c in load.classes) for i in range(len(form.segments))]
     n = len(states)
     cuts = [i for i in range(n) if states[i] != states[i - 1]] or [0]
     found = []
@@ -159,6 +151,20 @@ def _spans(case: JunctionCase, load: LaneLoad, form: SequenceForm) -> list[_Span
         if any(states[start]):
             found.append(_Span(start, count, states[start], form.span(start, count)))
     return found
+
+
+def _standing(demand: JunctionDemand, lane_class: LaneClass, form: SequenceForm, segment: int) -> int:
+    rights = form.segments[segment].rights
+    right = rights.get(lane_class.group)
+    if right is None:
+        return _RED
+    if right is Right.PROTECTED or not _opposing_groups(demand, lane_class) & rights.keys():
+        return _OPEN
+    return _OPPOSED
+
+
+def _opposing_groups(demand: JunctionDemand, lane_class: LaneClass) -> set[str]:
+    return {f.movement.group for f in demand.movements if f.movement.id in lane_class.opposing}
 
 
 def _simple_lane(block: pyo.Block, case: JunctionCase, load: LaneLoad) -> None:
@@ -289,7 +295,7 @@ class _LaneInForm:
     def _room_after_queue(self, c: int, span: _Span) -> list[Affine]:
         """Length of the span less what of it the queue of each opposing group still takes."""
         found = []
-        for group in sorted(_opposing_groups(self.case, self.load.classes[c])):
+        for group in sorted(_opposing_groups(self.case.demand, self.load.classes[c])):
             flows = [f for f in self.case.demand.movements if f.movement.id in self.load.classes[c].opposing]
             y = min(0.9, max(self.case.demand.flow_ratio(f.movement) for f in flows if f.movement.group == group))
             for green, red in zip(self.form.greens(group), self.form.reds(group), strict=False):
