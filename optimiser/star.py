@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from time import thread_time
 
 import pyomo.environ as pyo
-from pyomo.common.gc_manager import PauseGC
 
 from optimiser.formulation.junction import add_junction
 from optimiser.formulation.offsets import add_offsets
@@ -33,14 +32,13 @@ def build_star(streets: Streets, junction: str, timings: Mapping[str, Timing]) -
         cases[other] = replace(streets.cases[other], forms=(held,), fixed=True)
     offsets = {j: float(timings[j][1]) for j in cases}
     model = pyo.ConcreteModel()
-    with PauseGC():
-        model.junction = pyo.Block([junction])
-        add_junction(model.junction[junction], cases[junction])
-        tree = add_offsets(model, cases, found, cycle_s, offsets, fixed=True)
-        model.offset[junction].unfix()
-        model.offset[junction].setlb(0)
-        model.offset[junction].setub(cycle_s - 1)
-        model.person_delay = pyo.Objective(expr=model.junction[junction].person_delay + model.platoon_delay)
+    model.junction = pyo.Block([junction])
+    add_junction(model.junction[junction], cases[junction])
+    tree = add_offsets(model, cases, found, cycle_s, offsets, fixed=True)
+    model.offset[junction].unfix()
+    model.offset[junction].setlb(0)
+    model.offset[junction].setub(cycle_s - 1)
+    model.person_delay = pyo.Objective(expr=model.junction[junction].person_delay + model.platoon_delay)
     return NetworkModel(model, {junction: cases[junction]}, found, tree, cycle_s, thread_time() - started)
 
 
