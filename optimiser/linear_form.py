@@ -119,10 +119,7 @@ def _add(expression: Any, factor: float, terms: Terms, known: dict[int, VarData]
         by, variable = expression.args
         return _add_variable(variable, factor * by, terms, known)
     if kind is LinearExpression or kind is SumExpression:
-        constant = 0.0
-        for part in expression.args:
-            constant += _add(part, factor, terms, known)
-        return constant
+        return sum([_add(part, factor, terms, known) for part in expression.args])
     if kind in native_numeric_types:
         return factor * float(expression)
     if kind is NegationExpression:
