@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pyomo.environ as pyo
@@ -57,8 +57,15 @@ class Requirement:
 
 def time_in_form(block: pyo.Block, k: int, expression: Affine) -> pyo.Expression:
     """An affine time of form k, 0 where form k is not the chosen one: constant * chosen + weights * durations, s."""
-    chosen, durations = block.timing[k]
-    terms = [w * duration for w, duration in zip(expression.weights, durations, strict=True) if w]
-    if expression.constant_s:
-        terms.append(expression.constant_s * chosen)
+    return time_in_forms(block, [(k, expression)])
+
+
+def time_in_forms(block: pyo.Block, expressions: Iterable[tuple[int, Affine]]) -> pyo.Expression:
+    """The affine time that goes with the chosen form, 0 where none is given for it, s."""
+    terms = []
+    for k, expression in expressions:
+        chosen, durations = block.timing[k]
+        terms += [w * duration for w, duration in zip(expression.weights, durations, strict=True) if w]
+        if expression.constant_s:
+            terms.append(expression.constant_s * chosen)
     return LinearExpression(terms) if terms else 0.0

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 import pyomo.environ as pyo
 
 from optimiser.convex_bounds import ConvexBound, bound_below
-from optimiser.formulation.case import JunctionCase, time_in_form
+from optimiser.formulation.case import JunctionCase, time_in_forms
 from optimiser.formulation.families import Rows
-from optimiser.stage_forms import SequenceForm
+from optimiser.stage_forms import Affine, SequenceForm
 
 MOST_FLOW_RATIO = 0.6
 """Above this share of its lane a movement is oversaturated in any sane plan, and the formula leaves its range."""
@@ -35,7 +35,7 @@ def add_person_delay(block: pyo.Block, case: JunctionCase) -> None:
             terms.append(3600 * c.persons_veh * block.overflow[c.id])
     terms += _reserve_terms(block, case)
     terms.append(block.spillback)
-    block.person_delay = pyo.Expression(expr=pyo.quicksum(terms))
+    block.person_delay = pyo.quicksum(terms)
 
 
 def uniform_weights(case: JunctionCase) -> dict[str, float]:
@@ -90,14 +90,14 @@ def _add_squares(block: pyo.Block, case: JunctionCase, groups: Iterable[str]) ->
 
 def _reds(block: pyo.Block, case: JunctionCase, group: str) -> list[pyo.Expression]:
     """Length of the group's reds, each with the time lost after it, s."""
-    reds: list[list[pyo.Expression]] = []
     loss_s = lost_s(case, group)
+    reds: list[list[tuple[int, Affine]]] = []
     for k, form in enumerate(case.forms):
         for place, red in enumerate(form.reds(group) * form.repeats):
             if place == len(reds):
                 reds.append([])
-            reds[place].append(time_in_form(block, k, red) + loss_s * block.chosen[k])
-    return [pyo.quicksum(parts) for parts in reds]
+            reds[place].append((k, Affine(red.constant_s + loss_s, red.weights)))
+    return [time_in_forms(block, parts) for parts in reds]
 
 
 def _reserve_terms(block: pyo.Block, case: JunctionCase) -> list[pyo.Expression]:

@@ -69,19 +69,21 @@ class _Span:
 
 
 def add_lane_flows(block: pyo.Block, case: JunctionCase) -> None:
-    """Adds `lane_flow` (lane, movement) in veh/h and `class_flow`, an expression per class."""
+    """Adds `lane_flow` by (lane, movement) in veh/h: a number, or one of the variables `shared_flow` where a movement
+    has several lanes; and `class_flow`, the sum of a class."""
     demand = case.demand
     known = {load.lane.id for load in demand.lanes}
-    index = [(lane, f.movement.id) for f in demand.movements for lane in f.movement.lanes if lane in known]
-    block.lane_flow = pyo.Var(index, domain=pyo.NonNegativeReals)
+    places = [[(lane, f.movement.id) for lane in f.movement.lanes if lane in known] for f in demand.movements]
+    block.shared_flow = pyo.Var(
+        [p for several in places if len(several) > 1 for p in several], domain=pyo.NonNegativeReals
+    )
     block.flow_shared_out = Rows()
-    for flow in demand.movements:
-        lanes = [lane for lane in flow.movement.lanes if lane in known]
-        if len(lanes) == 1:
-            block.lane_flow[lanes[0], flow.movement.id].fix(flow.flow_veh_h)
+    block.lane_flow = dict(block.shared_flow.items())
+    for flow, several in zip(demand.movements, places, strict=True):
+        if len(several) == 1:
+            block.lane_flow[several[0]] = flow.flow_veh_h
         else:
-            total = pyo.quicksum(block.lane_flow[lane, flow.movement.id] for lane in lanes)
-            block.flow_shared_out.add(total == flow.flow_veh_h)
+            block.flow_shared_out.add(pyo.quicksum(block.shared_flow[place] for place in several) == flow.flow_veh_h)
     block.class_flow = {
         c.id: pyo.quicksum(block.lane_flow[c.lane, m] for m in c.movements)
         for load in demand.lanes
@@ -180,7 +182,8 @@ def _simple_lane(block: pyo.Block, case: JunctionCase, load: LaneLoad) -> None:
     block.capacity.add(block.shortfall[lane_class.id] == flow - capacity)
     limit = _saturation_limit(case, lane_class)
     if limit is not None:
-        row = block.capacity.add(flow <= limit * capacity)
+        # flow <= limit * capacity
+        row = block.capacity.add(limit * block.shortfall[lane_class.id] <= (limit - 1) * flow)
         block.saturation_rows.append(SaturationRow(lane_class, limit, row, 1 / limit))
 
 
@@ -208,7 +211,8 @@ def _shared_lane(block: pyo.Block, case: JunctionCase, load: LaneLoad, spans: li
         limit = _saturation_limit(case, lane_class)
         if limit is not None:
             block.capacity.add(unserved == 0)
-            row = block.capacity.add(spare >= (1 / limit - 1) * flow)
+            # spare >= (1 / limit - 1) * flow
+            row = block.capacity.add(block.shortfall[lane_class.id] <= (1 - 1 / limit) * flow)
             block.saturation_rows.append(SaturationRow(lane_class, limit, row, 1 / limit**2))
 
 
