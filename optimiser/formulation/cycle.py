@@ -14,18 +14,18 @@ from __future__ import annotations
 import pyomo.environ as pyo
 
 from optimiser.formulation.case import JunctionCase, time_in_form
-from optimiser.formulation.families import Rows
+from optimiser.formulation.families import Columns, Rows
 
 
 def add_cycle(block: pyo.Block, case: JunctionCase) -> None:
     """Adds `chosen` (k) and `duration` (k, i) with the constraints above, and both by form as `timing`."""
     forms = case.forms
-    block.chosen = pyo.Var(range(len(forms)), domain=pyo.Binary)
+    block.chosen = Columns(pyo.Binary)
     index = [(k, i) for k, form in enumerate(forms) for i in range(len(form.min_s))]
     block.duration = pyo.Var(index, domain=pyo.NonNegativeIntegers, bounds=(0, case.cycle_s))
     # looking a variable up takes longer than a term of it
     block.timing = [
-        (block.chosen[k], [block.duration[k, i] for i in range(len(form.min_s))]) for k, form in enumerate(forms)
+        (block.chosen.add(), [block.duration[k, i] for i in range(len(form.min_s))]) for k, form in enumerate(forms)
     ]
     block.one_sequence = pyo.Constraint(expr=pyo.quicksum(chosen for chosen, _ in block.timing) == 1)
     block.fills_cycle = Rows()

@@ -10,13 +10,11 @@ plans that live on their last second.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pyomo.environ as pyo
 
 from optimiser.convex_bounds import ConvexBound, bound_below
 from optimiser.formulation.case import JunctionCase, time_in_forms
-from optimiser.formulation.families import Rows
+from optimiser.formulation.families import Columns, Rows
 from optimiser.stage_forms import Affine, SequenceForm
 
 MOST_FLOW_RATIO = 0.6
@@ -27,13 +25,15 @@ _TANGENT_STEPS = 12
 def add_person_delay(block: pyo.Block, case: JunctionCase) -> None:
     """Adds `uniform_delay` per group and the expression `person_delay` (persons * s / h)."""
     weights = uniform_weights(case)
-    squares = _add_squares(block, case, weights)
-    block.uniform_delay = {group: pyo.quicksum(squares[group]) * weight for group, weight in weights.items()}
+    block.red, block.red_square = Columns(pyo.Reals), Columns(pyo.NonNegativeReals)
+    block.red_length = Rows()
+    block.uniform_delay = {g: pyo.quicksum(_squares(block, case, g)) * weight for g, weight in weights.items()}
     terms = [delay * (1.0 - case.coordinated.get(group, 0.0)) for group, delay in block.uniform_delay.items()]
     for load in case.demand.lanes:
         for c in load.classes:
             terms.append(3600 * c.persons_veh * block.overflow[c.id])
-    terms += _reserve_terms(block, case)
+    if case.settings.reserve_weight > 0:
+        terms += _reserve_terms(block, case)
     terms.append(block.spillback)
     block.person_delay = pyo.quicksum(terms)
 
@@ -72,19 +72,14 @@ def _square_tangents(cycle_s: float) -> tuple[tuple[float, float], ...]:
     return tuple((2 * t, -t * t) for t in touches_s)
 
 
-def _add_squares(block: pyo.Block, case: JunctionCase, groups: Iterable[str]) -> dict[str, list[pyo.Var]]:
-    """Adds `red` (s) and `red_square` (s^2) for every red of each group, and gives back the squares by group."""
-    lengths = {(group, n): time for group in groups for n, time in enumerate(_reds(block, case, group))}
-    block.red = pyo.Var(list(lengths))
-    block.red_square = pyo.Var(list(lengths), domain=pyo.NonNegativeReals)
-    block.red_length = Rows()
+def _squares(block: pyo.Block, case: JunctionCase, group: str) -> list[pyo.Var]:
     tangents = _square_tangents(case.cycle_s)
-    squares: dict[str, list[pyo.Var]] = {group: [] for group in groups}
-    for (group, n), time in lengths.items():
-        red, square = block.red[group, n], block.red_square[group, n]
-        block.red_length.add(red == time)
+    squares = []
+    for length in _reds(block, case, group):
+        red, square = block.red.add(), block.red_square.add()
+        block.red_length.add(red == length)
         bound_below(block, ConvexBound(square, red, tangents))
-        squares[group].append(square)
+        squares.append(square)
     return squares
 
 
@@ -103,13 +98,13 @@ def _reds(block: pyo.Block, case: JunctionCase, group: str) -> list[pyo.Expressi
 def _reserve_terms(block: pyo.Block, case: JunctionCase) -> list[pyo.Expression]:
     """Adds `reserve` (class; veh/h of flow above `reserve_saturation` of capacity) and gives back what it costs."""
     settings = case.settings
-    classes = [c for load in case.demand.lanes for c in load.classes if settings.reserve_weight > 0]
-    block.reserve = pyo.Var([c.id for c in classes], domain=pyo.NonNegativeReals)
+    block.reserve = pyo.Var(block.shortfall.index_set(), domain=pyo.NonNegativeReals)
     block.reserve_kept = Rows()
     terms = []
-    for c in classes:
-        short = block.reserve[c.id]
-        needed = (1 / settings.reserve_saturation - 1) * block.class_flow[c.id]
-        block.reserve_kept.add(short >= block.shortfall[c.id] + needed)
-        terms.append(100 * settings.reserve_weight * c.persons_veh * short)
+    for load in case.demand.lanes:
+        for c in load.classes:
+            short = block.reserve[c.id]
+            needed = (1 / settings.reserve_saturation - 1) * block.class_flow[c.id]
+            block.reserve_kept.add(short >= block.shortfall[c.id] + needed)
+            terms.append(100 * settings.reserve_weight * c.persons_veh * short)
     return terms

@@ -73,17 +73,15 @@ def add_lane_flows(block: pyo.Block, case: JunctionCase) -> None:
     has several lanes; and `class_flow`, the sum of a class."""
     demand = case.demand
     known = {load.lane.id for load in demand.lanes}
-    places = [[(lane, f.movement.id) for lane in f.movement.lanes if lane in known] for f in demand.movements]
-    block.shared_flow = pyo.Var(
-        [p for several in places if len(several) > 1 for p in several], domain=pyo.NonNegativeReals
-    )
+    block.shared_flow = Columns(pyo.NonNegativeReals)
     block.flow_shared_out = Rows()
-    block.lane_flow = dict(block.shared_flow.items())
-    for flow, several in zip(demand.movements, places, strict=True):
-        if len(several) == 1:
-            block.lane_flow[several[0]] = flow.flow_veh_h
-        else:
-            block.flow_shared_out.add(pyo.quicksum(block.shared_flow[place] for place in several) == flow.flow_veh_h)
+    block.lane_flow = {}
+    for flow in demand.movements:
+        lanes = [lane for lane in flow.movement.lanes if lane in known]
+        flows = [flow.flow_veh_h] if len(lanes) == 1 else [block.shared_flow.add() for _ in lanes]
+        if len(lanes) > 1:
+            block.flow_shared_out.add(pyo.quicksum(flows) == flow.flow_veh_h)
+        block.lane_flow |= {(lane, flow.movement.id): x for lane, x in zip(lanes, flows, strict=True)}
     block.class_flow = {
         c.id: pyo.quicksum(block.lane_flow[c.lane, m] for m in c.movements)
         for load in demand.lanes
@@ -97,7 +95,7 @@ def add_queues(block: pyo.Block, case: JunctionCase) -> None:
     classes = [c for load in case.demand.lanes for c in load.classes]
     names = [c.id for c in classes]
     block.shortfall = pyo.Var(names)
-    block.overflow = pyo.Var(names, domain=pyo.NonNegativeReals)
+    block.overflow = pyo.Var(block.shortfall.index_set(), domain=pyo.NonNegativeReals)
     block.capacity = Rows()
     block.usage = Columns(pyo.NonNegativeReals)
     block.opened = Columns(pyo.Binary)
