@@ -180,7 +180,7 @@ def _simple_lane(block: pyo.Block, case: JunctionCase, load: LaneLoad) -> None:
     block.capacity.add(block.shortfall[lane_class.id] == flow - capacity)
     limit = _saturation_limit(case, lane_class)
     if limit is not None:
-        # flow <= limit * capacity
+        # flow <= limit * capacity, by the row above
         row = block.capacity.add(limit * block.shortfall[lane_class.id] <= (limit - 1) * flow)
         block.saturation_rows.append(SaturationRow(lane_class, limit, row, 1 / limit))
 
@@ -209,7 +209,7 @@ def _shared_lane(block: pyo.Block, case: JunctionCase, load: LaneLoad, spans: li
         limit = _saturation_limit(case, lane_class)
         if limit is not None:
             block.capacity.add(unserved == 0)
-            # spare >= (1 / limit - 1) * flow
+            # spare >= (1 / limit - 1) * flow, by the rows above
             row = block.capacity.add(block.shortfall[lane_class.id] <= (1 - 1 / limit) * flow)
             block.saturation_rows.append(SaturationRow(lane_class, limit, row, 1 / limit**2))
 
