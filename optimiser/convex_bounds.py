@@ -8,18 +8,15 @@ build; as a bundle each is two or three entries of the matrix, written in one st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 
-import numpy as np
 import pyomo.environ as pyo
-from numpy.typing import NDArray
 from pyomo.core.base.var import VarData
-from scipy.sparse import coo_array
 
 from optimiser.errors import OptimiserError
 
-Floats = NDArray[np.float64]
 _BUNDLES = "convex_bounds"
 
 
@@ -47,22 +44,41 @@ def convex_bounds(model: pyo.ConcreteModel) -> Iterator[ConvexBound]:
         yield from getattr(block, _BUNDLES, ())
 
 
-def tangent_rows(bounds: Sequence[ConvexBound], columns: Sequence[VarData]) -> tuple[coo_array, Floats]:
-    """Rows A x >= b of all tangents over the `columns` of a matrix; fixed variables go to b. A bundle whose height is
-    open and no column asks for nothing: nothing else in the model is about that height.
+@dataclass
+class TangentRows:
+    """Rows A x >= lower: how many entries each row has, and for all entries in turn the number of a column and a
+    factor."""
 
-    Raises OptimiserError where a bundle runs along a variable that nothing else in the model is about."""
-    place = {id(column): number for number, column in enumerate(columns)}
-    asked = [bound for bound in bounds if bound.height.fixed or id(bound.height) in place]
-    counts = [len(bound.tangents) for bound in asked]
-    tangents = np.array([t for bound in asked for t in bound.tangents], dtype=float).reshape(-1, 2)
-    members = [[b.height for b in asked], [b.along for b in asked], [b.scale for b in asked]]
-    numbers = np.repeat([[place.get(id(m), -1) for m in found] for found in members], counts, axis=1).astype(int)
-    known = [[0.0 if id(m) in place else _known(m) for m in found] for found in members]
-    factors = np.stack([np.ones(len(tangents)), -tangents[:, 0], -tangents[:, 1]])
-    term, row = np.nonzero(numbers >= 0)
-    rows = coo_array((factors[term, row], (row, numbers[term, row])), shape=(len(tangents), len(columns)))
-    return rows, -(factors * np.repeat(known, counts, axis=1)).sum(axis=0)
+    lower: list[float] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    factors: list[float] = field(default_factory=list)
+
+
+def tangent_rows(bounds: Iterable[ConvexBound], place: Mapping[int, int]) -> TangentRows:
+    """Rows of all tangents over columns, whose numbers `place` gives by the id of the variable; fixed variables go to
+    the right side. A bundle whose height is open and no column asks for nothing: nothing else in the model is about
+    that height.
+
+    Raises OptimiserError where a bundle runs along an open variable that is no column."""
+    rows = TangentRows()
+    for bound in bounds:
+        members = (bound.height, bound.along, bound.scale)
+        numbers = [place.get(id(member)) for member in members]
+        if numbers[0] is None and not bound.height.fixed:
+            continue
+        height, along, scale = (
+            _known(member) if number is None else 0.0 for number, member in zip(numbers, members, strict=True)
+        )
+        slopes, constants = zip(*bound.tangents, strict=True)
+        factors = ([1.0] * len(slopes), [-slope for slope in slopes], [-constant for constant in constants])
+        inside = [number for number in numbers if number is not None]
+        rows.lower += [slope * along + constant * scale - height for slope, constant in bound.tangents]
+        rows.lengths += [len(inside)] * len(slopes)
+        rows.numbers += inside * len(slopes)
+        asked = [found for found, number in zip(factors, numbers, strict=True) if number is not None]
+        rows.factors += chain.from_iterable(zip(*asked, strict=True))
+    return rows
 
 
 def settle(bounds: Iterable[ConvexBound], columns: Sequence[VarData]) -> None:

@@ -83,7 +83,7 @@ def movement_figures(built: NetworkModel, case: JunctionCase) -> list[MovementFi
         classes = [c for load in case.demand.lanes for c in load.classes if flow.movement.id in c.movements]
         overflow, capacity, used = 0.0, 0.0, 0.0
         for c in classes:
-            share_veh_h = block.lane_flow[c.lane, flow.movement.id].value or 0.0
+            share_veh_h = pyo.value(block.lane_flow[c.lane, flow.movement.id])
             class_veh_h = max(pyo.value(block.class_flow[c.id]), 1e-6)
             overflow += 3600 * (block.overflow[c.id].value or 0.0) * share_veh_h / class_veh_h
             class_capacity = max(class_veh_h - (block.shortfall[c.id].value or 0.0), 0.1)

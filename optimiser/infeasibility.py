@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyomo.environ as pyo
 
 from optimiser.formulation.case import Requirement
+from optimiser.formulation.families import Rows
 from optimiser.formulation.limits import requirements
 from optimiser.signals import Junction
 from optimiser.solve import SolveOptions, solve
@@ -60,7 +61,7 @@ def _violations(junction: Junction, form: SequenceForm, cycle_s: float) -> list[
     model.duration = pyo.Var(stages, domain=pyo.NonNegativeReals, bounds=(0, cycle_s))
     limits = [*requirements(junction, form), *_stage_limits(form, cycle_s)]
     model.slack = pyo.Var(range(len(limits)), domain=pyo.NonNegativeReals)
-    model.limits = pyo.ConstraintList()
+    model.limits = Rows()
     for n, limit in enumerate(limits):
         time = limit.expression.constant_s + pyo.quicksum(
             w * model.duration[i] for i, w in enumerate(limit.expression.weights) if w

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from optimiser.demand import Demand
 from optimiser.rules import Rules
-from optimiser.signals import Junction, Lane, Movement, Network
+from optimiser.signals import GroupKind, Junction, Lane, Movement, Network
 
 _SWEEPS = 60
 LEAST_ROOM_VEH = 3.0
@@ -75,8 +76,25 @@ class JunctionDemand:
 
     def flow_ratio(self, movement: Movement) -> float:
         """Largest nominal flow ratio of the lanes that a movement may use."""
-        loads = {load.lane.id: load.flow_ratio for load in self.lanes}
-        return max((loads.get(lane, 0.0) for lane in movement.lanes), default=0.0)
+        return max((self._flow_ratios.get(lane, 0.0) for lane in movement.lanes), default=0.0)
+
+    # Asked for at every cycle and for every group; a demand cannot change, so they are found once.
+    @cached_property
+    def _flow_ratios(self) -> dict[str, float]:
+        return {load.lane.id: load.flow_ratio for load in self.lanes}
+
+    @cached_property
+    def lost_s(self) -> dict[str, float]:
+        """Start-up loss less end gain of each group's lanes, s; groups of people on foot lose none."""
+        lanes: dict[str, set[str]] = {}
+        for movement in self.junction.movements:
+            lanes.setdefault(movement.group, set()).update(movement.lanes)
+        on_foot = {g.id for g in self.junction.groups if g.kind is GroupKind.PEDESTRIAN}
+        found = {}
+        for group in lanes.keys() - on_foot:
+            lost = [lane.start_up_loss_s - lane.end_gain_s for lane in self.junction.lanes if lane.id in lanes[group]]
+            found[group] = sum(lost) / len(lost) if lost else 0.0
+        return found
 
 
 def junction_demand(

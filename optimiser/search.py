@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import pyomo.environ as pyo
+from pyomo.common.gc_manager import PauseGC
 
 from optimiser.lane_flows import JunctionDemand
 from optimiser.network_model import Choice
@@ -155,4 +156,6 @@ class Search:
 def worked(search: Search, work: Callable[[Search, P], R], part: P) -> tuple[R, list[SolveLog]]:
     """What `work` makes of a part, and the solves that it took."""
     own = Search(search.network, search.demands, search.rules, search.settings, None, search.cancelled)
-    return work(own, part), own.log
+    # Models are garbage when the part is done: to look for it before only finds them alive, and keeps them longer.
+    with PauseGC():
+        return work(own, part), own.log

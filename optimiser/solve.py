@@ -1,8 +1,8 @@
 """Pyomo to HiGHS: one matrix, fixed options, a start, and what a status means.
 
-The model goes to HiGHS in memory as one sparse matrix (Pyomo's linear standard form, and the bundles of
-`convex_bounds` below it), single-threaded and with a fixed seed, so that the same model gives the same answer. HiGHS
-ends by gap or by nodes; its clock is a last resort which `Solution.ended` names.
+The model goes to HiGHS in memory as one sparse matrix (`linear_form`), single-threaded and with a fixed seed, so that
+the same model gives the same answer. HiGHS ends by gap or by nodes; its clock is a last resort which `Solution.ended`
+names.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.common.collections import ComponentMap
 from pyomo.common.gc_manager import PauseGC
-from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler, LinearStandardFormInfo
-from scipy.sparse import coo_array
 
-from optimiser.convex_bounds import convex_bounds, settle, tangent_rows
+from optimiser.convex_bounds import convex_bounds, settle
 from optimiser.errors import InfeasibleError, OptimiserError
+from optimiser.linear_form import LinearForm, linear_form
 
 
 @dataclass(frozen=True)
@@ -72,11 +71,11 @@ def solve(
 
     Raises OptimiserError where HiGHS finds the model unbounded or fails."""
     started = thread_time()
-    highs = _quiet_highs()
+    highs = _QuietHighs()
     _set_options(highs, options)
     with PauseGC():
-        form = LinearStandardFormCompiler().write(model, mixed_form=True)
-        highs.passModel(_highs_model(model, form))
+        form = linear_form(model)
+        _pass_model(highs, form)
     if warm:
         start = highspy.HighsSolution()
         start.col_value = np.array([0.0 if v.value is None else float(v.value) for v in form.columns])
@@ -92,12 +91,11 @@ def solve(
     if status == "infeasible":
         found = False
     if found:
-        for variable, value in zip(form.columns, highs.getSolution().col_value, strict=True):
-            variable.set_value(value if variable.is_continuous() else round(value), skip_validation=True)
+        for variable, whole, value in zip(form.columns, form.whole, highs.getSolution().col_value, strict=True):
+            variable.set_value(round(value) if whole else value, skip_validation=True)
         settle(convex_bounds(model), form.columns)
-    integers = any(not v.is_continuous() for v in form.columns)
     objective = float(info.objective_function_value) if found else None
-    bound = float(info.mip_dual_bound) if integers else (objective if objective is not None else float("inf"))
+    bound = float(info.mip_dual_bound) if any(form.whole) else (objective if objective is not None else float("inf"))
     return Solution(
         ended=status,
         objective=objective,
@@ -114,10 +112,10 @@ def row_duals(model: pyo.ConcreteModel) -> ComponentMap:
     """Dual of every row of a linear model: what the objective rises by for each unit that its right side rises.
 
     Raises InfeasibleError where no values keep all rows, OptimiserError where there is no optimum to have duals of."""
-    form = LinearStandardFormCompiler().write(model, mixed_form=True)
-    highs = _quiet_highs()
+    form = linear_form(model)
+    highs = _QuietHighs()
     _set_options(highs, SolveOptions())
-    highs.passModel(_highs_model(model, form))
+    _pass_model(highs, form)
     highs.run()
     if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
@@ -125,19 +123,19 @@ def row_duals(model: pyo.ConcreteModel) -> ComponentMap:
         said = highs.modelStatusToString(highs.getModelStatus())
         raise OptimiserError(f"HiGHS found no prices around the plan: {said}; check that it keeps its own limits")
     # the rows of bundles come last, and are nobody's limit
-    duals = highs.getSolution().row_dual[: len(form.rows)]
-    return ComponentMap((row.constraint, float(dual)) for row, dual in zip(form.rows, duals, strict=True))
+    duals = highs.getSolution().row_dual[: len(form.constraints)]
+    return ComponentMap((row, float(dual)) for row, dual in zip(form.constraints, duals, strict=True))
 
 
-def _quiet_highs() -> highspy.Highs:
-    """A solver that prints nothing. HiGHS prints its banner when its callbacks are set, which its constructor does
-    before any option can be: so output is turned off there."""
+def _silence_and_enable(highs: highspy.Highs) -> None:
+    """HiGHS prints its banner when its callbacks are set, which its constructor does before any option can be: so
+    output is turned off there."""
+    highs.silent()
+    highspy.Highs.enableCallbacks(highs)
 
-    def silence_and_enable(highs: highspy.Highs) -> None:
-        highs.silent()
-        highspy.Highs.enableCallbacks(highs)
 
-    return type("QuietHighs", (highspy.Highs,), {"enableCallbacks": silence_and_enable})()
+_QuietHighs = type("QuietHighs", (highspy.Highs,), {"enableCallbacks": _silence_and_enable})
+"""A solver that prints nothing."""
 
 
 def _set_options(highs: highspy.Highs, options: SolveOptions) -> None:
@@ -164,33 +162,27 @@ def _set_options(highs: highspy.Highs, options: SolveOptions) -> None:
             )
 
 
-def _highs_model(model: pyo.ConcreteModel, form: LinearStandardFormInfo) -> highspy.HighsLp:
-    """HiGHS's model of Pyomo's mixed standard form, whose rows are marked -1 for >=, 0 for =, 1 for <=; the model's
-    bundles of tangents follow."""
+def _pass_model(highs: highspy.Highs, form: LinearForm) -> None:
+    bounds = [column.bounds for column in form.columns]
     infinity = highspy.kHighsInf
-    tangents, tangents_rhs = tangent_rows(list(convex_bounds(model)), form.columns)
-    above = form.A.tocoo()
-    entries = np.concatenate([above.data, tangents.data])
-    places = np.concatenate([above.row, tangents.row + above.shape[0]]), np.concatenate([above.col, tangents.col])
-    matrix = coo_array((entries, places), shape=(above.shape[0] + len(tangents_rhs), above.shape[1])).tocsc()
-    kinds = np.array([row.bound_type for row in form.rows] + [-1] * len(tangents_rhs), dtype=int)
-    rhs = np.concatenate([form.rhs, tangents_rhs]).astype(float)
-    lp = highspy.HighsLp()
-    lp.num_row_, lp.num_col_ = matrix.shape
-    lp.col_cost_ = form.c.toarray()[0]
-    lp.offset_ = float(form.c_offset[0])
-    lp.row_lower_ = np.where(kinds <= 0, rhs, -infinity)
-    lp.row_upper_ = np.where(kinds >= 0, rhs, infinity)
-    lp.col_lower_ = np.array([-infinity if v.lb is None else v.lb for v in form.columns], dtype=float)
-    lp.col_upper_ = np.array([infinity if v.ub is None else v.ub for v in form.columns], dtype=float)
-    lp.integrality_ = [
-        highspy.HighsVarType.kContinuous if v.is_continuous() else highspy.HighsVarType.kInteger for v in form.columns
-    ]
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_ = matrix.indptr
-    lp.a_matrix_.index_ = matrix.indices
-    lp.a_matrix_.value_ = matrix.data
-    return lp
+    highs.passModel(
+        len(form.columns),
+        len(form.lower),
+        len(form.factors),
+        int(highspy.MatrixFormat.kRowwise),
+        int(highspy.ObjSense.kMinimize),
+        form.offset,
+        form.costs,
+        np.array([-infinity if low is None else low for low, _ in bounds], dtype=float),
+        np.array([infinity if high is None else high for _, high in bounds], dtype=float),
+        form.lower,
+        form.upper,
+        form.starts,
+        form.numbers,
+        form.factors,
+        # 1: whole numbers alone
+        np.array(form.whole, dtype=np.int32),
+    )
 
 
 def _watch(highs: highspy.Highs, cancelled: Callable[[], bool]) -> None:

@@ -12,7 +12,6 @@ from time import thread_time
 
 import pyomo.environ as pyo
 
-from optimiser.formulation.cycle import add_cycle
 from optimiser.formulation.junction import add_junction
 from optimiser.formulation.offsets import add_offsets
 from optimiser.network_model import Choice, NetworkModel, read_choices, start_from
@@ -31,13 +30,10 @@ def build_star(streets: Streets, junction: str, timings: Mapping[str, Timing]) -
     for other in sorted(others - {junction}):
         held = streets.alternatives[other][timings[other][0]].frozen
         cases[other] = replace(streets.cases[other], forms=(held,), fixed=True)
-    model = pyo.ConcreteModel()
-    model.junction = pyo.Block(sorted(cases))
-    add_junction(model.junction[junction], cases[junction])
-    for other in sorted(others - {junction}):
-        add_cycle(model.junction[other], cases[other])
-        model.junction[other].chosen[0].fix(1)
     offsets = {j: float(timings[j][1]) for j in cases}
+    model = pyo.ConcreteModel()
+    model.junction = pyo.Block([junction])
+    add_junction(model.junction[junction], cases[junction])
     tree = add_offsets(model, cases, found, cycle_s, offsets, fixed=True)
     model.offset[junction].unfix()
     model.offset[junction].setlb(0)

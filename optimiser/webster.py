@@ -19,6 +19,7 @@ from scipy.optimize import linprog
 
 from optimiser.formulation.case import JunctionCase
 from optimiser.formulation.cycle import add_cycle
+from optimiser.formulation.families import Rows
 from optimiser.formulation.limits import add_limits
 from optimiser.lane_flows import JunctionDemand
 from optimiser.settings import ModelSettings
@@ -115,7 +116,7 @@ def _nearest(
     add_limits(model.junction, case)
     stages = range(len(form.min_s))
     model.apart = pyo.Var(stages, domain=pyo.NonNegativeReals)
-    model.distance = pyo.ConstraintList()
+    model.distance = Rows()
     for i in stages:
         model.distance.add(model.apart[i] >= model.junction.duration[0, i] - wanted_s[i])
         model.distance.add(model.apart[i] >= wanted_s[i] - model.junction.duration[0, i])

@@ -24,6 +24,7 @@ from itertools import pairwise
 import pyomo.environ as pyo
 
 from optimiser.formulation.cycle_basis import add_loops, cycle_basis
+from optimiser.formulation.families import Columns, Rows
 from optimiser.formulation.names import MAXBAND, MULTIBAND
 
 _AWAY = 0.5
@@ -132,9 +133,9 @@ def _add_lines(
         for i, (one, other) in enumerate(pairwise(way.junctions))
     ]
     model.travel = pyo.Var([(s.arterial, s.way, s.i) for s in sections], domain=pyo.NonNegativeReals)
-    model.inside, model.timed = pyo.ConstraintList(), pyo.ConstraintList()
+    model.inside, model.timed = Rows(), Rows()
     model.tension = pyo.Var(range(len(streets)))
-    model.wraps = pyo.VarList(domain=pyo.Integers)
+    model.wraps = Columns(pyo.Integers)
     bounds: dict[int, tuple[float, float]] = {}
     for section in sections:
         _add_section(model, section, ways[section.arterial, section.way], cycle_range_s, bounds)

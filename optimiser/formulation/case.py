@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pyomo.environ as pyo
+from pyomo.core.expr import LinearExpression
 
 from optimiser.lane_flows import JunctionDemand
 from optimiser.settings import ModelSettings
@@ -32,6 +33,11 @@ class JunctionCase:
         """The junction itself."""
         return self.demand.junction
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing about its stages is open: its times are numbers."""
+        return len(self.forms) == 1 and not self.forms[0].min_s
+
 
 @dataclass(frozen=True)
 class Requirement:
@@ -51,7 +57,15 @@ class Requirement:
 
 def time_in_form(block: pyo.Block, k: int, expression: Affine) -> pyo.Expression:
     """An affine time of form k, 0 where form k is not the chosen one: constant * chosen + weights * durations, s."""
-    terms = [w * block.duration[k, i] for i, w in enumerate(expression.weights) if w]
-    if expression.constant_s:
-        terms.append(expression.constant_s * block.chosen[k])
-    return pyo.quicksum(terms)
+    return time_in_forms(block, [(k, expression)])
+
+
+def time_in_forms(block: pyo.Block, expressions: Iterable[tuple[int, Affine]]) -> pyo.Expression:
+    """The affine time that goes with the chosen form, 0 where none is given for it, s."""
+    terms = []
+    for k, expression in expressions:
+        chosen, durations = block.timing[k]
+        terms += [w * duration for w, duration in zip(expression.weights, durations, strict=True) if w]
+        if expression.constant_s:
+            terms.append(expression.constant_s * chosen)
+    return LinearExpression(terms) if terms else 0.0

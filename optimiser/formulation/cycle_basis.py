@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import pyomo.environ as pyo
 
+from optimiser.formulation.families import Rows
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -55,7 +57,7 @@ def add_loops(
 ) -> None:
     """Adds `turns` (n, by loop) and closes every loop over `model.tension` (by street), whose bounds are `bounds_s`."""
     model.turns = pyo.Var(range(len(loops)), domain=pyo.Integers)
-    model.closed = pyo.ConstraintList()
+    model.closed = Rows()
     for n, loop in enumerate(loops):
         low_s = sum(min(sign * end for end in bounds_s[s]) for s, sign in loop.streets)
         high_s = sum(max(sign * end for end in bounds_s[s]) for s, sign in loop.streets)

@@ -18,6 +18,7 @@ import pyomo.environ as pyo
 
 from optimiser.convex_bounds import ConvexBound, bound_below
 from optimiser.formulation.cycle_basis import Loop, add_loops, cycle_basis
+from optimiser.formulation.families import Rows
 from optimiser.formulation.street_costs import Cell
 
 
@@ -45,7 +46,7 @@ def add_cyclic_offsets(
     """Adds `runs` (junction, alternative), `cell` and `part` (street, p, q, k), `tension` (street), the loops, and the
     objective `person_delay`, and gives back the loops; `base` gives B_jp."""
     model.runs = pyo.Var([(j, p) for j in base for p in range(len(base[j]))], domain=pyo.Binary)
-    model.one_runs = pyo.ConstraintList()
+    model.one_runs = Rows()
     for j, costs in base.items():
         model.one_runs.add(pyo.quicksum(model.runs[j, p] for p in range(len(costs))) == 1)
     index = [
@@ -56,7 +57,7 @@ def add_cyclic_offsets(
     model.cost = pyo.Var(index, domain=pyo.NonNegativeReals)
     bounds = {s: street.range_s for s, street in enumerate(streets)}
     model.tension = pyo.Var(range(len(streets)), bounds=lambda _, s: bounds[s])
-    model.one_cell, model.within = pyo.ConstraintList(), pyo.ConstraintList()
+    model.one_cell, model.within = Rows(), Rows()
     for s, street in enumerate(streets):
         _add_street(model, s, street, len(base[street.one]), len(base[street.other]))
     loops = cycle_basis([(s.one, s.other) for s in streets], [bounds[s][1] - bounds[s][0] for s in range(len(streets))])

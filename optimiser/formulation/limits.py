@@ -6,6 +6,7 @@ import pyomo.environ as pyo
 
 from optimiser.formulation.case import JunctionCase, Requirement, time_in_form
 from optimiser.formulation.clearance import intergreen_requirements
+from optimiser.formulation.families import Rows
 from optimiser.formulation.pedestrians import pedestrian_requirements
 from optimiser.formulation.splits import green_requirements
 from optimiser.signals import Junction
@@ -42,7 +43,7 @@ def broken_by_structure(junction: Junction, form: SequenceForm) -> tuple[Require
 
 def add_limits(block: pyo.Block, case: JunctionCase) -> None:
     """Adds `limits`: every requirement of every form on offer."""
-    block.limits = pyo.ConstraintList()
+    block.limits = Rows()
     if case.fixed:
         return
     for k, form in enumerate(case.forms):

@@ -13,9 +13,9 @@ from __future__ import annotations
 import pyomo.environ as pyo
 
 from optimiser.convex_bounds import ConvexBound, bound_below
-from optimiser.formulation.case import JunctionCase, time_in_form
-from optimiser.signals import GroupKind
-from optimiser.stage_forms import SequenceForm
+from optimiser.formulation.case import JunctionCase, time_in_forms
+from optimiser.formulation.families import Columns, Rows
+from optimiser.stage_forms import Affine, SequenceForm
 
 MOST_FLOW_RATIO = 0.6
 """Above this share of its lane a movement is oversaturated in any sane plan, and the formula leaves its range."""
@@ -25,25 +25,17 @@ _TANGENT_STEPS = 12
 def add_person_delay(block: pyo.Block, case: JunctionCase) -> None:
     """Adds `uniform_delay` per group and the expression `person_delay` (persons * s / h)."""
     weights = uniform_weights(case)
-    block.red = pyo.VarList()
-    block.red_length = pyo.ConstraintList()
-    block.red_square = pyo.VarList(domain=pyo.NonNegativeReals)
-    terms = []
-    block.uniform_delay = {}
-    for group, weight in weights.items():
-        squares = _squares(block, case, group)
-        share = 1.0 - case.coordinated.get(group, 0.0)
-        block.uniform_delay[group] = pyo.quicksum(squares) * weight
-        terms.append(block.uniform_delay[group] * share)
+    block.red, block.red_square = Columns(pyo.Reals), Columns(pyo.NonNegativeReals)
+    block.red_length = Rows()
+    block.uniform_delay = {g: pyo.quicksum(_squares(block, case, g)) * weight for g, weight in weights.items()}
+    terms = [delay * (1.0 - case.coordinated.get(group, 0.0)) for group, delay in block.uniform_delay.items()]
     for load in case.demand.lanes:
         for c in load.classes:
             terms.append(3600 * c.persons_veh * block.overflow[c.id])
-    block.reserve = pyo.VarList(domain=pyo.NonNegativeReals)
-    block.reserve_kept = pyo.ConstraintList()
     if case.settings.reserve_weight > 0:
         terms += _reserve_terms(block, case)
     terms.append(block.spillback)
-    block.person_delay = pyo.Expression(expr=pyo.quicksum(terms))
+    block.person_delay = pyo.quicksum(terms)
 
 
 def uniform_weights(case: JunctionCase) -> dict[str, float]:
@@ -60,12 +52,7 @@ def uniform_weights(case: JunctionCase) -> dict[str, float]:
 
 def lost_s(case: JunctionCase, group: str) -> float:
     """Start-up loss less end gain of a group's lanes, s."""
-    kinds = {g.id: g.kind for g in case.junction.groups}
-    if kinds.get(group) is GroupKind.PEDESTRIAN:
-        return 0.0
-    lanes = {lane for m in case.junction.movements if m.group == group for lane in m.lanes}
-    found = [lane.start_up_loss_s - lane.end_gain_s for lane in case.junction.lanes if lane.id in lanes]
-    return sum(found) / len(found) if found else 0.0
+    return case.demand.lost_s.get(group, 0.0)
 
 
 def uniform_delay(case: JunctionCase, form: SequenceForm, group: str) -> float:
@@ -86,30 +73,38 @@ def _square_tangents(cycle_s: float) -> tuple[tuple[float, float], ...]:
 
 
 def _squares(block: pyo.Block, case: JunctionCase, group: str) -> list[pyo.Var]:
-    reds: list[list[pyo.Expression]] = []
-    loss_s = lost_s(case, group)
-    for k, form in enumerate(case.forms):
-        for place, red in enumerate(form.reds(group) * form.repeats):
-            if place == len(reds):
-                reds.append([])
-            reds[place].append(time_in_form(block, k, red) + loss_s * block.chosen[k])
+    tangents = _square_tangents(case.cycle_s)
     squares = []
-    for parts in reds:
+    for length in _reds(block, case, group):
         red, square = block.red.add(), block.red_square.add()
-        block.red_length.add(red == pyo.quicksum(parts))
-        bound_below(block, ConvexBound(square, red, _square_tangents(case.cycle_s)))
+        block.red_length.add(red == length)
+        bound_below(block, ConvexBound(square, red, tangents))
         squares.append(square)
     return squares
 
 
+def _reds(block: pyo.Block, case: JunctionCase, group: str) -> list[pyo.Expression]:
+    """Length of the group's reds, each with the time lost after it, s."""
+    loss_s = lost_s(case, group)
+    reds: list[list[tuple[int, Affine]]] = []
+    for k, form in enumerate(case.forms):
+        for place, red in enumerate(form.reds(group) * form.repeats):
+            if place == len(reds):
+                reds.append([])
+            reds[place].append((k, Affine(red.constant_s + loss_s, red.weights)))
+    return [time_in_forms(block, parts) for parts in reds]
+
+
 def _reserve_terms(block: pyo.Block, case: JunctionCase) -> list[pyo.Expression]:
-    terms = []
+    """Adds `reserve` (class; veh/h of flow above `reserve_saturation` of capacity) and gives back what it costs."""
     settings = case.settings
+    block.reserve = pyo.Var(block.shortfall.index_set(), domain=pyo.NonNegativeReals)
+    block.reserve_kept = Rows()
+    terms = []
     for load in case.demand.lanes:
         for c in load.classes:
-            short = block.reserve.add()
-            flow = block.class_flow[c.id]
-            needed = (1 / settings.reserve_saturation - 1) * flow
+            short = block.reserve[c.id]
+            needed = (1 / settings.reserve_saturation - 1) * block.class_flow[c.id]
             block.reserve_kept.add(short >= block.shortfall[c.id] + needed)
             terms.append(100 * settings.reserve_weight * c.persons_veh * short)
     return terms

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import pyomo.environ as pyo
 
-from optimiser.formulation.case import JunctionCase, time_in_form
+from optimiser.formulation.case import JunctionCase, time_in_forms
+from optimiser.formulation.families import Rows
 from optimiser.formulation.platoons import Platoon
 from optimiser.stage_forms import Green, SequenceForm
 
@@ -58,20 +59,18 @@ def add_offsets(
             model.offset[junction].setub(reach_s)
             model.offset[junction].fix(running_s.get(junction, 0.0) % cycle_s)
     if not found:
-        model.platoon_delay = pyo.Expression(expr=0.0)
+        model.platoon_delay = 0.0
         return tree
     index = range(len(found))
     model.early = pyo.Var(index, bounds=(-cycle_s, cycle_s))
     model.turns = pyo.Var(index, domain=pyo.Integers)
     model.platoon_wait = pyo.Var(index, domain=pyo.NonNegativeReals)
-    model.arrival = pyo.ConstraintList()
+    model.arrival = Rows()
     for a, platoon in enumerate(found):
         _add_platoon(model, cases, platoon, a, cycle_s)
     for arc in tree:
         model.turns[arc.platoon].fix(0)
-    model.platoon_delay = pyo.Expression(
-        expr=pyo.quicksum(platoon.persons_h * model.platoon_wait[a] for a, platoon in enumerate(found))
-    )
+    model.platoon_delay = pyo.quicksum(platoon.persons_h * model.platoon_wait[a] for a, platoon in enumerate(found))
     return tree
 
 
@@ -160,11 +159,16 @@ def tail_slope(target: JunctionCase, platoon: Platoon, cycle_s: float) -> float:
     return min(3.0, max(0.2, red_s / max(platoon.width_s, 3.0)))
 
 
-def _green(model: pyo.ConcreteModel, case: JunctionCase, group: str) -> tuple[pyo.Expression, pyo.Expression]:
+def _green(
+    model: pyo.ConcreteModel, case: JunctionCase, group: str
+) -> tuple[pyo.Expression | float, pyo.Expression | float]:
+    """Start and length of the green that platoons leave in or are meant for, s."""
+    if case.settled:
+        green = main_green(case.forms[0], group)
+        return green.start.constant_s, green.length.constant_s
     block = model.junction[case.junction.id]
-    starts, lengths = [], []
-    for k, form in enumerate(case.forms):
-        green = main_green(form, group)
-        starts.append(time_in_form(block, k, green.start))
-        lengths.append(time_in_form(block, k, green.length))
-    return pyo.quicksum(starts), pyo.quicksum(lengths)
+    greens = [main_green(form, group) for form in case.forms]
+    return (
+        time_in_forms(block, [(k, green.start) for k, green in enumerate(greens)]),
+        time_in_forms(block, [(k, green.length) for k, green in enumerate(greens)]),
+    )

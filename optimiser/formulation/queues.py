@@ -28,7 +28,8 @@ import pyomo.environ as pyo
 
 from optimiser.convex_bounds import ConvexBound, bound_below
 from optimiser.formulation.case import JunctionCase, time_in_form
-from optimiser.lane_flows import LaneClass, LaneLoad
+from optimiser.formulation.families import Columns, Rows
+from optimiser.lane_flows import JunctionDemand, LaneClass, LaneLoad
 from optimiser.signals import Right
 from optimiser.stage_forms import Affine, Green, SequenceForm
 
@@ -68,19 +69,19 @@ class _Span:
 
 
 def add_lane_flows(block: pyo.Block, case: JunctionCase) -> None:
-    """Adds `lane_flow` (lane, movement) in veh/h and `class_flow`, an expression per class."""
+    """Adds `lane_flow` by (lane, movement) in veh/h: a number, or one of the variables `shared_flow` where a movement
+    has several lanes; and `class_flow`, the sum of a class."""
     demand = case.demand
     known = {load.lane.id for load in demand.lanes}
-    index = [(lane, f.movement.id) for f in demand.movements for lane in f.movement.lanes if lane in known]
-    block.lane_flow = pyo.Var(index, domain=pyo.NonNegativeReals)
-    block.flow_shared_out = pyo.ConstraintList()
+    block.shared_flow = Columns(pyo.NonNegativeReals)
+    block.flow_shared_out = Rows()
+    block.lane_flow = {}
     for flow in demand.movements:
         lanes = [lane for lane in flow.movement.lanes if lane in known]
-        if len(lanes) == 1:
-            block.lane_flow[lanes[0], flow.movement.id].fix(flow.flow_veh_h)
-        else:
-            total = pyo.quicksum(block.lane_flow[lane, flow.movement.id] for lane in lanes)
-            block.flow_shared_out.add(total == flow.flow_veh_h)
+        flows = [flow.flow_veh_h] if len(lanes) == 1 else [block.shared_flow.add() for _ in lanes]
+        if len(lanes) > 1:
+            block.flow_shared_out.add(pyo.quicksum(flows) == flow.flow_veh_h)
+        block.lane_flow |= {(lane, flow.movement.id): x for lane, x in zip(lanes, flows, strict=True)}
     block.class_flow = {
         c.id: pyo.quicksum(block.lane_flow[c.lane, m] for m in c.movements)
         for load in demand.lanes
@@ -94,14 +95,15 @@ def add_queues(block: pyo.Block, case: JunctionCase) -> None:
     classes = [c for load in case.demand.lanes for c in load.classes]
     names = [c.id for c in classes]
     block.shortfall = pyo.Var(names)
-    block.overflow = pyo.Var(names, domain=pyo.NonNegativeReals)
-    block.capacity = pyo.ConstraintList()
-    block.usage = pyo.VarList(domain=pyo.NonNegativeReals)
-    block.opened = pyo.VarList(domain=pyo.Binary)
+    block.overflow = pyo.Var(block.shortfall.index_set(), domain=pyo.NonNegativeReals)
+    block.capacity = Rows()
+    block.usage = Columns(pyo.NonNegativeReals)
+    block.opened = Columns(pyo.Binary)
     block.openings = []
     block.saturation_rows = []
+    found = [form.remembered(case.demand, _spans) for form in case.forms]
     for load in case.demand.lanes:
-        spans = [_spans(case, load, form) for form in case.forms]
+        spans = [by_lane[load.lane.id] for by_lane in found]
         if len(load.classes) == 1 and all(_OPPOSED not in s.states for form in spans for s in form):
             _simple_lane(block, case, load)
         else:
@@ -134,22 +136,13 @@ def gap_capacity_veh_h(opposing_veh_h: float, critical_gap_s: float, follow_up_s
     return 3600 * v * math.exp(-v * critical_gap_s) / (1 - math.exp(-v * follow_up_s))
 
 
-def _standing(case: JunctionCase, lane_class: LaneClass, form: SequenceForm, segment: int) -> int:
-    rights = form.segments[segment].rights
-    right = rights.get(lane_class.group)
-    if right is None:
-        return _RED
-    if right is Right.PROTECTED or not _opposing_groups(case, lane_class) & rights.keys():
-        return _OPEN
-    return _OPPOSED
+def _spans(demand: JunctionDemand, form: SequenceForm) -> dict[str, list[_Span]]:
+    """Spans of each lane, by its id."""
+    return {load.lane.id: _lane_spans(demand, load, form) for load in demand.lanes}
 
 
-def _opposing_groups(case: JunctionCase, lane_class: LaneClass) -> set[str]:
-    return {f.movement.group for f in case.demand.movements if f.movement.id in lane_class.opposing}
-
-
-def _spans(case: JunctionCase, load: LaneLoad, form: SequenceForm) -> list[_Span]:
-    states = [tuple(_standing(case, c, form, i) for c in load.classes) for i in range(len(form.segments))]
+def _lane_spans(demand: JunctionDemand, load: LaneLoad, form: SequenceForm) -> list[_Span]:
+    states = [tuple(_standing(demand, c, form, i) for c in load.classes) for i in range(len(form.segments))]
     n = len(states)
     cuts = [i for i in range(n) if states[i] != states[i - 1]] or [0]
     found = []
@@ -158,6 +151,20 @@ def _spans(case: JunctionCase, load: LaneLoad, form: SequenceForm) -> list[_Span
         if any(states[start]):
             found.append(_Span(start, count, states[start], form.span(start, count)))
     return found
+
+
+def _standing(demand: JunctionDemand, lane_class: LaneClass, form: SequenceForm, segment: int) -> int:
+    rights = form.segments[segment].rights
+    right = rights.get(lane_class.group)
+    if right is None:
+        return _RED
+    if right is Right.PROTECTED or not _opposing_groups(demand, lane_class) & rights.keys():
+        return _OPEN
+    return _OPPOSED
+
+
+def _opposing_groups(demand: JunctionDemand, lane_class: LaneClass) -> set[str]:
+    return {f.movement.group for f in demand.movements if f.movement.id in lane_class.opposing}
 
 
 def _simple_lane(block: pyo.Block, case: JunctionCase, load: LaneLoad) -> None:
@@ -173,7 +180,8 @@ def _simple_lane(block: pyo.Block, case: JunctionCase, load: LaneLoad) -> None:
     block.capacity.add(block.shortfall[lane_class.id] == flow - capacity)
     limit = _saturation_limit(case, lane_class)
     if limit is not None:
-        row = block.capacity.add(flow <= limit * capacity)
+        # flow <= limit * capacity, by the row above
+        row = block.capacity.add(limit * block.shortfall[lane_class.id] <= (limit - 1) * flow)
         block.saturation_rows.append(SaturationRow(lane_class, limit, row, 1 / limit))
 
 
@@ -201,7 +209,8 @@ def _shared_lane(block: pyo.Block, case: JunctionCase, load: LaneLoad, spans: li
         limit = _saturation_limit(case, lane_class)
         if limit is not None:
             block.capacity.add(unserved == 0)
-            row = block.capacity.add(spare >= (1 / limit - 1) * flow)
+            # spare >= (1 / limit - 1) * flow, by the rows above
+            row = block.capacity.add(block.shortfall[lane_class.id] <= (1 - 1 / limit) * flow)
             block.saturation_rows.append(SaturationRow(lane_class, limit, row, 1 / limit**2))
 
 
@@ -288,7 +297,7 @@ class _LaneInForm:
     def _room_after_queue(self, c: int, span: _Span) -> list[Affine]:
         """Length of the span less what of it the queue of each opposing group still takes."""
         found = []
-        for group in sorted(_opposing_groups(self.case, self.load.classes[c])):
+        for group in sorted(_opposing_groups(self.case.demand, self.load.classes[c])):
             flows = [f for f in self.case.demand.movements if f.movement.id in self.load.classes[c].opposing]
             y = min(0.9, max(self.case.demand.flow_ratio(f.movement) for f in flows if f.movement.group == group))
             for green, red in zip(self.form.greens(group), self.form.reds(group), strict=False):
