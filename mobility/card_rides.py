@@ -61,10 +61,13 @@ def rides_of_day(order: DayOrder) -> Path:
 def habits_before(order: DayOrder) -> tuple[pl.DataFrame, list[str]]:
     """What the cards of a day did on the days of its month before it (habits()), and a sentence for each of these days
     that tells nothing because its feeds cannot be brought together."""
+    before = days_before(order)
+    if not before:
+        return habits([]), []
     cards = lakes.scan(order.lake, "fare_transactions", FareTransaction, order.service_date).select("card_id")
     own = cards.drop_nulls().unique().collect()
     told, silent = [], []
-    for earlier in days_before(order):
+    for earlier in before:
         rides, failure = _told(earlier, own)
         told.append(rides)
         if failure:

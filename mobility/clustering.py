@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from mobility.categories import enum_of
+from mobility.categories import enum_of, recoded
 from mobility.counting_sort import Rows, stable_order
 from mobility.threads import of_each
 
@@ -17,7 +17,8 @@ def clustered(rows: pl.DataFrame, identity: str | None = None) -> pl.DataFrame:
         order = _ties_broken(rows, order, identity)
     # column by column: all at once would be all rows twice
     blank = [column.name for column in rows.iter_columns() if column.null_count() == rows.height]
-    told = pl.DataFrame(of_each(lambda column: column.gather(order), rows.drop(blank).iter_columns()))
+    places = pl.Series(order)
+    told = pl.DataFrame(of_each(lambda column: column.gather(places), rows.drop(blank).iter_columns()))
     return told.with_columns(pl.lit(None, dtype=rows.schema[name]).alias(name) for name in blank).select(rows.columns)
 
 
@@ -27,7 +28,7 @@ def by_vehicle_and_time(vehicle_id: pl.Series, event_timestamp: pl.Series) -> Ro
 
     Rows that come in order of time, as feeds write them, are only dealt out to their vehicles."""
     names = enum_of(vehicle_id)
-    vehicle = vehicle_id.cast(names).to_physical().cast(pl.UInt32).to_numpy()
+    vehicle = recoded(vehicle_id, names).to_physical().cast(pl.UInt32).to_numpy()
     at = event_timestamp.dt.epoch("ms").to_numpy()
     if not (at[1:] < at[:-1]).any():
         dealt: Rows = stable_order(vehicle, len(names.categories))

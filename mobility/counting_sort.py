@@ -24,3 +24,21 @@ def stable_order(number: npt.NDArray[Any], size: int) -> Rows:
         order[place[number[row]]] = row
         place[number[row]] += 1
     return order
+
+
+@njit(cache=True, nogil=True)
+def order_by_digit(number: npt.NDArray[np.int64], order: Rows, shift: int, bits: int) -> Rows:
+    """Rows that stand in `order` by `bits` bits of `number` (none negative), of which `shift` lower ones are left out;
+    equal ones stay as they come."""
+    mask = (1 << bits) - 1
+    place = np.zeros(mask + 2, dtype=np.int64)
+    for value in number:
+        place[((value >> shift) & mask) + 1] += 1
+    for digit in range(mask + 1):
+        place[digit + 1] += place[digit]
+    after = np.empty(len(order), dtype=np.uint32)
+    for row in order:
+        digit = (number[row] >> shift) & mask
+        after[place[digit]] = row
+        place[digit] += 1
+    return after

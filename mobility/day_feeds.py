@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from mobility.boardings import boardings
-from mobility.categories import in_categories
+from mobility.categories import distinct, in_categories
 from mobility.clocks import assert_same_clock
 from mobility.day_names import day_names, placed_in, timetable_in
 from mobility.errors import MappingError
@@ -167,7 +167,7 @@ def _placed(locations: pl.DataFrame, timetable: Timetable) -> PlacedPositions:
 
 
 def _distinct(names: pl.Series) -> pl.Series:
-    return names.unique().drop_nulls().cast(pl.String).sort()
+    return distinct(names).sort()
 
 
 def _visits(
@@ -228,5 +228,5 @@ def _taps(
         timetable.trips["trip_id"],
         timetable.trips["block_id"].drop_nulls(),
     )
-    known = pl.concat([column.unique().cast(pl.String) for column in named]).unique()
+    known = pl.concat([distinct(column) for column in named]).unique()
     return ingest_fares(raw, _service_day(manifest), known.sort().to_list() or None, key)

@@ -9,37 +9,31 @@ import dataframely as dy
 import polars as pl
 
 from mobility import lake
-from mobility.categories import categories_of
+from mobility.cells import Cells, sorted_by
+from mobility.repeats import first_distinct, persons
 from mobility.schemas import Boarding, Journey, JourneyLeg, LineLoad, LinkLoad, OdFlow, StopVisit
 
 DIGITS = 6
-QUARTER_MS = 900_000
 
 
 def boardings_by_stop(legs: pl.DataFrame) -> pl.DataFrame:
     """Boardings of one service date by stop, line and quarter-hour (columns of Boarding)."""
-    names = categories_of((legs,), ("boarding_stop_id", "line"))
-    stop, line = (pl.col(name).cast(of).to_physical().cast(pl.Int64) for name, of in names.items())
-    stops, lines = (max(1, len(of.categories)) for of in names.values())
-    quarter = pl.col("quarter_start").dt.epoch("ms") // QUARTER_MS
+    key = legs.select(
+        "service_date",
+        pl.col("boarded_at").dt.truncate("15m").alias("quarter_start"),
+        pl.col("boarding_stop_id").alias("stop_id"),
+        "line",
+    )
+    cells, person = Cells.of(key.drop("service_date")), persons(legs)
     return (
-        legs.with_columns(pl.col("boarded_at").dt.truncate("15m").alias("quarter_start"), _person().alias("person"))
+        cells.firsts(key)
         .with_columns(
-            pl.col("person").is_first_distinct().alias("once"),
-            # one number in the order of quarter-hour, stop and line: millions of legs are grouped by it twice as fast
-            ((quarter * stops + stop) * lines + line).alias("cell"),
+            cells.counts().alias("taps"),
+            cells.sums(legs["pax"]).round(DIGITS).alias("boardings_pax"),
+            cells.different(person).alias("cards"),
+            cells.sums(first_distinct(person)).cast(pl.Int64).alias("cards_once"),
+            cells.means(legs["boarding_confidence"]).round(DIGITS).alias("confidence"),
         )
-        .group_by("cell")
-        .agg(
-            pl.col("service_date", "quarter_start", "line").first(),
-            pl.col("boarding_stop_id").first().alias("stop_id"),
-            pl.len().cast(pl.Int64).alias("taps"),
-            pl.col("pax").sum().round(DIGITS).alias("boardings_pax"),
-            pl.col("person").n_unique().cast(pl.Int64).alias("cards"),
-            pl.col("once").sum().cast(pl.Int64).alias("cards_once"),
-            pl.col("boarding_confidence").mean().round(DIGITS).alias("confidence"),
-        )
-        .sort("cell")
         .select(Boarding.column_names())
     )
 
@@ -52,22 +46,25 @@ def line_loads(loads: pl.DataFrame, midnight: datetime, begin_s: float, end_s: f
     start_s = pl.max_horizontal(pl.col("hour") * 3600.0, pl.lit(begin_s))
     stop_s = pl.min_horizontal((pl.col("hour") + 1) * 3600.0, pl.lit(end_s))
     covered_h = ((stop_s - start_s) / 3600.0).clip(lower_bound=1 / 60)
-    span_s = (pl.col("departed_at").max() - pl.col("departed_at").min()).dt.total_milliseconds() / 1000
-    # sorted is a copy, and a day of loads in all its columns is large
+    # a day of loads in all its columns is large
     needed = [*segment[:-1], "departed_at", "trip_id", "load_pax", "cards", "confidence"]
+    onward = loads.filter(pl.col("to_stop").is_not_null()).select(*needed, _hour("departed_at", midnight))
+    onward = sorted_by(onward, ["departed_at", "trip_id"])
+    cells = Cells.of(onward.select(segment))
+    first, last = cells.least(onward["departed_at"]), cells.most(onward["departed_at"])
     return (
-        loads.filter(pl.col("to_stop").is_not_null())
-        .select(*needed, _hour("departed_at", midnight))
-        .sort(*segment, "departed_at", "trip_id")
-        .group_by(segment, maintain_order=True)
-        .agg(
-            pl.len().cast(pl.Int64).alias("buses"),
-            pl.col("load_pax").mean().round(DIGITS),
-            pl.col("cards").sum(),
-            pl.col("confidence").mean().round(DIGITS),
-            (span_s / (pl.len() - 1)).alias("mean_gap_s"),
+        cells.firsts(onward.select(segment))
+        .with_columns(
+            cells.counts().alias("buses"),
+            cells.means(onward["load_pax"]).round(DIGITS).alias("load_pax"),
+            cells.sums(onward["cards"]).cast(pl.Int64).alias("cards"),
+            cells.means(onward["confidence"]).round(DIGITS).alias("confidence"),
+            (last - first).dt.total_milliseconds().alias("span_ms"),
         )
-        .with_columns((pl.col("buses") / covered_h).round(DIGITS).alias("buses_h"))
+        .with_columns(
+            (pl.col("span_ms") / 1000 / (pl.col("buses") - 1)).alias("mean_gap_s"),
+            (pl.col("buses") / covered_h).round(DIGITS).alias("buses_h"),
+        )
         .with_columns(
             pl.when(pl.col("buses") > 1)
             .then("mean_gap_s")
@@ -116,8 +113,3 @@ def read_stop_visits(flows: Path) -> dy.DataFrame[StopVisit]:
 
 def _hour(time: str, midnight: datetime) -> pl.Expr:
     return ((pl.col(time) - midnight).dt.total_seconds() // 3600).alias("hour")
-
-
-def _person() -> pl.Expr:
-    """The card, or the tap where there is none, as a number: compared much faster than the pseudonym."""
-    return pl.coalesce("card_id", pl.concat_str(pl.lit("tap:"), "leg_id")).hash().alias("person")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import polars as pl
 
+from mobility.cells import Cells, sorted_by
 from mobility.run_calls import join_calls
 from mobility.service_schemas import Headway, WaitTime
 
 STOP = ["line", "direction_id", "stop_id"]
 BUNCHED_SHARE = 0.25
+_OF_VISIT = ["service_date", *STOP, "vehicle_id", "trip_id_performed", "trip_stop_sequence", "departure", "confidence"]
 DIGITS = 6
 
 
@@ -21,7 +23,8 @@ def headways(visits: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
     of `planned_headways` joined to the runs: vehicle_id, trip_id_performed, trip_stop_sequence, scheduled_headway_s.
 
     The last stop of a trip takes nobody aboard and has no headway."""
-    boarding = visits.filter(~pl.col("is_last_stop")).sort(*STOP, "departure", "vehicle_id", "trip_id_performed")
+    boarding = visits.filter(~pl.col("is_last_stop")).select(*_OF_VISIT)
+    boarding = sorted_by(boarding, [*STOP, "departure", "vehicle_id", "trip_id_performed"])
     gap_s = (pl.col("departure") - _before("departure")).dt.total_milliseconds() / 1000
     apart = boarding.with_columns(
         gap_s.alias("headway_s"),
@@ -40,7 +43,7 @@ def planned_headways(calls: pl.DataFrame) -> pl.DataFrame:
     return (
         calls.filter(~pl.col("is_last_stop"))
         .drop_nulls("departure_s")
-        .sort(*STOP, "departure_s", "trip_id")
+        .pipe(sorted_by, [*STOP, "departure_s", "trip_id"])
         .with_columns((pl.col("departure_s") - _before("departure_s")).alias("scheduled_headway_s"))
     )
 
@@ -59,19 +62,23 @@ def wait_times(
         .group_by(*STOP, (pl.col("departure_s") // 3600).cast(pl.Int64).alias("hour"))
         .agg(_wait("scheduled_headway_s").round(DIGITS).alias("scheduled_wait_s"))
     )
+    key = run.select("service_date", *STOP, hour)
+    cells = Cells.of(key)
+    gap_s = run["headway_s"]
+    mean_s, total_s = cells.means(gap_s), cells.sums(gap_s)
     return (
-        run.group_by("service_date", *STOP, hour)
-        .agg(
-            pl.len().cast(pl.Int64).alias("headways"),
-            pl.col("headway_s").mean().round(DIGITS).alias("mean_headway_s"),
-            (pl.col("headway_s").std() / pl.col("headway_s").mean()).fill_nan(None).round(DIGITS).alias("headway_cv"),
-            pl.col("is_bunched").mean().round(DIGITS).alias("bunched_share"),
-            _wait("headway_s").round(DIGITS).alias("actual_wait_s"),
-            pl.col("confidence").mean().round(DIGITS),
+        cells.firsts(key)
+        .with_columns(
+            cells.counts().alias("headways"),
+            mean_s.round(DIGITS).alias("mean_headway_s"),
+            (cells.deviations(gap_s) / mean_s).fill_nan(None).round(DIGITS).alias("headway_cv"),
+            cells.means(run["is_bunched"]).round(DIGITS).alias("bunched_share"),
+            # where buses leave together all the time nobody waits
+            (cells.sums(gap_s**2) / (2 * total_s)).fill_nan(0.0).round(DIGITS).alias("actual_wait_s"),
+            cells.means(run["confidence"]).round(DIGITS).alias("confidence"),
         )
-        .join(scheduled, on=[*STOP, "hour"], how="left", nulls_equal=True)
+        .join(scheduled, on=[*STOP, "hour"], how="left", nulls_equal=True, maintain_order="left")
         .with_columns((pl.col("actual_wait_s") - pl.col("scheduled_wait_s")).round(DIGITS).alias("excess_wait_s"))
-        .sort(*STOP, "hour")
         .select(WaitTime.column_names())
     )
 

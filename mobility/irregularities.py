@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import polars as pl
 
-from mobility.categories import in_text
+from mobility.categories import distinct, in_text
 from mobility.schemas import Irregularity
 from mobility.sources.gtfs import Timetable
 
@@ -55,6 +56,31 @@ class DayRecord:
     taps_before: pl.DataFrame | None = None
     depots: pl.DataFrame | None = None
 
+    @cached_property
+    def runs(self) -> pl.DataFrame:
+        """Runs that GPS saw: vehicle, trip, line, pattern_id, first_arrival."""
+        seen = self.visits.filter(pl.col("method") != "timetable")
+        return seen.group_by(*RUN, "line", "pattern_id").agg(pl.col("arrival").min().alias("first_arrival")).sort(RUN)
+
+    @cached_property
+    def scheduled(self) -> pl.DataFrame:
+        """Trips of the timetable that begin and end within the record: trip_id, line, pattern_id, planned_start."""
+        spans = self.timetable.calls.group_by("trip_id").agg(
+            pl.col("departure_s").min().alias("start_s"), pl.col("arrival_s").max().alias("stop_s")
+        )
+        inside = spans.filter(
+            (pl.col("start_s") + self.midnight_s >= self.begin_s) & (pl.col("stop_s") + self.midnight_s <= self.end_s)
+        )
+        start_ms = ((pl.col("start_s") + self.midnight_s) * 1000).round().cast(pl.Int64)
+        return inside.join(self.timetable.trips.select("trip_id", "line", "pattern_id"), on="trip_id").select(
+            "trip_id", "line", "pattern_id", start_ms.cast(pl.Datetime("ms", "UTC")).alias("planned_start")
+        )
+
+    @cached_property
+    def not_run(self) -> pl.DataFrame:
+        """Trips that are `scheduled` and that nobody named."""
+        return self.scheduled.join(self.runs, left_on="trip_id", right_on="trip_id_performed", how="anti")
+
 
 def irregularities(day: DayRecord, rules: IrregularityRules = DEFAULT) -> pl.DataFrame:
     """Every irregularity of the day (columns of Irregularity, service_date apart), in a fixed order."""
@@ -72,7 +98,7 @@ def irregularities(day: DayRecord, rules: IrregularityRules = DEFAULT) -> pl.Dat
 
 def trips_added(day: DayRecord, rules: IrregularityRules = DEFAULT) -> pl.DataFrame:
     """Runs seen by GPS that are no trip of the timetable (Irregularity rows, kind trip_added)."""
-    runs = _runs(day.visits)
+    runs = day.runs
     unknown = runs.join(day.timetable.trips, left_on="trip_id_performed", right_on="trip_id", how="anti")
     extra = unknown.join(_stand_ins(day, rules), on=RUN, how="anti")
     return _rows(
@@ -88,8 +114,8 @@ def trips_cancelled(day: DayRecord, rules: IrregularityRules = DEFAULT) -> pl.Da
     """Scheduled trips within the record that no vehicle was seen on (kind trip_cancelled).
 
     Lines of which no vehicle was seen at all are left out: of them nothing is known (`silent_lines`)."""
-    missing = _not_run(day).join(_stand_ins(day, rules), on="trip_id", how="anti")
-    tracked = missing.join(_runs(day.visits).select("line").unique(), on="line", how="semi")
+    missing = day.not_run.join(_stand_ins(day, rules), on="trip_id", how="anti")
+    tracked = missing.join(day.runs.select("line").unique(), on="line", how="semi")
     return _rows(
         tracked,
         "trip_cancelled",
@@ -142,7 +168,7 @@ def line_changes(day: DayRecord) -> pl.DataFrame:
     """Vehicles that went over to another line within the day (kind line_changed); not where one block of the timetable
     has both trips."""
     blocks = day.timetable.trips.select(pl.col("trip_id").alias("trip_id_performed"), "block_id")
-    runs = _runs(day.visits).join(blocks, on="trip_id_performed", how="left").sort("vehicle_id", "first_arrival")
+    runs = day.runs.join(blocks, on="trip_id_performed", how="left").sort("vehicle_id", "first_arrival")
     before, block_before = pl.col("line").shift(1), pl.col("block_id").shift(1)
     changed = runs.with_columns(before.alias("line_before")).filter(
         (pl.col("vehicle_id") == pl.col("vehicle_id").shift(1))
@@ -178,8 +204,8 @@ def validators_moved(day: DayRecord) -> pl.DataFrame:
 def silent_lines(day: DayRecord) -> pl.DataFrame:
     """Lines with scheduled trips within the record of which no vehicle was seen (kind line_silent): their trips may
     have run."""
-    scheduled = _scheduled(day).group_by("line").agg(pl.len().alias("trips"), pl.col("planned_start").min())
-    silent = scheduled.join(_runs(day.visits).select("line").unique(), on="line", how="anti")
+    scheduled = day.scheduled.group_by("line").agg(pl.len().alias("trips"), pl.col("planned_start").min())
+    silent = scheduled.join(day.runs.select("line").unique(), on="line", how="anti")
     detail = _said("{trips} scheduled trips, and no position of a vehicle on any")
     return _rows(silent, "line_silent", detail, at="planned_start")
 
@@ -191,7 +217,7 @@ def silent_depots(day: DayRecord, rules: IrregularityRules = DEFAULT) -> pl.Data
         return _rows(pl.DataFrame(schema={"line": pl.String}), "depot_without_taps", pl.lit(""))
     found = []
     for kind, rows in (("depot_without_positions", day.locations), ("depot_without_taps", day.taps)):
-        sent = rows.select("vehicle_id").unique().cast(pl.String).with_columns(pl.lit(True).alias("sent"))
+        sent = distinct(rows["vehicle_id"]).to_frame().with_columns(pl.lit(True).alias("sent"))
         depots = (
             day.depots.unique("vehicle_id", keep="first", maintain_order=True)
             .join(sent, on="vehicle_id", how="left")
@@ -209,36 +235,12 @@ def counts(found: pl.DataFrame) -> dict[str, int]:
     return dict(zip(counted["kind"].to_list(), counted["len"].to_list(), strict=True))
 
 
-def _runs(visits: pl.DataFrame) -> pl.DataFrame:
-    """Runs that GPS saw: vehicle, trip, line, pattern_id, first_arrival."""
-    seen = visits.filter(pl.col("method") != "timetable")
-    return seen.group_by(*RUN, "line", "pattern_id").agg(pl.col("arrival").min().alias("first_arrival")).sort(RUN)
-
-
-def _scheduled(day: DayRecord) -> pl.DataFrame:
-    """Trips of the timetable that begin and end within the record: trip_id, line, pattern_id, planned_start."""
-    spans = day.timetable.calls.group_by("trip_id").agg(
-        pl.col("departure_s").min().alias("start_s"), pl.col("arrival_s").max().alias("stop_s")
-    )
-    inside = spans.filter(
-        (pl.col("start_s") + day.midnight_s >= day.begin_s) & (pl.col("stop_s") + day.midnight_s <= day.end_s)
-    )
-    start_ms = ((pl.col("start_s") + day.midnight_s) * 1000).round().cast(pl.Int64)
-    return inside.join(day.timetable.trips.select("trip_id", "line", "pattern_id"), on="trip_id").select(
-        "trip_id", "line", "pattern_id", start_ms.cast(pl.Datetime("ms", "UTC")).alias("planned_start")
-    )
-
-
-def _not_run(day: DayRecord) -> pl.DataFrame:
-    return _scheduled(day).join(_runs(day.visits), left_on="trip_id", right_on="trip_id_performed", how="anti")
-
-
 def _stand_ins(day: DayRecord, rules: IrregularityRules) -> pl.DataFrame:
     """Runs nobody named that are a scheduled trip nobody else ran: vehicle_id, trip_id_performed, trip_id."""
-    runs = _runs(day.visits).join(day.timetable.trips, left_on="trip_id_performed", right_on="trip_id", how="anti")
+    runs = day.runs.join(day.timetable.trips, left_on="trip_id_performed", right_on="trip_id", how="anti")
     apart_ms = (pl.col("first_arrival") - pl.col("planned_start")).dt.total_milliseconds().abs()
     pairs = (
-        runs.join(_not_run(day), on="pattern_id")
+        runs.join(day.not_run, on="pattern_id")
         .with_columns(apart_ms.alias("apart_ms"))
         .filter(pl.col("apart_ms") <= rules.same_trip_s * 1000)
         .sort("apart_ms", *RUN, "trip_id")

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from mobility.categories import recoded
+from mobility.cells import Cells
 from mobility.line_stops import Bools, Floats, Ints, LineStops
+from mobility.repeats import numbered
 from mobility.ride_chain import Rides
 from mobility.schemas import Journey
 from mobility.trip_times import TripTimes
@@ -66,21 +69,19 @@ def _leads_nowhere(
 
 def journeys(legs: pl.DataFrame) -> pl.DataFrame:
     """One row a journey (columns of Journey) from legs with journey_id, in the order of their first legs."""
-    methods = pl.Enum(WEAKEST_FIRST)
+    # companions on one card have journeys of their own, and their legs lie between each other
+    cells = Cells.of(numbered(legs["journey_id"])[1].to_frame())
+    first = cells.firsts(legs.select("journey_id", "service_date", "card_id", "boarding_stop_id", "boarded_at"))
+    last = cells.lasts(legs.select("alighting_stop_id", "alighted_at"))
+    method = recoded(legs["method"], pl.Enum(WEAKEST_FIRST))
     return (
-        legs.group_by("journey_id", maintain_order=True)
-        .agg(
-            pl.col("service_date").first(),
-            pl.col("card_id").first(),
-            pl.col("boarding_stop_id").first().alias("origin_stop_id"),
-            pl.col("alighting_stop_id").last().alias("destination_stop_id"),
-            pl.col("boarded_at").first().alias("started_at"),
-            pl.col("alighted_at").last().alias("ended_at"),
-            pl.len().cast(pl.Int64).alias("legs"),
-            pl.col("pax").mean().round(6),
-            pl.col("method").cast(methods).min(),
-            (pl.col("confidence") * pl.col("boarding_confidence")).min(),
+        first.rename({"boarding_stop_id": "origin_stop_id", "boarded_at": "started_at"})
+        .hstack(last.rename({"alighting_stop_id": "destination_stop_id", "alighted_at": "ended_at"}))
+        .with_columns(
+            cells.counts().alias("legs"),
+            cells.means(legs["pax"]).round(6).alias("pax"),
+            cells.least(method.to_physical()).cast(pl.UInt32).cat.to(method.dtype).alias("method"),
+            cells.least(legs["confidence"] * legs["boarding_confidence"]).alias("confidence"),
         )
-        .with_columns(pl.col("method").cast(pl.String))
         .select(Journey.column_names())
     )

@@ -21,7 +21,7 @@ from typing import TypeVar
 import dataframely as dy
 import polars as pl
 
-from mobility.categories import in_text
+from mobility.categories import CATEGORIES, distinct, in_text
 from mobility.errors import LakeError
 from mobility.repeats import may_repeat
 from mobility.threads import both
@@ -30,7 +30,6 @@ S = TypeVar("S", bound=dy.Schema)
 DESCRIPTION = "lake.json"
 WHOLE = "data"
 ROW_GROUP = 262_144
-CATEGORIES = (pl.Enum, pl.Categorical)
 ARROW_SCHEMA = "ARROW:schema"
 
 
@@ -164,11 +163,23 @@ def _assert_kept(schema: type[S], typed: pl.DataFrame) -> None:
     """Raise as schema.validate does where rows break `schema`.
 
     To find each key among all others costs more than all other rules together, and hashes nearly always tell that none
-    comes twice. The other rules are of one column each, so that a category is looked at once."""
-    values = (column.unique() if column.dtype in CATEGORIES else column for column in typed.iter_columns())
-    kept = all(_of_column(schema, column.name).is_valid(column.to_frame(), cast=True) for column in values)
-    if not kept or may_repeat(typed.select(schema.primary_key())):
+    comes twice. The other rules are of one column each."""
+    kept = all(_is_kept(schema, column) for column in typed.iter_columns())
+    # a file is of one service date, which tells no two of its rows apart
+    key = [name for name in schema.primary_key() if name != "service_date"] or schema.primary_key()
+    if not kept or may_repeat(typed.select(key)):
         schema.validate(typed, cast=True)
+
+
+def _is_kept(schema: type[dy.Schema], column: pl.Series) -> bool:
+    """Whether a column keeps the rules of its name in `schema`; of categories each is looked at once."""
+    rules = schema.columns()[column.name].validation_rules(pl.col(column.name)).keys()
+    if column.null_count() and "nullability" in rules:
+        return False
+    if rules <= {"nullability"}:
+        return True
+    values = distinct(column) if column.dtype in CATEGORIES else column
+    return _of_column(schema, column.name).is_valid(values.to_frame(), cast=True)
 
 
 @cache

@@ -16,11 +16,10 @@ from mobility.ledger import ODD_CARDS, TABLES
 from mobility.odd_taps import of_passengers
 from mobility.schemas import FareTransaction, OddCard, Quarantined
 from mobility.sources.manifest import Manifest
-from mobility.sources.tides import RawTable
+from mobility.sources.tides import REPEATED, RawTable
 
 # what the steps from here on read of a position; of a tap all, as it may come out again as unplaced
 POSITION: Final = ("location_ping_id", "event_timestamp", "vehicle_id", "trip_id_performed", "latitude", "longitude")
-REPEATED: Final = ("agency_id", "vehicle_id", "device_id", "trip_id_performed", "fare_action")
 
 
 def lake_table(lake: Path, name: str, manifest: Manifest) -> RawTable | None:

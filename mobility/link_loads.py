@@ -18,6 +18,7 @@ import polars as pl
 from numba import njit
 
 from mobility.categories import category, enum_of
+from mobility.repeats import first_distinct, persons
 from mobility.schemas import LinkLoad
 from mobility.tally import tally
 
@@ -130,11 +131,9 @@ def _cards_boarding(found: _Visits, legs: pl.DataFrame, on: Ints) -> Floats:
     day on a line and direction, so sums over the trips of a line count nobody twice. Riders leave where they most
     probably did."""
     ends = legs["alighting_stop_sequence"].is_not_null()
-    person = pl.coalesce("card_id", pl.concat_str(pl.lit("tap:"), "leg_id")).hash()
     # the legs of a card come in order of time
-    way = pl.struct(person, pl.col("line").cast(pl.String), "direction_id").hash()
-    first = legs.filter(ends).select(way.arg_unique()).to_series()
-    row = np.flatnonzero(ends.to_numpy())[first.to_numpy()]
+    way = legs.select(persons(legs), pl.col("line").to_physical(), "direction_id").filter(ends).hash_rows()
+    row = np.flatnonzero(ends.to_numpy())[first_distinct(way).to_numpy()]
     off, is_off = found.left(on[row], legs["alighting_stop_sequence"][row])
     return tally(on[row], np.ones(len(row)), len(found.key)) - tally(off, is_off, len(found.key))
 

@@ -71,7 +71,7 @@ def build_flows(
     met = day_feeds(feeds, manifest, key, tell)
     tell("what was seen", 0.6)
     summary = _observed(building, feeds, met, manifest)
-    boarded, visits, timetable, passages = met.boarded, met.visits, met.timetable, met.driven.passages
+    boarded, visits, timetable, passages = [met.boarded], met.visits, met.timetable, met.driven.passages
     there = met.has_locations, met.has_taps
     del met  # positions are most of a day, and neither the service nor riders need more of them
     tell("service and alightings", 0.7)
@@ -79,8 +79,8 @@ def build_flows(
         # neither the service needs riders nor riders the service
         service = thread.submit(_served, building, visits, passages, timetable, manifest)
         rules = AlightingRules(chaining=ChainingRules(walk_limit_m))
-        ended = alightings(boarded, visits, timetable.pattern_stops, timetable.stops, rules, known)
-        del boarded
+        # given away, so that boardings do not stand in memory beside the legs made of them
+        ended = alightings(boarded.pop(), visits, timetable.pattern_stops, timetable.stops, rules, known)
         scaled = _weighed(feeds, ended.legs, manifest)
         tell("flows", 0.85)
         summary = _flowing(building, scaled, ended, visits, manifest, summary)

@@ -13,7 +13,7 @@ from datetime import date
 import polars as pl
 
 from mobility.errors import MobilityError
-from mobility.repeats import numbered
+from mobility.repeats import read_once
 
 DEFAULT_K = 5
 MIN_KEY_BYTES = 16
@@ -32,13 +32,7 @@ def month_key(key: bytes, service_date: date | None) -> bytes:
 
 def pseudonyms(card_numbers: pl.Series, key: bytes) -> pl.Series:
     """Pseudonyms of a column of card numbers under one key (nulls stay null); hashes each different card once."""
-    there = card_numbers.is_not_null()
-    distinct, number = numbered(card_numbers.drop_nulls())
-    named = pl.Series("pseudonym", _pseudonyms_of(distinct.to_list(), key), pl.String)
-    if there.all():
-        return named.gather(number)
-    place = (there.cum_sum() - 1).cast(pl.Int64)
-    return named.gather(number.gather(place.set(~there, None)))
+    return read_once(card_numbers, lambda texts: pl.Series(_pseudonyms_of(texts.to_list(), key), dtype=pl.String))
 
 
 def monthly_pseudonyms(card_numbers: pl.Series, service_dates: pl.Series, key: bytes) -> pl.Series:

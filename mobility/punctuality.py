@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from mobility.run_calls import join_calls
+from mobility.cells import Cells
+from mobility.run_calls import PLACE, RUN, join_calls
 from mobility.service_schemas import Punctuality
 
 EARLY_S = -60.0
@@ -24,24 +25,27 @@ def punctuality(visits: pl.DataFrame, calls: pl.DataFrame, midnight_s: float) ->
     delay_s = pl.col("delay_at_point_s")
     early, late = delay_s < EARLY_S, delay_s > LATE_S
     key = ["service_date", "line", "direction_id", "stop_id", "hour"]
-    return (
-        join_calls(visits.filter(pl.col("method") == "gps"), calls.filter("is_timepoint"), "inner")
+    seen, points = visits.filter(pl.col("method") == "gps"), calls.filter("is_timepoint")
+    told = (
+        join_calls(seen, points.select(*RUN, PLACE, "arrival_s", "departure_s"), "inner")
         .with_columns(
             (actual.dt.epoch("ms") / 1000 - midnight_s - planned_s).alias("delay_at_point_s"),
             (planned_s // 3600).cast(pl.Int64).alias("hour"),
         )
         .drop_nulls("delay_at_point_s")
-        .group_by(key)
-        .agg(
-            pl.len().cast(pl.Int64).alias("visits"),
-            early.sum().cast(pl.Int64).alias("early"),
-            (~early & ~late).sum().cast(pl.Int64).alias("on_time"),
-            late.sum().cast(pl.Int64).alias("late"),
-            (~early & ~late).mean().round(DIGITS).alias("on_time_share"),
-            delay_s.mean().round(3).alias("mean_delay_s"),
-            delay_s.median().round(3).alias("median_delay_s"),
-            delay_s.quantile(0.85, "linear").round(3).alias("p85_delay_s"),
+        .select(*key, delay_s, early.alias("early"), late.alias("late"), (~early & ~late).alias("on_time"))
+    )
+    cells = Cells.of(told.select(key))
+    median, p85 = cells.quantiles(told["delay_at_point_s"], 0.5, 0.85)
+    return (
+        cells.firsts(told.select(key))
+        .with_columns(
+            cells.counts().alias("visits"),
+            *(cells.sums(told[name]).cast(pl.Int64).alias(name) for name in ("early", "on_time", "late")),
+            cells.means(told["on_time"]).round(DIGITS).alias("on_time_share"),
+            cells.means(told["delay_at_point_s"]).round(3).alias("mean_delay_s"),
+            median.round(3).alias("median_delay_s"),
+            p85.round(3).alias("p85_delay_s"),
         )
-        .sort(key)
         .select(Punctuality.column_names())
     )

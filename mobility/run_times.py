@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from mobility.cells import Cells, sorted_by
 from mobility.run_calls import join_calls
 from mobility.service_schemas import RunTime
 
@@ -19,8 +20,8 @@ def stop_to_stop(visits: pl.DataFrame, pattern_stops: pl.DataFrame) -> pl.DataFr
     run_s, start_m, end_m, confidence."""
     following = _next("trip_stop_sequence") == pl.col("trip_stop_sequence") + 1
     return (
-        visits.join(pattern_stops.drop("stop_id"), on=["pattern_id", "trip_stop_sequence"])
-        .sort(*TRIP, "trip_stop_sequence")
+        sorted_by(visits, [*TRIP, "trip_stop_sequence"])
+        .join(pattern_stops.drop("stop_id"), on=["pattern_id", "trip_stop_sequence"], maintain_order="left")
         .with_columns(
             _next("stop_id").alias("to_stop"),
             _next("arrival").alias("next_arrival"),
@@ -58,22 +59,24 @@ def run_times(runs: pl.DataFrame, calls: pl.DataFrame, midnight_s: float) -> pl.
         (_next("arrival_s") - pl.col("departure_s")).alias("planned_run_s")
     )
     key = ["service_date", "line", "from_stop", "to_stop", "hour"]
+    hour = ((pl.col("departure").dt.epoch("ms") / 1000 - midnight_s) // 3600).cast(pl.Int64).alias("hour")
+    told = join_calls(runs, planned.select(*TRIP, "trip_stop_sequence", "planned_run_s"), "left").with_columns(hour)
+    cells = Cells.of(told.select(key))
+    (length_m,) = cells.quantiles(told["end_m"] - told["start_m"], 0.5)
+    run_s, dwell_s = (cells.quantiles(told[name], 0.5, 0.85) for name in ("run_s", "dwell_s"))
     return (
-        join_calls(runs, planned.select(*TRIP, "trip_stop_sequence", "planned_run_s"), "left")
-        .with_columns(((pl.col("departure").dt.epoch("ms") / 1000 - midnight_s) // 3600).cast(pl.Int64).alias("hour"))
-        .group_by(key)
-        .agg(
-            pl.col("direction_id").min(),
-            pl.len().cast(pl.Int64).alias("runs"),
-            (pl.col("end_m") - pl.col("start_m")).median().round(1).alias("length_m"),
-            pl.col("run_s").median().round(3).alias("median_run_s"),
-            pl.col("run_s").quantile(0.85, "linear").round(3).alias("p85_run_s"),
-            pl.col("planned_run_s").mean().round(3).alias("scheduled_run_s"),
-            pl.col("dwell_s").median().round(3).alias("median_dwell_s"),
-            pl.col("dwell_s").quantile(0.85, "linear").round(3).alias("p85_dwell_s"),
-            pl.col("confidence").mean().round(6).alias("confidence"),
+        cells.firsts(told.select(key))
+        .with_columns(
+            cells.least(told["direction_id"]).alias("direction_id"),
+            cells.counts().alias("runs"),
+            length_m.round(1).alias("length_m"),
+            run_s[0].round(3).alias("median_run_s"),
+            run_s[1].round(3).alias("p85_run_s"),
+            cells.means(told["planned_run_s"]).round(3).alias("scheduled_run_s"),
+            dwell_s[0].round(3).alias("median_dwell_s"),
+            dwell_s[1].round(3).alias("p85_dwell_s"),
+            cells.means(told["confidence"]).round(6).alias("confidence"),
         )
-        .sort(key)
         .select(RunTime.column_names())
     )
 

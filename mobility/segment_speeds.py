@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date
+
 import numpy as np
 import polars as pl
 
-from mobility.categories import enum_of
-from mobility.line_stops import Floats
+from mobility.batches import frozen
+from mobility.categories import categories_of, enum_of, in_categories
+from mobility.hash_table import rows_with
+from mobility.line_stops import Floats, Ints
 from mobility.map_matching import MAX_SPEED_M_S
 from mobility.roads import STEP_M, Roads
+from mobility.segment_cells import Runs, SegmentHours, Ways, summed_up
 from mobility.service_schemas import LineSegment, SegmentSpeed
 from mobility.sources.gtfs import Timetable
 from mobility.visits import DEFAULT as VISIT_RULES
 
 BETWEEN = ["pattern_id", "trip_stop_sequence"]
-# a service day may run past midnight, but never so long
-MOST_HOURS = 100
 BATCH_SEGMENTS = 5_000
+LOW_SHARE = 0.15
+MOST_STOPS = 1 << 20
 
 
 def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame, midnight_s: float) -> pl.DataFrame:
@@ -28,50 +34,71 @@ def segment_speeds(runs: pl.DataFrame, roads: Roads, pattern_stops: pl.DataFrame
     lines = enum_of(runs["line"])
     speeds = _speeds(runs, lines, midnight_s)
     segments = pl.Enum(roads.segments["segment_id"].unique().sort())
-    shares = _between_stops(roads.samples, pattern_stops).with_columns(pl.col("segment_id").cast(segments))
-    lengths = roads.segments.select(pl.col("segment_id").cast(segments), "length_m")
-    number = pl.col("segment_id").to_physical()
+    if speeds.is_empty() or not len(segments.categories):
+        return SegmentSpeed.create_empty()
+    ways, way = _ways_of(_between_stops(roads.samples, pattern_stops), segments, speeds)
+    first_hour = speeds["hour"].min()
+    assert isinstance(first_hour, int)
+    hour = (speeds["hour"] - first_hour).to_numpy()
+    measured = (speeds[name].to_numpy() for name in ("line", "speed_m_s", "confidence"))
+    driven, hours, count = frozen(Runs(way, hour, *measured)), 1 + int(hour.max()), len(segments.categories)
+    names = _Names(segments, lines.categories, first_hour, speeds["service_date"][0])
+    lengths = roads.segments.select("segment_id", "length_m")
     # a city has more runs over segments than should stand in memory at once
-    batches = (
-        shares.filter(number.is_between(begin, begin + BATCH_SEGMENTS - 1))
-        for begin in range(0, len(segments.categories), BATCH_SEGMENTS)
-    )
-    cells = [_cells(speeds, batch, lengths, lines) for batch in batches]
-    return pl.concat(cells) if cells else SegmentSpeed.create_empty()
+    cells = [
+        _named(summed_up(begin, min(begin + BATCH_SEGMENTS, count), hours, driven, ways, LOW_SHARE), names)
+        for begin in range(0, count, BATCH_SEGMENTS)
+    ]
+    passages = (pl.col("driven_m") / pl.col("length_m")).round().clip(lower_bound=1).cast(pl.Int64).alias("passages")
+    told = pl.concat(cells).join(lengths, on="segment_id", maintain_order="left").with_columns(passages)
+    return told.select(SegmentSpeed.column_names())
 
 
-def _cells(speeds: pl.DataFrame, shares: pl.DataFrame, lengths: pl.DataFrame, lines: pl.Enum) -> pl.DataFrame:
-    """Columns of SegmentSpeed of the segments in `shares` (_between_stops), sorted by segment and hour."""
-    # a segment's hour is one number until all is summed up
-    cell = pl.col("segment_id").to_physical().cast(pl.Int64) * MOST_HOURS + pl.col("hour")
-    driven = (
-        speeds.with_row_index("run")
-        .select(*BETWEEN, "hour", "run")
-        .join(shares, on=BETWEEN, maintain_order="left_right")
-        .select(cell.alias("cell"), "segment_id", "run", "metres")
-        # where the rows of a cell stand together, to sum them up takes no list of their places
-        .sort("cell", maintain_order=True)
+@dataclass(frozen=True)
+class _Names:
+    """What the numbers of SegmentHours stand for; hours from the first on."""
+
+    segments: pl.Enum
+    lines: pl.Series
+    first_hour: int
+    service_date: date
+
+
+def _ways_of(between: pl.DataFrame, segments: pl.Enum, speeds: pl.DataFrame) -> tuple[Ways, Ints]:
+    """The segments from stop to stop (`_between_stops`), and of each of the `speeds` the number of its way."""
+    names = categories_of((between, speeds), ["pattern_id"])
+    place = pl.col("pattern_id").to_physical().cast(pl.Int64) * MOST_STOPS + pl.col("trip_stop_sequence")
+
+    def numbered(frame: pl.DataFrame) -> Ints:
+        found: Ints = in_categories(frame.select(BETWEEN), names).select(place).to_series().to_numpy()
+        return found
+
+    ordered = between.with_columns(pl.Series("place", numbered(between))).sort("place", "segment_id")
+    known, first = np.unique(ordered["place"].to_numpy(), return_index=True)
+    segment = ordered["segment_id"].cast(segments).to_physical().cast(pl.Int64).to_numpy()
+    metres = ordered["metres"].cast(pl.Float64).to_numpy()
+    return frozen(Ways(np.r_[first, ordered.height], segment, metres)), rows_with(known, numbered(speeds))
+
+
+def _named(cells: SegmentHours, names: _Names) -> pl.DataFrame:
+    """Columns of SegmentSpeed (passages apart) and driven_m."""
+    lines = pl.DataFrame(
+        {
+            "cell": np.repeat(np.arange(len(cells.hour), dtype=np.uint32), np.diff(cells.first_line)),
+            "line": names.lines.gather(cells.line),
+        }
     )
-    driven = driven.hstack(speeds.select("speed_m_s", "confidence")[driven["run"]])
-    # a line is in a cell by any of its runs
-    named = speeds.select(*BETWEEN, "hour", "line").unique().join(shares, on=BETWEEN)
-    cells = driven.group_by("cell").agg(
-        pl.col("segment_id", "run").first(),
-        pl.col("metres").sum().alias("driven_m"),
-        (pl.col("metres").sum() / (pl.col("metres") / pl.col("speed_m_s")).sum()).round(3).alias("speed_m_s"),
-        pl.col("speed_m_s").quantile(0.15, "linear").round(3).alias("p15_speed_m_s"),
-        pl.col("confidence").mean().round(6),
-    )
-    return (
-        cells.hstack(speeds.select("service_date", "hour")[cells["run"]])
-        .join(lengths, on="segment_id")
-        .join(_lines(named.select(cell.alias("cell"), "line"), lines), on="cell")
-        .sort("cell")
-        .with_columns(
-            pl.col("segment_id").cast(pl.String),
-            (pl.col("driven_m") / pl.col("length_m")).round().clip(lower_bound=1).cast(pl.Int64).alias("passages"),
-        )
-        .select(SegmentSpeed.column_names())
+    return pl.DataFrame(
+        {
+            "service_date": pl.Series([names.service_date]).new_from_index(0, len(cells.hour)),
+            "segment_id": names.segments.categories.gather(cells.segment),
+            "hour": cells.hour + names.first_hour,
+            "lines": lines.group_by("cell", maintain_order=True).agg(pl.col("line").str.join(","))["line"],
+            "driven_m": cells.driven_m,
+            "speed_m_s": pl.Series(cells.speed_m_s).round(3),
+            "p15_speed_m_s": pl.Series(cells.low_speed_m_s).round(3),
+            "confidence": pl.Series(cells.confidence).round(6),
+        }
     )
 
 
@@ -94,17 +121,6 @@ def _speeds(runs: pl.DataFrame, lines: pl.Enum, midnight_s: float) -> pl.DataFra
             "speed_m_s",
             "confidence",
         )
-    )
-
-
-def _lines(named: pl.DataFrame, lines: pl.Enum) -> pl.DataFrame:
-    """The lines in each cell, in order: cell, lines. `named`: cell, line (its place in `lines`)."""
-    count = max(1, len(lines.categories))
-    told = named.select((pl.col("cell") * count + pl.col("line")).unique().sort().alias("key"))
-    return (
-        told.select(pl.col("key") // count, lines.categories.gather(told["key"] % count).alias("line"))
-        .group_by(pl.col("key").alias("cell"), maintain_order=True)
-        .agg(pl.col("line").str.join(",").alias("lines"))
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from mobility.categories import enum_of
+from mobility.categories import distinct, enum_of, recoded
 from mobility.clustering import by_vehicle_and_time
 from mobility.line_stops import Ints, spread
 
@@ -47,19 +47,18 @@ def clock_offsets(taps: pl.DataFrame, visits: pl.DataFrame, rules: ClockRules = 
 
     `taps`: rows of FareTransaction; a tap without device_id is its vehicle's. `visits`: rows of StopVisit."""
     seen = visits.filter(pl.col("method") == "gps")
-    known = taps.select(_device(), "vehicle_id", "event_timestamp").join(
-        seen.select("vehicle_id").unique(), on="vehicle_id", how="semi", maintain_order="left"
+    known, followed = (
+        taps.select(_device(taps), "vehicle_id", "event_timestamp"),
+        distinct(seen["vehicle_id"]).implode(),
     )
-    # by their validator; those of one time stay as the lake keeps them
-    some = (
-        known[by_vehicle_and_time(known["device_id"], known["event_timestamp"])]
-        .with_columns(pl.int_range(pl.len()).over("device_id").alias("place"), pl.len().over("device_id").alias("taps"))
-        .filter((pl.col("taps") >= rules.least_taps) & (pl.col("place") % (pl.col("taps") // rules.sample + 1) == 0))
-    )
+    # nearly always all vehicles with taps are followed by GPS
+    if not distinct(known["vehicle_id"]).is_in(followed).all():
+        known = known.filter(pl.col("vehicle_id").cast(pl.String).is_in(followed))
+    some = _some(known, rules)
     if some.is_empty() or seen.is_empty():
         return pl.DataFrame(schema=OFFSET)
-    devices = some["device_id"].unique().sort()
-    device = some["device_id"].cast(pl.Enum(devices)).to_physical().cast(pl.Int64).to_numpy()
+    devices = distinct(some["device_id"]).sort()
+    device = recoded(some["device_id"], pl.Enum(devices)).to_physical().cast(pl.Int64).to_numpy()
     fits = _fits(some, seen, device, len(devices), rules)
     made = np.bincount(device, minlength=len(devices))
     share = fits / made[:, None]
@@ -84,15 +83,31 @@ def set_right(taps: pl.DataFrame, offsets: pl.DataFrame) -> pl.DataFrame:
     known = offsets.select(pl.col("device_id").alias("device"), "offset_s")
     ahead = pl.duration(milliseconds=(pl.col("offset_s").fill_null(0.0) * 1000).cast(pl.Int64), time_unit="ms")
     return (
-        taps.with_columns(_device().alias("device"))
+        taps.with_columns(_device(taps).cast(pl.String).alias("device"))
         .join(known, on="device", how="left", maintain_order="left")
         .with_columns(pl.col("event_timestamp") - ahead)
         .select(taps.columns)
     )
 
 
-def _device() -> pl.Expr:
+def _device(taps: pl.DataFrame) -> pl.Expr:
+    """The validator of a tap, or its vehicle."""
+    unknown = taps["device_id"].null_count()
+    if unknown in (0, taps.height):
+        return pl.col("vehicle_id" if unknown else "device_id").alias("device_id")
     return pl.coalesce(pl.col("device_id", "vehicle_id").cast(pl.String)).alias("device_id")
+
+
+def _some(known: pl.DataFrame, rules: ClockRules) -> pl.DataFrame:
+    """Of every validator with enough taps some, spread over its day."""
+    # by their validator; those of one time stay as the lake keeps them
+    order = by_vehicle_and_time(known["device_id"], known["event_timestamp"])
+    device = recoded(known["device_id"], enum_of(known["device_id"])).to_physical().to_numpy()[order]
+    first = np.flatnonzero(np.r_[True, device[1:] != device[:-1]][: len(device)])
+    taps = np.diff(np.r_[first, len(device)])
+    place = np.arange(len(device)) - np.repeat(first, taps)
+    kept = (place % np.repeat(taps // rules.sample + 1, taps) == 0) & np.repeat(taps >= rules.least_taps, taps)
+    return known[pl.Series(order[kept])]
 
 
 def _fits(some: pl.DataFrame, seen: pl.DataFrame, device: Ints, devices: int, rules: ClockRules) -> Ints:
@@ -101,12 +116,14 @@ def _fits(some: pl.DataFrame, seen: pl.DataFrame, device: Ints, devices: int, ru
     begin_ms = int(seen["arrival"].dt.epoch("ms").to_numpy().min()) - 10 * rules.furthest_s * 1000
 
     def key(frame: pl.DataFrame, time: str) -> Ints:
-        bus = frame["vehicle_id"].cast(names).to_physical().cast(pl.Int64).to_numpy()
+        bus = recoded(frame["vehicle_id"], names).to_physical().cast(pl.Int64).to_numpy()
         since: Ints = frame[time].dt.epoch("ms").to_numpy() - begin_ms
         return bus * (1 << VEHICLE_BITS) + since
 
-    stood = seen.sort("vehicle_id", "arrival")
-    arrival, departure, at = key(stood, "arrival"), key(stood, "departure"), key(some, "event_timestamp")
+    arrival, departure, at = key(seen, "arrival"), key(seen, "departure"), key(some, "event_timestamp")
+    if (arrival[1:] < arrival[:-1]).any():
+        order = np.argsort(arrival, kind="stable")
+        arrival, departure = arrival[order], departure[order]
     width_ms = rules.furthest_s * 1000
     start = np.searchsorted(arrival, at - width_ms)
     tap, visit = spread(start, np.searchsorted(arrival, at + width_ms) - start)

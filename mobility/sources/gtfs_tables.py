@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from mobility.errors import FeedError
+from mobility.repeats import read_once
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 REQUIRED: Final = {
@@ -130,12 +131,11 @@ def dates(shown: pl.Series) -> pl.Series:
 
 def seconds(shown: pl.Series) -> pl.Series:
     """HH:MM:SS, hours may pass 24, as seconds. A day has few of them, so each is read once."""
-    clock = shown.unique().alias("clock").to_frame()
     parts = pl.col("clock").str.split(":")
     hours, minutes, rest = (parts.list.get(i, null_on_oob=True).cast(pl.Float64, strict=False) for i in range(3))
     value = hours * 3600 + minutes * 60 + rest
-    read = clock.with_columns(pl.when(value.is_finite()).then(value).alias("seconds"))
-    return shown.to_frame("clock").join(read, on="clock", how="left", maintain_order="left")["seconds"]
+    read = pl.when(value.is_finite()).then(value).alias("seconds")
+    return read_once(shown, lambda clocks: clocks.to_frame("clock").select(read).to_series())
 
 
 def _files_of(path: Path) -> dict[str, bytes]:

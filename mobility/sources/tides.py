@@ -6,6 +6,7 @@ A raw table has TIDES names, each row with its line in the file; ingest.py types
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 import polars as pl
 from polars.datatypes import DataTypeClass
 
+from mobility.categories import distinct
 from mobility.errors import FeedError
 from mobility.sources.delimited import BROKEN, PARQUET_MAGIC, Records, read_delimited, starts_with
 from mobility.sources.zones import offset_of, times_in_reach
@@ -21,6 +23,8 @@ from mobility.threads import of_each
 FARE_TRANSACTIONS = ("transaction_id", "event_timestamp", "vehicle_id", "fare_media_id")
 VEHICLE_LOCATIONS = ("location_ping_id", "event_timestamp", "vehicle_id", "latitude", "longitude")
 REQUIRED: Final = {"fare_transactions": FARE_TRANSACTIONS, "vehicle_locations": VEHICLE_LOCATIONS}
+REPEATED: Final = ("agency_id", "vehicle_id", "device_id", "trip_id_performed", "fare_action", "occupancy_status")
+"""Columns of few texts: in categories they take a quarter of the room."""
 EPOCHS: Final = {"epoch_s": 1000.0, "epoch_ms": 1.0}
 
 
@@ -54,7 +58,7 @@ class RawTable:
 
 def read_tides(path: Path, required: tuple[str, ...], zone: str) -> RawTable:
     """Read one TIDES table, CSV or Parquet. Raises FeedError naming the file and the column that is missing."""
-    table = _as_tides(path, read_records(path), zone)
+    table = _as_tides(path, read_records(path, repeated=REPEATED), zone)
     for column in required:
         if not table.has(column):
             raise FeedError(f"{path} lacks the column '{column}' (it has {', '.join(_columns(table))})")
@@ -63,7 +67,7 @@ def read_tides(path: Path, required: tuple[str, ...], zone: str) -> RawTable:
 
 def read_any_tides(path: Path, zone: str) -> tuple[str, RawTable]:
     """Read a TIDES table of taps or of positions and say which, by its columns. Raises FeedError if it is neither."""
-    table = _as_tides(path, read_records(path), zone)
+    table = _as_tides(path, read_records(path, repeated=REPEATED), zone)
     for name, required in REQUIRED.items():
         if all(table.has(column) for column in required):
             return name, table
@@ -83,15 +87,18 @@ def _columns(table: RawTable) -> list[str]:
     return [column for column in table.rows.columns if column not in ("line", "raw")]
 
 
-def read_records(path: Path, separator: str = ",", encoding: str = "utf-8") -> Records:
-    """Rows of a CSV (plain or gzip) or Parquet file; of Parquet, row n counts as line n + 1. Raises FeedError."""
+def read_records(path: Path, separator: str = ",", encoding: str = "utf-8", repeated: Collection[str] = ()) -> Records:
+    """Rows of a CSV (plain or gzip) or Parquet file; of Parquet, row n counts as line n + 1, and columns of text that
+    are called as `repeated` says come as categories. Raises FeedError."""
     if not starts_with(path, PARQUET_MAGIC):
         return read_delimited(path, separator, encoding)
     try:
         file = pl.scan_parquet(path, hive_partitioning=False)
         # each column in one piece: what is put beside them would else have all of them copied, and those in `raw` too
-        names = file.collect_schema().names()
-        columns = of_each(lambda name: file.select(name).collect().to_series().rechunk(), names)
+        schema = file.collect_schema()
+        texts = {name for name in repeated if schema.get(name) == pl.String}
+        read = [pl.col(name).cast(pl.Categorical) if name in texts else pl.col(name) for name in schema]
+        columns = of_each(lambda column: file.select(column).collect().to_series().rechunk(), read)
         rows = pl.DataFrame([_without_bytes(column) for column in columns if not _holds_bytes(column.dtype)])
     except (pl.exceptions.PolarsError, OSError) as error:
         raise FeedError(f"{path} is no whole Parquet file: {error}") from error
@@ -182,8 +189,10 @@ def repeated_text(table: RawTable, column: str) -> pl.Series:
     if not table.has(column):
         return pl.Series(column, [None], dtype=pl.Categorical).new_from_index(0, table.rows.height)
     bare = text(table, column)
-    named = table.rows[column].cast(pl.String).cast(pl.Categorical)
-    shown = named.unique().cast(pl.String).to_frame()
+    named = table.rows[column]
+    if named.dtype != pl.Categorical:
+        named = named.cast(pl.String).cast(pl.Categorical)
+    shown = distinct(named).to_frame()
     if shown.equals(shown.select(bare)):
         return named
     return table.rows.select(bare.cast(pl.Categorical)).to_series()
