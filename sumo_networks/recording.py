@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from sumo_networks.errors import ScenarioError
-from sumo_networks.sumo_xml import elements, opened
+from sumo_networks.sumo_xml import elements, inlined, time_text
 
 QUEUE_INTERVAL_S: Final = 60
 RAIL_JUNCTIONS: Final = frozenset({"rail_signal", "rail_crossing"})
@@ -26,10 +25,10 @@ _WRITTEN: Final = {
     "edgeData": "file",
     "laneData": "file",
     "routeProbe": "file",
+    "vTypeProbe": "file",
     "calibrator": "output",
     "timedEvent": "dest",
 }
-_READ: Final = {"rerouter": "file", "variableSpeedSign": "file", "include": "href", "poi": "imgFile", "poly": "imgFile"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def write_recording(signalled: SignalledLanes, path: Path, begin_s: float, end_s
         lines.append(
             f'<timedEvent type="SaveTLSStates" source={quoteattr(controller)} dest={_name(folder, "tls_states.xml")}/>'
         )
-    span = f'begin="{begin_s:g}" end="{end_s:g}" excludeEmpty="true"'
+    span = f'begin="{time_text(begin_s)}" end="{time_text(end_s)}" excludeEmpty="true"'
     lines.append(f'<edgeData id="jasyl_traffic" withInternal="true" file={_name(folder, "edge_data.xml")} {span}/>')
     lines.append(
         f'<edgeData id="jasyl_emissions" type="emissions" withInternal="true" '
@@ -97,7 +96,7 @@ def write_edge_recording(path: Path, begin_s: float, end_s: float) -> None:
     """Additional file that records traffic per edge over the whole period (edge_data.xml, in the folder of `path`)."""
     path.write_text(
         f'<additional>\n<edgeData id="jasyl_traffic" withInternal="true" file={_name(path.parent, "edge_data.xml")} '
-        f'begin="{begin_s:g}" end="{end_s:g}" excludeEmpty="true"/>\n</additional>\n',
+        f'begin="{time_text(begin_s)}" end="{time_text(end_s)}" excludeEmpty="true"/>\n</additional>\n',
         encoding="utf-8",
     )
 
@@ -114,14 +113,7 @@ def redirect_outputs(additionals: tuple[Path, ...], folder: Path) -> tuple[Path,
 
 
 def _redirected(path: Path, folder: Path, name: str) -> Path:
-    try:
-        with opened(path) as stream:
-            root = ET.parse(stream).getroot()
-    except FileNotFoundError as error:
-        raise ScenarioError(f"{path}: no such file; correct the path in the scenario or put the file there") from error
-    except (ET.ParseError, EOFError, OSError) as error:
-        raise ScenarioError(f"{path}: not a whole XML file ({error}); fetch or build it again") from error
-    resolve_inputs(root, path.parent)
+    root = inlined(path)
     written = 0
     for element in root.iter():
         attribute = _WRITTEN.get(element.tag)
@@ -129,23 +121,8 @@ def _redirected(path: Path, folder: Path, name: str) -> Path:
         if attribute is not None and output and Path(output).parent != folder:
             element.set(attribute, str(folder / f"{name}_output_{written}.xml"))
             written += 1
-        if element.tag == "include" and element.get("href"):
-            target = Path(element.get("href", ""))
-            redirected = _redirected(target, folder, f"{name}_include_{written}")
-            if redirected != target:
-                element.set("href", str(redirected))
-                written += 1
     if not written:
         return path
     copy = folder / f"{name}.add.xml"
     ET.ElementTree(root).write(copy, encoding="utf-8", xml_declaration=True)
     return copy
-
-
-def resolve_inputs(root: ET.Element, folder: Path) -> None:
-    """Make the names of files that the elements read absolute, so that a copy elsewhere still finds them."""
-    for element in root.iter():
-        attribute = _READ.get(element.tag)
-        value = element.get(attribute) if attribute is not None else None
-        if attribute is not None and value:
-            element.set(attribute, str(folder / value))

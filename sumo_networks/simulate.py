@@ -19,7 +19,7 @@ import sumo
 from sumo_networks.errors import ScenarioError, SimulationError
 from sumo_networks.recording import redirect_outputs, signalled_lanes, write_edge_recording, write_recording
 from sumo_networks.scenario import Scenario
-from sumo_networks.sumo_xml import elements
+from sumo_networks.sumo_xml import elements, time_text
 
 STATISTIC: Final = "statistic.xml"
 LAST_STEP_S: Final = 1.0
@@ -262,8 +262,8 @@ def _options(job: Job, run: Run) -> dict[str, str]:
     options = dict(scenario.options)
     options |= {
         "net-file": str(scenario.net),
-        "begin": f"{run.begin_s:g}",
-        "end": f"{run.end_s:g}",
+        "begin": time_text(run.begin_s),
+        "end": time_text(run.end_s),
         "seed": str(job.seed),
         "scale": f"{scenario.demand_scale * job.scale:g}",
         "time-to-teleport": "-1",
