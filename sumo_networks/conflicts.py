@@ -67,8 +67,8 @@ def link_conflicts(net: NetFile, tls: str) -> LinkConflicts:
 
 
 def is_crossing(net: NetFile, connections: Sequence[NetConnection]) -> bool:
-    """Whether all connections of a link lead onto a pedestrian crossing."""
-    return all(net.edges[connection.to_edge].function == "crossing" for connection in connections)
+    """Whether all connections of a link lead onto or off a pedestrian crossing."""
+    return all(net.crossing(connection) for connection in connections)
 
 
 def yields_in_use(phases: Sequence[ProgramPhase], conflicts: LinkConflicts) -> dict[tuple[int, int], int]:

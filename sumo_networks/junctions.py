@@ -71,7 +71,7 @@ def read_junction(
         for pair, seconds in profile_intergreens(setting.profile, groups.kinds, geometries).items()
         if pair in running_s
     }
-    locked_reason = _why_locked(read, switched_by_clock)
+    locked_reason = _why_locked(read, switched_by_clock) or _unknown_conflicts(net, program.tls)
     junction = Junction(
         id=program.tls,
         groups=signals,
@@ -202,6 +202,16 @@ def _why_locked(read: _Read, switched_by_clock: bool) -> str:
     if len(read.staged.stages) < 2:
         return "it has a single stage"
     return ""
+
+
+def _unknown_conflicts(net: NetFile, tls: str) -> str:
+    """Which link has no row in a request matrix, so that nobody can tell with what it conflicts; empty where none."""
+    links = net.links(tls)
+    unknown = [link for link, ways in links.items() if any(net.request(way) is None for way in ways)]
+    if len(links) < 2 or not unknown:
+        return ""
+    way = links[unknown[0]][0]
+    return f"the net does not tell what its link {unknown[0]} from {way.from_edge} to {way.to_edge} conflicts with"
 
 
 def _notes(read: _Read, locked_reason: str) -> list[ProgramNote]:
