@@ -9,12 +9,16 @@ from typing import Final
 
 from optimiser.rules import Rules
 from sumo_networks.bindings import CityModel
+from sumo_networks.errors import NetworkError
 from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario, load_scenario
 
 PROFILE: Final = "shipped"
 NET_ENDINGS: Final = (".xml", ".gz")
+ALL_OFF: Final = "tls.all-off"
+# How SUMO's configs say yes.
+SET: Final = frozenset({"true", "1", "yes", "on", "x", "t"})
 
 
 def read_city(scenario: Scenario, rules: Rules) -> CityModel:
@@ -34,4 +38,8 @@ def city_at(path: Path, programs: Sequence[Path], profile: str = PROFILE) -> Cit
 
 
 def _read(scenario: Scenario, programs: Sequence[Path], profile: str) -> CityModel:
+    if dict(scenario.options).get(ALL_OFF, "false").lower() in SET:
+        raise NetworkError(
+            f"{scenario.config or scenario.folder}: {ALL_OFF} switches all signals off, so no program runs; remove it"
+        )
     return read_network(scenario.net, programs, profile_named(profile), scenario.zone, scenario.begin_s)

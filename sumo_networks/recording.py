@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from sumo_networks.sumo_xml import elements, inlined, time_text
+from sumo_networks.sumo_xml import elements, inlined, opened, resolve_inputs, time_text
 
 QUEUE_INTERVAL_S: Final = 60
 RAIL_JUNCTIONS: Final = frozenset({"rail_signal", "rail_crossing"})
@@ -29,6 +29,8 @@ _WRITTEN: Final = {
     "calibrator": "output",
     "timedEvent": "dest",
 }
+# Parameters of vehicles and their types that name a file which a device of theirs writes.
+_WRITTEN_BY_DEVICES: Final = frozenset({"device.ssm.file", "device.toc.file"})
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def redirect_outputs(additionals: tuple[Path, ...], folder: Path) -> tuple[Path,
 
 def _redirected(path: Path, folder: Path, name: str) -> Path:
     root = inlined(path)
-    written = 0
+    written = _redirect_devices(root, folder)
     for element in root.iter():
         attribute = _WRITTEN.get(element.tag)
         output = element.get(attribute) if attribute is not None else None
@@ -126,3 +128,44 @@ def _redirected(path: Path, folder: Path, name: str) -> Path:
     copy = folder / f"{name}.add.xml"
     ET.ElementTree(root).write(copy, encoding="utf-8", xml_declaration=True)
     return copy
+
+
+def redirect_devices(routes: tuple[Path, ...], folder: Path) -> tuple[Path, ...]:
+    """The route files, those whose vehicles have devices that write files as copies in `folder` that write there.
+
+    Raises ScenarioError where one is truncated."""
+    return tuple(
+        _with_devices_in(path, folder / f"routes_{index}.rou.xml") if _devices_write(path) else path
+        for index, path in enumerate(routes)
+    )
+
+
+def _devices_write(path: Path) -> bool:
+    status = path.stat()
+    return _names_device_files(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=256)
+def _names_device_files(path: Path, _changed_ns: int, _size: int) -> bool:
+    keys = [key.encode() for key in _WRITTEN_BY_DEVICES]
+    with opened(path) as stream:
+        return any(key in line for line in stream for key in keys)
+
+
+def _with_devices_in(path: Path, copy: Path) -> Path:
+    with copy.open("w", encoding="utf-8") as out:
+        out.write("<routes>\n")
+        for element in elements(path):
+            resolve_inputs(element, path.parent)
+            _redirect_devices(element, copy.parent)
+            out.write(ET.tostring(element, encoding="unicode").strip() + "\n")
+        out.write("</routes>\n")
+    return copy
+
+
+def _redirect_devices(root: ET.Element, folder: Path) -> int:
+    """Let devices write into `folder`; returns how many names of files that changed."""
+    found = [param for param in root.iter("param") if param.get("key") in _WRITTEN_BY_DEVICES]
+    for param in found:
+        param.set("value", str(folder / f"{param.get('key')}.xml"))
+    return len(found)

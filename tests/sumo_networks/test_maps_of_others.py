@@ -196,3 +196,19 @@ def test_a_period_without_anybody_is_refused_with_a_word_on_the_period(
     verdict = verify(empty, grid_plan, plan_id="p", network_hash="h", seeds=(1, 2), folder=tmp_path, robustness=())
     assert not verdict.accepted
     assert verdict.reasons[0].startswith("Nobody is due from 0 to 600 s")
+
+
+def test_devices_of_vehicles_write_into_the_run_s_folder(grid_scenario: Scenario, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(grid_scenario.folder, tmp_path / "town"))
+    demand = folder / "demand.rou.xml"
+    watched = (
+        '<vType id="watched"><param key="has.ssm.device" value="true"/>'
+        '<param key="device.ssm.file" value="conflicts.xml"/></vType>'
+        '<trip id="seen" type="watched" depart="0" from="west_middle" to="B_east"/>'
+    )
+    demand.write_text(demand.read_text().replace("<routes>", f"<routes>{watched}"))
+    before = {path.name for path in folder.iterdir()}
+    run = simulate(load_scenario(folder / "run.sumocfg"), 1, tmp_path / "run", end_s=60, record=Record.TRIPS)
+    assert {path.name for path in folder.iterdir()} == before
+    assert (run.folder / "device.ssm.file.xml").is_file()
+    assert any(trip.get("id") == "seen" for trip in elements(run.tripinfo, "tripinfo"))
