@@ -55,6 +55,17 @@ def test_a_junction_whose_conflicts_the_net_does_not_tell_keeps_its_program(tmp_
     assert "does not tell what its link 0 from nc to" in junction.locked_reason
 
 
+def test_a_program_without_any_amber_is_retimed_only_where_the_rules_give_it_one(tmp_path: Path) -> None:
+    net = crossroads(tmp_path)
+    net.write_text(re.sub(r'<phase [^>]*state="[^"]*y[^"]*"[^>]*/>', "", net.read_text()))
+    junction = read(net).network.junctions[0]
+    assert junction.locked
+    assert junction.locked_reason.startswith("it has no amber at all")
+    ruled = read_network(net, (), profile_named("rilsa")).network.junctions[0]
+    assert not ruled.locked
+    assert all(group.amber_s >= 3 for group in ruled.groups)
+
+
 @pytest.fixture
 def two_signals_a_crossing(tmp_path: Path) -> Path:
     """Crossings of which those who come the other way have signals of their own, as netconvert writes them."""
