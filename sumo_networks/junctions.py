@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from optimiser.signals import Conflict, ControllerPlan, GroupKind, Junction, Offset, SignalGroup
 from optimiser.timeline import Timeline, controller_plan, expand
 from sumo_networks.bindings import Binding, ProgramNote
-from sumo_networks.conflicts import AMBERS, GREENS, Repair, link_conflicts, repaired, repaired_groups, yields_in_use
+from sumo_networks.conflicts import (
+    AMBERS,
+    GREENS,
+    Repair,
+    conflict_with_another,
+    link_conflicts,
+    repaired,
+    repaired_groups,
+    yields_in_use,
+)
 from sumo_networks.errors import NetworkError
 from sumo_networks.groups import Groups, group_conflicts, link_groups, signal_groups, waiting_groups
 from sumo_networks.intergreens import intergreen_matrix, pair_geometries, profile_intergreens, running_intergreens
@@ -74,6 +83,7 @@ def read_junction(
     locked_reason = (
         _why_locked(read, switched_by_clock)
         or _unknown_conflicts(net, program.tls)
+        or _shared_node(net, program.tls)
         or _without_amber(read, setting.profile)
     )
     junction = Junction(
@@ -206,6 +216,16 @@ def _why_locked(read: _Read, switched_by_clock: bool) -> str:
     if len(read.staged.stages) < 2:
         return "it has a single stage"
     return ""
+
+
+def _shared_node(net: NetFile, tls: str) -> str:
+    """That another controller has signals for conflicting ways over the same node: what one shows is safe beside the
+    other's program alone. Empty where it is not so."""
+    found = conflict_with_another(net, tls)
+    if found is None:
+        return ""
+    link, other, other_link, node = found
+    return f"its link {link} conflicts with link {other_link} of controller {other}, which shares node {node} with it"
 
 
 def _without_amber(read: _Read, profile: Profile) -> str:

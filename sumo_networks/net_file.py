@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -131,6 +132,16 @@ class NetFile:
         while lane not in self._request_of_lane and lane in self.next_internal:
             lane = self.next_internal[lane]
         return self._request_of_lane.get(lane) or self._request_by_order.get(connection)
+
+    @cached_property
+    def links_over(self) -> dict[str, tuple[tuple[str, int, int], ...]]:
+        """By node the signalled ways over it: (controller, link, row of the node's request matrix)."""
+        found: dict[str, list[tuple[str, int, int]]] = {}
+        for tls, links in sorted(self._of_tls.items()):
+            for link, ways in sorted(links.items()):
+                for node, row in (place for place in map(self.request, ways) if place is not None):
+                    found.setdefault(node, []).append((tls, link, row))
+        return {node: tuple(ways) for node, ways in found.items()}
 
     def crossing(self, connection: NetConnection) -> str:
         """The pedestrian crossing that a connection leads onto or, signalled for those who come the other way, off;

@@ -55,6 +55,27 @@ def test_a_junction_whose_conflicts_the_net_does_not_tell_keeps_its_program(tmp_
     assert "does not tell what its link 0 from nc to" in junction.locked_reason
 
 
+def test_two_controllers_of_conflicting_ways_over_one_node_keep_their_programs(tmp_path: Path) -> None:
+    net = crossroads(tmp_path, lanes=1)
+    text = net.read_text()
+    half = len(net_of(net).programs[0].phases[0].state) // 2
+    program = re.search(r"<tlLogic.*?</tlLogic>", text, re.DOTALL)
+    assert program is not None
+    first = re.sub(rf'state="(\w{{{half}}})\w*"', r'state="\1"', program[0])
+    second = re.sub(rf'state="\w{{{half}}}(\w*)"', r'state="\1"', program[0]).replace('id="C"', 'id="D"')
+
+    def divided(found: re.Match[str]) -> str:
+        link = int(found[1])
+        return found[0] if link < half else f'tl="D" linkIndex="{link - half}"'
+
+    text = re.sub(r'tl="C" linkIndex="(\d+)"', divided, text.replace(program[0], first + second))
+    net.write_text(text)
+    junctions = read(net).network.junctions
+    assert [junction.id for junction in junctions] == ["C", "D"]
+    assert all(junction.locked for junction in junctions)
+    assert "of controller D, which shares node C with it" in junctions[0].locked_reason
+
+
 def test_a_program_without_any_amber_is_retimed_only_where_the_rules_give_it_one(tmp_path: Path) -> None:
     net = crossroads(tmp_path)
     net.write_text(re.sub(r'<phase [^>]*state="[^"]*y[^"]*"[^>]*/>', "", net.read_text()))
