@@ -9,11 +9,14 @@ from optimiser.signals import Junction, Network
 from sumo_networks.bindings import Binding, CityModel, ProgramNote
 from sumo_networks.errors import NetworkError
 from sumo_networks.junctions import Setting, read_junction
-from sumo_networks.net_file import read_net
+from sumo_networks.net_file import SumoProgram, read_net
 from sumo_networks.network_hash import network_hash
 from sumo_networks.profiles import Profile
 from sumo_networks.programs_in_use import is_for_trains, loaded_programs, switched_by_clock, why_no_signal
 from sumo_networks.turns import links_between
+
+# SUMO records the names of controllers and programs as they are, so that its records of these are no XML.
+_UNRECORDABLE = '"&<'
 
 
 def read_network(
@@ -35,6 +38,7 @@ def read_network(
     for tls, loaded in loaded_programs(content, programs, begin_s).items():
         if not content.links(tls) or is_for_trains(loaded[-1]):
             continue
+        _check_names(loaded)
         reason = why_no_signal(loaded[-1])
         if reason:
             left_out[tls] = reason
@@ -55,3 +59,14 @@ def read_network(
         tuple(notes),
         left_out,
     )
+
+
+def _check_names(loaded: Sequence[SumoProgram]) -> None:
+    """Raise NetworkError where what SUMO records of a controller could not be read."""
+    for program in loaded:
+        for what, name in (("controller", program.tls), ("program", program.program_id)):
+            if set(name) & set(_UNRECORDABLE):
+                raise NetworkError(
+                    f"{program.file}: {what} {name} has a quotation mark, & or < in its name, which SUMO cannot "
+                    "record; rename it"
+                )

@@ -55,6 +55,15 @@ def test_a_junction_whose_conflicts_the_net_does_not_tell_keeps_its_program(tmp_
     assert "does not tell what its link 0 from nc to" in junction.locked_reason
 
 
+def test_a_controller_whose_name_sumo_cannot_record_is_named(tmp_path: Path) -> None:
+    net = crossroads(tmp_path)
+    net.write_text(
+        net.read_text().replace('tl="C"', 'tl="A &amp; B"').replace('<tlLogic id="C"', '<tlLogic id="A &amp; B"')
+    )
+    with pytest.raises(NetworkError, match=r"crossroads\.net\.xml: controller A & B has .*; rename it"):
+        read(net)
+
+
 def test_two_controllers_of_conflicting_ways_over_one_node_keep_their_programs(tmp_path: Path) -> None:
     net = crossroads(tmp_path, lanes=1)
     text = net.read_text()
