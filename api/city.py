@@ -9,12 +9,20 @@ from typing import Final
 
 from optimiser.rules import Rules
 from sumo_networks.bindings import CityModel
+from sumo_networks.errors import NetworkError
 from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario, load_scenario
 
 PROFILE: Final = "shipped"
 NET_ENDINGS: Final = (".xml", ".gz")
+# Options under which no run shows what a program does.
+NO_SIGNALS: Final = {
+    "tls.all-off": "switches all signals off, so no program runs",
+    "mesosim": "runs traffic as queues, which tell little of what signals do",
+}
+# How SUMO's configs say yes.
+SET: Final = frozenset({"true", "1", "yes", "on", "x", "t"})
 
 
 def read_city(scenario: Scenario, rules: Rules) -> CityModel:
@@ -34,4 +42,7 @@ def city_at(path: Path, programs: Sequence[Path], profile: str = PROFILE) -> Cit
 
 
 def _read(scenario: Scenario, programs: Sequence[Path], profile: str) -> CityModel:
+    for option, effect in NO_SIGNALS.items():
+        if dict(scenario.options).get(option, "false").lower() in SET:
+            raise NetworkError(f"{scenario.config or scenario.folder}: {option} {effect}; remove it")
     return read_network(scenario.net, programs, profile_named(profile), scenario.zone, scenario.begin_s)

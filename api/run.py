@@ -128,7 +128,8 @@ def optimise_scenario(
 
 def _kept(model: CityModel) -> dict[str, str]:
     """By junction that keeps its program the reason why."""
-    return {junction.id: junction.locked_reason for junction in model.network.junctions if junction.locked}
+    locked = {junction.id: junction.locked_reason for junction in model.network.junctions if junction.locked}
+    return locked | model.left_out
 
 
 def verify_plan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from optimiser.signals import Network
 
@@ -38,8 +38,10 @@ class ProgramNote:
 
 @dataclass(frozen=True)
 class CityModel:
-    """A network as the optimiser sees it, and what ties it to SUMO. `notes` tell what reading found odd or mended."""
+    """A network as the optimiser sees it, and what ties it to SUMO. `notes` tell what reading found odd or mended,
+    `left_out` by controller that is no junction of it why."""
 
     network: Network
     bindings: dict[str, Binding]
     notes: tuple[ProgramNote, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)

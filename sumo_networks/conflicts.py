@@ -66,9 +66,24 @@ def link_conflicts(net: NetFile, tls: str) -> LinkConflicts:
     return LinkConflicts(tuple(pairs), yields)
 
 
+def conflict_with_another(net: NetFile, tls: str) -> tuple[int, str, int, str] | None:
+    """The first link of a controller that conflicts with one of another controller: (link, the other controller, its
+    link, the node that both lead over). None where there is none."""
+    for node, ways in net.links_over.items():
+        others = [way for way in ways if way[0] != tls]
+        if not others or len(others) == len(ways):
+            continue
+        foes = net.nodes[node].foes
+        for _, link, row in (way for way in ways if way[0] == tls):
+            for other, other_link, other_row in others:
+                if _bit(foes, row, other_row) or _bit(foes, other_row, row):
+                    return link, other, other_link, node
+    return None
+
+
 def is_crossing(net: NetFile, connections: Sequence[NetConnection]) -> bool:
-    """Whether all connections of a link lead onto a pedestrian crossing."""
-    return all(net.edges[connection.to_edge].function == "crossing" for connection in connections)
+    """Whether all connections of a link lead onto or off a pedestrian crossing."""
+    return all(net.crossing(connection) for connection in connections)
 
 
 def yields_in_use(phases: Sequence[ProgramPhase], conflicts: LinkConflicts) -> dict[tuple[int, int], int]:

@@ -20,6 +20,7 @@ from optimiser.transitions import bridge
 from sumo_networks.bindings import Binding
 from sumo_networks.errors import PlanMismatchError
 from sumo_networks.programs import PROGRAM_ID, program_lines
+from sumo_networks.sumo_xml import time_text
 
 WAUT_ID = "jasyl_day"
 
@@ -95,7 +96,7 @@ def _junction_lines(binding: Binding, day: Sequence[ProgramSwitch], begin_s: flo
     waut = quoteattr(f"{WAUT_ID}_{binding.tls}")
     lines.append(f'    <WAUT id={waut} refTime="0" startProg="{ids[begun[-1].plan.id]}">')
     lines += [
-        f'        <wautSwitch time="{switch.time_s:g}" to="{ids[switch.plan.id]}"/>'
+        f'        <wautSwitch time="{time_text(switch.time_s)}" to="{ids[switch.plan.id]}"/>'
         for switch in day
         if switch.time_s > begin_s
     ]

@@ -102,6 +102,12 @@ def _id(number: int) -> str:
     return f"jasyl_feed_{number}"
 
 
+def _second(text: str) -> int | float:
+    """A time as SUMO wrote it: a period may begin within a second."""
+    seconds = float(text)
+    return int(seconds) if seconds.is_integer() else seconds
+
+
 def _row(known: dict[str, Detector], interval: ET.Element) -> Iterator[tuple[str | int | float, ...]]:
     detector = known.get(interval.get("id", ""))
     if detector is None:
@@ -114,8 +120,8 @@ def _row(known: dict[str, Detector], interval: ET.Element) -> Iterator[tuple[str
         detector.lane.edge,
         detector.lane.id,
         round(detector.position_m, 2),
-        round(float(interval.get("begin", "0"))),
-        round(float(interval.get("end", "0"))),
+        _second(interval.get("begin", "0")),
+        _second(interval.get("end", "0")),
         # Who changes lane behind the junction touches two exit loops, but leaves one.
         int(interval.get("nVehContrib" if detector.kind == "exit" else "nVehEntered", "0")),
         round(float(interval.get("meanOccupancy" if queue else "occupancy", "0")), 2),

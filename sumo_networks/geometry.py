@@ -39,9 +39,9 @@ class ConflictDistances:
 
 def way_of(net: NetFile, connection: NetConnection) -> Way:
     """The internal lanes that one connection leads over, joined."""
-    target = net.edges.get(connection.to_edge)
-    if target is not None and target.function == "crossing":
-        lane = target.lanes[0]
+    crossing = net.crossing(connection)
+    if crossing:
+        lane = net.edges[crossing].lanes[0]
         return Way(_line(lane.shape), lane.width_m / 2, True)
     points: list[tuple[float, float]] = []
     via = connection.via

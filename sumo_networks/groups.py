@@ -43,7 +43,7 @@ def link_groups(net: NetFile, tls: str, shipped: Sequence[ProgramPhase], mended:
     for link, connections in connections_of.items():
         kind = kind_of_link(net, connections)
         turns[link] = turn_of(connections[0].direction)
-        ends = {c.to_edge if kind is GroupKind.PEDESTRIAN else c.from_edge for c in connections}
+        ends = {net.crossing(c) if kind is GroupKind.PEDESTRIAN else c.from_edge for c in connections}
         column = "".join(phase.state[link] for phase in (*shipped, *mended))
         together.setdefault((tuple(sorted(ends)), column, kind), []).append(link)
     named = {

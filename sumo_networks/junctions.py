@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from optimiser.signals import Conflict, ControllerPlan, Junction, Offset, SignalGroup
+from optimiser.signals import Conflict, ControllerPlan, GroupKind, Junction, Offset, SignalGroup
 from optimiser.timeline import Timeline, controller_plan, expand
 from sumo_networks.bindings import Binding, ProgramNote
-from sumo_networks.conflicts import Repair, link_conflicts, repaired, repaired_groups, yields_in_use
+from sumo_networks.conflicts import (
+    AMBERS,
+    GREENS,
+    Repair,
+    conflict_with_another,
+    link_conflicts,
+    repaired,
+    repaired_groups,
+    yields_in_use,
+)
 from sumo_networks.errors import NetworkError
 from sumo_networks.groups import Groups, group_conflicts, link_groups, signal_groups, waiting_groups
 from sumo_networks.intergreens import intergreen_matrix, pair_geometries, profile_intergreens, running_intergreens
@@ -71,7 +80,12 @@ def read_junction(
         for pair, seconds in profile_intergreens(setting.profile, groups.kinds, geometries).items()
         if pair in running_s
     }
-    locked_reason = _why_locked(read, switched_by_clock)
+    locked_reason = (
+        _why_locked(read, switched_by_clock)
+        or _unknown_conflicts(net, program.tls)
+        or _shared_node(net, program.tls)
+        or _without_amber(read, setting.profile)
+    )
     junction = Junction(
         id=program.tls,
         groups=signals,
@@ -202,6 +216,41 @@ def _why_locked(read: _Read, switched_by_clock: bool) -> str:
     if len(read.staged.stages) < 2:
         return "it has a single stage"
     return ""
+
+
+def _shared_node(net: NetFile, tls: str) -> str:
+    """That another controller has signals for conflicting ways over the same node: what one shows is safe beside the
+    other's program alone. Empty where it is not so."""
+    found = conflict_with_another(net, tls)
+    if found is None:
+        return ""
+    link, other, other_link, node = found
+    return f"its link {link} conflicts with link {other_link} of controller {other}, which shares node {node} with it"
+
+
+def _without_amber(read: _Read, profile: Profile) -> str:
+    """That nothing warns of the end of any green, where the ambers of the running program are all that a plan would
+    have; empty where some do, or only people on foot have signals."""
+    on_wheels = {
+        link
+        for group, links in read.groups.links.items()
+        if read.groups.kinds[group] is not GroupKind.PEDESTRIAN
+        for link in links
+    }
+    shown = {phase.state[link] for phase in read.phases for link in on_wheels}
+    if profile.method != "running" or shown & set(AMBERS) or not shown & set(GREENS):
+        return ""
+    return "it has no amber at all; give it ambers, or set a `profile` in the rules that does"
+
+
+def _unknown_conflicts(net: NetFile, tls: str) -> str:
+    """Which link has no row in a request matrix, so that nobody can tell with what it conflicts; empty where none."""
+    links = net.links(tls)
+    unknown = [link for link, ways in links.items() if any(net.request(way) is None for way in ways)]
+    if len(links) < 2 or not unknown:
+        return ""
+    way = links[unknown[0]][0]
+    return f"the net does not tell what its link {unknown[0]} from {way.from_edge} to {way.to_edge} conflicts with"
 
 
 def _notes(read: _Read, locked_reason: str) -> list[ProgramNote]:

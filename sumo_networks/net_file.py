@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -74,6 +75,7 @@ class NetNode:
     internal_lanes: tuple[str, ...]
     foes: dict[int, str]
     responses: dict[int, str]
+    incoming_lanes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class NetFile:
     nodes: dict[str, NetNode] = field(default_factory=dict)
     programs: list[SumoProgram] = field(default_factory=list)
     _request_of_lane: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _request_by_order: dict[NetConnection, tuple[str, int]] = field(default_factory=dict)
     next_internal: dict[str, str] = field(default_factory=dict)
     _of_tls: dict[str, dict[int, list[NetConnection]]] = field(default_factory=dict)
     _from_edge: dict[str, list[NetConnection]] = field(default_factory=dict)
@@ -124,11 +127,40 @@ class NetFile:
         """(node, row of its request matrix) of a connection; None where it is in no node's matrix.
 
         A way that waits within the node stands in the matrix by the lane after its waiting place, a way onto a crossing
-        by the crossing."""
-        lane = connection.via or f"{connection.to_edge}_{connection.to_lane}"
+        or off a crossing by the crossing. Without internal lanes the rows stand in the order of the connections."""
+        lane = self.crossing(connection) + "_0" if self.crossing(connection) else connection.via
         while lane not in self._request_of_lane and lane in self.next_internal:
             lane = self.next_internal[lane]
-        return self._request_of_lane.get(lane)
+        return self._request_of_lane.get(lane) or self._request_by_order.get(connection)
+
+    @cached_property
+    def links_over(self) -> dict[str, tuple[tuple[str, int, int], ...]]:
+        """By node the signalled ways over it: (controller, link, row of the node's request matrix)."""
+        found: dict[str, list[tuple[str, int, int]]] = {}
+        for tls, links in sorted(self._of_tls.items()):
+            for link, ways in sorted(links.items()):
+                for node, row in (place for place in map(self.request, ways) if place is not None):
+                    found.setdefault(node, []).append((tls, link, row))
+        return {node: tuple(ways) for node, ways in found.items()}
+
+    def crossing(self, connection: NetConnection) -> str:
+        """The pedestrian crossing that a connection leads onto or, signalled for those who come the other way, off;
+        empty where it is none."""
+        for name in (connection.to_edge, connection.from_edge):
+            edge = self.edges.get(name)
+            if edge is not None and edge.function == "crossing":
+                return name
+        return ""
+
+    def order_requests(self) -> None:
+        """Give the connections over nodes without internal lanes their rows: lane by lane as the node lists them, of
+        each lane in file order. A node whose rows are not as many as its connections is left out."""
+        for node in self.nodes.values():
+            if node.internal_lanes or not node.foes:
+                continue
+            entering = [way for lane in node.incoming_lanes for way in self.connections_from(lane)]
+            if len(entering) == len(node.foes):
+                self._request_by_order.update((way, (node.id, row)) for row, way in enumerate(entering))
 
     def connections_of_edge(self, edge: str) -> list[NetConnection]:
         """Connections that leave an edge, in file order."""
@@ -185,6 +217,7 @@ def read_net(path: Path) -> NetFile:
                     f"{path}: a connection names lane {edge}_{index}, which the net has not; build the net again with "
                     "netconvert"
                 )
+    net.order_requests()
     return net
 
 
@@ -194,7 +227,11 @@ def _add(net: NetFile, element: ET.Element) -> None:
         net.edges[edge.id] = edge
         net.lanes.update((lane.id, lane) for lane in edge.lanes)
     elif element.tag == "connection":
-        net.add_connection(_connection(element))
+        connection = _connection(element)
+        net.add_connection(connection)
+        if element.get("linkIndex2"):
+            # Nets of older netconverts name the signal of those who cross the other way here.
+            net.add_connection(replace(connection, link=int(element.attrib["linkIndex2"])))
     elif element.tag == "junction" and element.get("type") != "internal":
         node = _node(element)
         net.add_node(node)
@@ -243,6 +280,7 @@ def _node(element: ET.Element) -> NetNode:
         internal_lanes=tuple(element.get("intLanes", "").split()),
         foes={int(r.attrib["index"]): r.attrib["foes"][::-1] for r in requests},
         responses={int(r.attrib["index"]): r.attrib["response"][::-1] for r in requests},
+        incoming_lanes=tuple(element.get("incLanes", "").split()),
     )
 
 

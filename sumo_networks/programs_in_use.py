@@ -57,8 +57,15 @@ def switched_by_clock(additionals: Sequence[Path]) -> frozenset[str]:
     )
 
 
-def is_signal(program: SumoProgram) -> bool:
-    """Whether the program shows signals to road users: not a rail signal, and not switched off all the time."""
-    if program.type in NOT_SIGNALS or not program.phases:
-        return False
-    return any(aspect not in "oO" for phase in program.phases for aspect in phase.state)
+def is_for_trains(program: SumoProgram) -> bool:
+    """Whether the program is that of a rail signal or a level crossing, which SUMO runs by itself."""
+    return program.type in NOT_SIGNALS
+
+
+def why_no_signal(program: SumoProgram) -> str:
+    """Why the program shows no signals to road users; empty where it does."""
+    if not program.phases:
+        return f"its program {program.program_id} has no phases"
+    if all(aspect in "oO" for phase in program.phases for aspect in phase.state):
+        return f"its program {program.program_id} is switched off or blinks all the time"
+    return ""

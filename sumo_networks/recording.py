@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from sumo_networks.errors import ScenarioError
-from sumo_networks.sumo_xml import elements, opened
+from sumo_networks.sumo_xml import elements, inlined, opened, resolve_inputs, time_text
 
 QUEUE_INTERVAL_S: Final = 60
 RAIL_JUNCTIONS: Final = frozenset({"rail_signal", "rail_crossing"})
@@ -26,10 +25,12 @@ _WRITTEN: Final = {
     "edgeData": "file",
     "laneData": "file",
     "routeProbe": "file",
+    "vTypeProbe": "file",
     "calibrator": "output",
     "timedEvent": "dest",
 }
-_READ: Final = {"rerouter": "file", "variableSpeedSign": "file", "include": "href", "poi": "imgFile", "poly": "imgFile"}
+# Parameters of vehicles and their types that name a file which a device of theirs writes.
+_WRITTEN_BY_DEVICES: Final = frozenset({"device.ssm.file", "device.toc.file"})
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def write_recording(signalled: SignalledLanes, path: Path, begin_s: float, end_s
         lines.append(
             f'<timedEvent type="SaveTLSStates" source={quoteattr(controller)} dest={_name(folder, "tls_states.xml")}/>'
         )
-    span = f'begin="{begin_s:g}" end="{end_s:g}" excludeEmpty="true"'
+    span = f'begin="{time_text(begin_s)}" end="{time_text(end_s)}" excludeEmpty="true"'
     lines.append(f'<edgeData id="jasyl_traffic" withInternal="true" file={_name(folder, "edge_data.xml")} {span}/>')
     lines.append(
         f'<edgeData id="jasyl_emissions" type="emissions" withInternal="true" '
@@ -97,7 +98,7 @@ def write_edge_recording(path: Path, begin_s: float, end_s: float) -> None:
     """Additional file that records traffic per edge over the whole period (edge_data.xml, in the folder of `path`)."""
     path.write_text(
         f'<additional>\n<edgeData id="jasyl_traffic" withInternal="true" file={_name(path.parent, "edge_data.xml")} '
-        f'begin="{begin_s:g}" end="{end_s:g}" excludeEmpty="true"/>\n</additional>\n',
+        f'begin="{time_text(begin_s)}" end="{time_text(end_s)}" excludeEmpty="true"/>\n</additional>\n',
         encoding="utf-8",
     )
 
@@ -114,27 +115,14 @@ def redirect_outputs(additionals: tuple[Path, ...], folder: Path) -> tuple[Path,
 
 
 def _redirected(path: Path, folder: Path, name: str) -> Path:
-    try:
-        with opened(path) as stream:
-            root = ET.parse(stream).getroot()
-    except FileNotFoundError as error:
-        raise ScenarioError(f"{path}: no such file; correct the path in the scenario or put the file there") from error
-    except (ET.ParseError, EOFError, OSError) as error:
-        raise ScenarioError(f"{path}: not a whole XML file ({error}); fetch or build it again") from error
-    resolve_inputs(root, path.parent)
-    written = 0
+    root = inlined(path)
+    written = _redirect_devices(root, folder)
     for element in root.iter():
         attribute = _WRITTEN.get(element.tag)
         output = element.get(attribute) if attribute is not None else None
         if attribute is not None and output and Path(output).parent != folder:
             element.set(attribute, str(folder / f"{name}_output_{written}.xml"))
             written += 1
-        if element.tag == "include" and element.get("href"):
-            target = Path(element.get("href", ""))
-            redirected = _redirected(target, folder, f"{name}_include_{written}")
-            if redirected != target:
-                element.set("href", str(redirected))
-                written += 1
     if not written:
         return path
     copy = folder / f"{name}.add.xml"
@@ -142,10 +130,42 @@ def _redirected(path: Path, folder: Path, name: str) -> Path:
     return copy
 
 
-def resolve_inputs(root: ET.Element, folder: Path) -> None:
-    """Make the names of files that the elements read absolute, so that a copy elsewhere still finds them."""
-    for element in root.iter():
-        attribute = _READ.get(element.tag)
-        value = element.get(attribute) if attribute is not None else None
-        if attribute is not None and value:
-            element.set(attribute, str(folder / value))
+def redirect_devices(routes: tuple[Path, ...], folder: Path) -> tuple[Path, ...]:
+    """The route files, those whose vehicles have devices that write files as copies in `folder` that write there.
+
+    Raises ScenarioError where one is truncated."""
+    return tuple(
+        _with_devices_in(path, folder / f"routes_{index}.rou.xml") if _devices_write(path) else path
+        for index, path in enumerate(routes)
+    )
+
+
+def _devices_write(path: Path) -> bool:
+    status = path.stat()
+    return _names_device_files(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=256)
+def _names_device_files(path: Path, _changed_ns: int, _size: int) -> bool:
+    keys = [key.encode() for key in _WRITTEN_BY_DEVICES]
+    with opened(path) as stream:
+        return any(key in line for line in stream for key in keys)
+
+
+def _with_devices_in(path: Path, copy: Path) -> Path:
+    with copy.open("w", encoding="utf-8") as out:
+        out.write("<routes>\n")
+        for element in elements(path):
+            resolve_inputs(element, path.parent)
+            _redirect_devices(element, copy.parent)
+            out.write(ET.tostring(element, encoding="unicode").strip() + "\n")
+        out.write("</routes>\n")
+    return copy
+
+
+def _redirect_devices(root: ET.Element, folder: Path) -> int:
+    """Let devices write into `folder`; returns how many names of files that changed."""
+    found = [param for param in root.iter("param") if param.get("key") in _WRITTEN_BY_DEVICES]
+    for param in found:
+        param.set("value", str(folder / f"{param.get('key')}.xml"))
+    return len(found)

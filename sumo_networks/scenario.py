@@ -17,7 +17,7 @@ from typing import Final
 
 from optimiser.zones import is_time_zone
 from sumo_networks.errors import ScenarioError
-from sumo_networks.sumo_xml import check_well_formed, opened, time_s
+from sumo_networks.sumo_xml import bare_name, check_well_formed, opened, time_s
 
 SCENARIO_FILE: Final = "scenario.toml"
 DEFAULT_PERIOD_S: Final = 3600.0
@@ -40,6 +40,7 @@ _SYNONYMS: Final = {
     "srand": "seed",
     "abs-rand": "random",
     "g": "gui-settings-file",
+    "H": "human-readable-time",
 }
 _INPUT_FILES: Final = frozenset(
     {
@@ -48,17 +49,32 @@ _INPUT_FILES: Final = frozenset(
         "device.fcd-replay.files",
         "device.fcd-replay.file",
         "device.ssm.filter-edges.input-file",
-        "pedestrian.jupedsim.wkt",
-        "pedestrian.jupedsim.py",
         "phemlight-path",
         "astar.all-distances",
         "astar.landmark-distances",
     }
 )
-# What a run sets itself, or must not take over: anything written, the seed, and the options of the window program.
+# What a run sets itself, or must not take over: anything written, the seed, the options of the window program, a port
+# on which SUMO would wait for another program, and what takes vehicles out of the way or out of the count.
 _SET_BY_THE_RUN: Final = frozenset(
-    {"net-file", "route-files", "additional-files", "begin", "end", "seed", "random", "scale"}
+    {
+        "net-file",
+        "route-files",
+        "additional-files",
+        "begin",
+        "end",
+        "seed",
+        "random",
+        "scale",
+        "remote-port",
+        "num-clients",
+        "max-depart-delay",
+        "time-to-teleport",
+    }
 )
+_TAKES_OUT: Final = ("time-to-teleport.", "device.tripinfo.")
+# How SUMO writes: what a run reads back has the form that SUMO gives it by itself.
+_FORMS: Final = ("output.", "precision", "human-readable-time")
 _WRITES: Final = frozenset(
     {
         "netstate-dump",
@@ -75,6 +91,8 @@ _WRITES: Final = frozenset(
         "error-log",
         "device.ssm.file",
         "device.toc.file",
+        "pedestrian.jupedsim.wkt",
+        "pedestrian.jupedsim.py",
         "output-prefix",
         "output-suffix",
     }
@@ -196,6 +214,8 @@ def _read_config(path: Path) -> _Config:
     check_well_formed(path)
     with opened(path) as stream:
         root = ET.parse(stream).getroot()
+    for element in root.iter():
+        element.tag = bare_name(element.tag)
     gui = {child for section in root.iter("gui_only") for child in section}
     net: Path | None = None
     files: dict[str, tuple[Path, ...]] = {}
@@ -214,7 +234,7 @@ def _read_config(path: Path) -> _Config:
             numbers[name] = _number(path, name, value)
         elif name in _INPUT_FILES:
             options[name] = ",".join(str(file) for file in _paths(path.parent, value))
-        elif not (name in _SET_BY_THE_RUN or _is_output(name) or name == "gui-settings-file"):
+        elif not (_is_the_runs(name) or name == "gui-settings-file"):
             options[name] = value
     end_s = numbers.get("end")
     return _Config(
@@ -228,13 +248,20 @@ def _read_config(path: Path) -> _Config:
     )
 
 
+def _is_the_runs(name: str) -> bool:
+    """Whether a run sets this option, or leaves it alone, whatever the scenario says."""
+    return name in _SET_BY_THE_RUN or name.startswith(_TAKES_OUT) or _is_output(name)
+
+
 def _is_output(name: str) -> bool:
     base = name.split(".")[0]
     return (
         name in _WRITES
         or base.endswith("-output")
         or name.endswith(".output")
-        or name.startswith(("save-", "tripinfo-output", "vehroute-output", "device.emissions.file"))
+        or name.startswith(
+            ("save-", "tripinfo-output", "vehroute-output", "vehroutes", "device.emissions.file", *_FORMS)
+        )
     )
 
 
@@ -356,7 +383,7 @@ def _options(path: Path, settings: dict[str, object]) -> dict[str, str]:
         raise ScenarioError(f"{path}: `options` must be a table of SUMO options")
     options: dict[str, str] = {}
     for name, value in table.items():
-        if _is_output(name) or name in _SET_BY_THE_RUN:
+        if _is_the_runs(name):
             raise ScenarioError(f"{path}: SUMO option {name!r} is set by every run itself; remove it")
         options[name] = str(value).lower() if isinstance(value, bool) else str(value)
     return options

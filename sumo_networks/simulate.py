@@ -17,9 +17,15 @@ from typing import Final
 import sumo
 
 from sumo_networks.errors import ScenarioError, SimulationError
-from sumo_networks.recording import redirect_outputs, signalled_lanes, write_edge_recording, write_recording
+from sumo_networks.recording import (
+    redirect_devices,
+    redirect_outputs,
+    signalled_lanes,
+    write_edge_recording,
+    write_recording,
+)
 from sumo_networks.scenario import Scenario
-from sumo_networks.sumo_xml import elements
+from sumo_networks.sumo_xml import elements, time_text
 
 STATISTIC: Final = "statistic.xml"
 LAST_STEP_S: Final = 1.0
@@ -262,8 +268,8 @@ def _options(job: Job, run: Run) -> dict[str, str]:
     options = dict(scenario.options)
     options |= {
         "net-file": str(scenario.net),
-        "begin": f"{run.begin_s:g}",
-        "end": f"{run.end_s:g}",
+        "begin": time_text(run.begin_s),
+        "end": time_text(run.end_s),
         "seed": str(job.seed),
         "scale": f"{scenario.demand_scale * job.scale:g}",
         "time-to-teleport": "-1",
@@ -277,7 +283,7 @@ def _options(job: Job, run: Run) -> dict[str, str]:
         "verbose": "false",
     }
     if scenario.routes:
-        options["route-files"] = ",".join(map(str, scenario.routes))
+        options["route-files"] = ",".join(map(str, redirect_devices(scenario.routes, folder)))
     if job.record is Record.FULL:
         recording = folder / "recording.add.xml"
         write_recording(signalled_lanes(scenario.net), recording, run.begin_s, run.end_s)

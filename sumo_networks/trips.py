@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from sumo_networks.recording import resolve_inputs
 from sumo_networks.scenario import Scenario
-from sumo_networks.sumo_xml import elements, opened, time_s
+from sumo_networks.sumo_xml import elements, inlined, resolve_inputs, time_s, time_text
 
 VEHICLES: Final = ("vehicle", "trip", "flow")
 PERSONS: Final = ("person", "personFlow", "container", "containerFlow")
@@ -149,12 +148,10 @@ def _cut_additional(file: Path, copy: Path, end_s: float) -> Path:
     """The file itself where it holds no demand, else a copy without what departs at the end or later."""
     if next(elements(file, *VEHICLES, *PERSONS), None) is None:
         return file
-    with opened(file) as stream:
-        root = ET.parse(stream).getroot()
+    root = inlined(file)
     for element in list(root):
         if element.tag in VEHICLES + PERSONS and not _due(element, end_s):
             root.remove(element)
-    resolve_inputs(root, file.parent)
     ET.ElementTree(root).write(copy, encoding="utf-8", xml_declaration=True)
     return copy
 
@@ -172,7 +169,7 @@ def _due(element: ET.Element, end_s: float) -> bool:
             number = element.get("number")
             if number is not None and until is not None:
                 element.set("number", str(max(1, round(int(number) * (end_s - begin) / (until - begin)))))
-            element.set("end", f"{end_s:g}")
+            element.set("end", time_text(end_s))
         return True
     depart = _time(element.get("depart", ""))
     return depart is None or depart < end_s

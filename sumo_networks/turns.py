@@ -38,7 +38,7 @@ def turn_of(direction: str) -> Turn:
 def kind_of_link(net: NetFile, connections: Sequence[NetConnection]) -> GroupKind:
     """Who a link serves, by the permissions of the lanes it joins; where cars may go it is a vehicle link."""
     lanes = [(net.lane(c.from_edge, c.from_lane), net.lane(c.to_edge, c.to_lane)) for c in connections]
-    if all(net.edges[c.to_edge].function == "crossing" for c in connections):
+    if all(net.crossing(c) for c in connections):
         return GroupKind.PEDESTRIAN
     for kind, classes in (
         (GroupKind.VEHICLE, ("passenger",)),

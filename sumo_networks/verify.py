@@ -23,7 +23,7 @@ from sumo_networks.measure import RunMeasures, measure
 from sumo_networks.priority_control import read_priority
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job, Run
-from sumo_networks.sumo_xml import check_well_formed, elements
+from sumo_networks.sumo_xml import check_well_formed, elements, time_text
 from sumo_networks.timetable import keep_timetable
 from sumo_networks.trips import Demand, read_demand, within_period
 from sumo_networks.verdict import PRIORITY_NOTE, SEEDS_NOTE, Comparison, Place, RecordedFinding, Side, Verdict
@@ -276,6 +276,7 @@ def _verdict(records: _Records, design: _Design, limits: RegressionLimits, plan_
     findings = _recorded(records)
     against = [
         *_unsafe(findings, before, after),
+        *_without_trips(design.main[0].scenario, before),
         *(() if compared.accepted else compared.reasons),
         *_worse("Junction", junctions),
         *_worse("Bus line", lines),
@@ -342,6 +343,15 @@ def _unsafe(
         reasons.append(f"Unsafe: {count} that the shipped program does not have, first {first}")
     at_signals, _ = compare_collisions(before, after)
     return reasons + [f"Unsafe: {told}" for told in at_signals]
+
+
+def _without_trips(scenario: Scenario, before: Sequence[RunMeasures]) -> list[str]:
+    """That nobody was under way, where it is so: then all figures are 0 and say nothing of the plan."""
+    measures = [run.measures for run in before]
+    if any(m.stops_per_veh is not None or m.not_inserted_veh or m.pedestrian_delay_s is not None for m in measures):
+        return []
+    span = f"{time_text(scenario.begin_s)} to {time_text(scenario.end_s)} s"
+    return [f"Nobody is due from {span}, so nothing tells what the plan does; choose a period with traffic."]
 
 
 def _worse(kind: str, found: Sequence[Place]) -> list[str]:

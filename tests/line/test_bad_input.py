@@ -84,6 +84,22 @@ def test_a_truncated_net_in_check_plan(jasyl: Jasyl, copied: Path, town_run: Run
     assert code == 1 and "town.net.xml" in _error(said)
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("tls.all-off", "tls.all-off switches all signals off, so no program runs; remove it"),
+        ("mesosim", "mesosim runs traffic as queues, which tell little of what signals do; remove it"),
+    ],
+)
+def test_a_config_under_which_no_run_shows_what_signals_do(
+    jasyl: Jasyl, copied: Path, town_run: RunResult, option: str, told: str
+) -> None:
+    copied.write_text(copied.read_text().replace("</configuration>", f'<{option} value="true"/></configuration>'))
+    code, said = jasyl("check-plan", town_run.folder / "plan.json", "--net", copied)
+    assert code == 1
+    assert f"{copied}: {told}" in _error(said)
+
+
 def test_a_plan_for_another_network(jasyl: Jasyl, town: Path, town_run: RunResult, tmp_path: Path) -> None:
     plan = json.loads((town_run.folder / "plan.json").read_text())
     plan["network_hash"] = "0" * 32

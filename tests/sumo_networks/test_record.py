@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sumo_networks.cities.esil
+from sumo_networks.detector_counts import read_detector_counts
 from sumo_networks.errors import NetworkError, ScenarioError
 from sumo_networks.feeds_format import FeedClock, gtfs_time
 from sumo_networks.feeds_run import Ride
@@ -254,6 +255,16 @@ def test_a_net_without_signals_has_no_detectors(grid_folder: Path, grid_scenario
     feeds = record_feeds(scenario, tmp_path / "out", 1)
     assert _rows(feeds.detectors) == [] and _rows(feeds.truth / "turning_flows.csv") == []
     assert _rows(feeds.stop_lines) == []
+
+
+def test_counts_of_a_period_that_begins_within_a_second_are_of_that_period(
+    grid_scenario: Scenario, tmp_path: Path
+) -> None:
+    period = replace(grid_scenario, begin_s=30.5, end_s=90.5)
+    feeds = record_feeds(period, tmp_path / "feeds", 1)
+    counts = read_detector_counts(feeds.detectors, period.begin_s, period.end_s)
+    assert counts.begins_s.tolist() == [30.5]
+    assert counts.durations_s.tolist() == [60.0]
 
 
 def test_settings_that_cannot_be_are_refused(grid_scenario: Scenario, tmp_path: Path) -> None:

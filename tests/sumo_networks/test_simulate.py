@@ -200,18 +200,22 @@ def test_every_output_of_an_additional_is_redirected_and_inputs_still_found(tmp_
     data, folder = tmp_path / "data", tmp_path / "run"
     data.mkdir()
     folder.mkdir()
-    (data / "inner.add.xml").write_text('<additional><edgeData id="e" file="edges.xml"/></additional>')
+    (data / "deep").mkdir()
+    (data / "deep" / "inner.add.xml").write_text(
+        '<additional><edgeData id="e" file="edges.xml" edgesFile="edges.txt"/></additional>'
+    )
     (data / "outer.add.xml").write_text(
-        '<additional><include href="inner.add.xml"/><timedEvent type="SaveTLSStates" source="A" dest="s.xml"/>'
-        '<variableSpeedSign id="v" lanes="x_0" file="speeds.xml"/></additional>'
+        '<additional><include href="deep/inner.add.xml"/><timedEvent type="SaveTLSStates" source="A" dest="s.xml"/>'
+        '<variableSpeedSign id="v" lanes="x_0" file="speeds.xml"/><vTypeProbe id="p" file="types.xml"/></additional>'
     )
     (data / "plain.add.xml").write_text("<additional/>")
     outer, plain = redirect_outputs((data / "outer.add.xml", data / "plain.add.xml"), folder)
     assert plain == data / "plain.add.xml"
     root = ET.parse(outer).getroot()
-    inner = Path(root.findall("include")[0].get("href", ""))
-    assert inner.parent == folder
-    assert Path(ET.parse(inner).getroot().findall("edgeData")[0].get("file", "")).parent == folder
+    edge_data = root.findall("edgeData")[0]
+    assert Path(edge_data.get("file", "")).parent == folder
+    assert edge_data.get("edgesFile") == str(data / "deep" / "edges.txt")
+    assert Path(root.findall("vTypeProbe")[0].get("file", "")).parent == folder
     assert Path(root.findall("timedEvent")[0].get("dest", "")).parent == folder
     assert root.findall("variableSpeedSign")[0].get("file") == str(data / "speeds.xml")
 
