@@ -79,7 +79,7 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
         model, demand = observe(scenario, out, work, options, clock)
         journal = journal_in(out, model)
         found = find_plan(scenario, model, demand.demand, options, work, clock, journal)
-        polished, priority = priority_step(scenario, model, demand, found.polished, options, work, clock, journal)
+        polished, priority = priority_step(scenario, found.model, demand, found.polished, options, work, clock, journal)
         write_plan(polished.plan, model, out)
         verdict = prove_step(scenario, model, polished.plan, out / "plan.add.xml", options, work, clock, journal)
     (out / "verdict.json").write_text(verdict.to_json(), encoding="utf-8")
@@ -92,7 +92,7 @@ def run_line(scenario_path: Path, out: Path, options: RunOptions, progress: Prog
         verdict,
         found.result,
         polished,
-        evaluate(model.network, demand.demand, polished.plan, options.rules, options.settings),
+        evaluate(found.model.network, demand.demand, polished.plan, options.rules, options.settings),
         tuple(fault.message for fault in demand.faults),
     )
     journal.close()
@@ -119,7 +119,7 @@ def optimise_scenario(
         model, demand = observe(scenario, out, work, options, clock, feeds, flows)
         journal = journal_in(out, model)
         found = find_plan(scenario, model, demand.demand, options, work, clock, journal)
-        polished, priority = priority_step(scenario, model, demand, found.polished, options, work, clock, journal)
+        polished, priority = priority_step(scenario, found.model, demand, found.polished, options, work, clock, journal)
     write_plan(polished.plan, model, out)
     _write_run(out / "run.json", scenario, options, found.result, polished, priority, clock)
     journal.close()

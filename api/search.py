@@ -37,9 +37,10 @@ WHY_AGAIN: Final = (
 
 
 class PlanFound(NamedTuple):
-    """What the MILP said, and how the search in SUMO around its plans went; `first`: what it said before a second
-    search."""
+    """What the MILP said, and how the search in SUMO around its plans went, on the `model` that both had; `first`: what
+    the MILP said before a second search."""
 
+    model: CityModel
     first: OptimisationResult
     result: OptimisationResult
     polished: Polished
@@ -61,21 +62,18 @@ def find_plan(
     Raises the errors of the rooms."""
     found = _search(scenario, model, demand, options, work / "polish", clock, journal, "")
     patient = model.network.model_copy(
-        update={"junctions": tuple(j if j.locked else with_time_to_leave(j) for j in model.network.junctions)}
+        update={"junctions": tuple(with_time_to_leave(junction) for junction in model.network.junctions)}
     )
-    if not found.polished.locked_up or patient == model.network:
+    if found.polished.gained or not found.polished.fallen or patient == model.network:
         return found
     again = replace(model, network=patient)
     second = _search(scenario, again, demand, options, work / "polish again", clock, journal, WITH_TIME_TO_LEAVE)
-    if second.polished.locked_up:
-        return found
-    polished = replace(
-        second.polished,
-        runs=found.polished.runs + second.polished.runs,
-        fallen=(*found.polished.fallen, *second.polished.fallen),
-    )
+    runs = found.polished.runs + second.polished.runs
+    fallen = (*found.polished.fallen, *second.polished.fallen)
+    if not second.polished.gained:
+        return found._replace(polished=replace(found.polished, runs=runs, fallen=fallen))
     result = replace(second.result, notes=(*second.result.notes, WHY_AGAIN))
-    return PlanFound(found.result, result, polished)
+    return PlanFound(again, found.result, result, replace(second.polished, runs=runs, fallen=fallen))
 
 
 def _search(
@@ -90,7 +88,7 @@ def _search(
 ) -> PlanFound:
     result = optimise_step(model.network, demand, options, clock, OPTIMISE + how)
     tell = clock.step(POLISH + how)
-    return PlanFound(result, result, _polished(scenario, model, demand, result, options, folder, tell, journal))
+    return PlanFound(model, result, result, _polished(scenario, model, demand, result, options, folder, tell, journal))
 
 
 def optimise_step(

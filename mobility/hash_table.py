@@ -33,9 +33,11 @@ def any_twice(hashes: Hashes) -> bool:
         noughts = 0
         for at in range(begin, end):
             value = dealt[at]
-            noughts += value == 0
+            if value == 0:
+                noughts += 1
+                continue
             place = value & mask
-            while value != 0 and table[place] != 0:
+            while table[place] != 0:
                 if table[place] == value:
                     return True
                 place = (place + np.uint64(1)) & mask

@@ -98,7 +98,9 @@ class _Row:
 
 def _row(constraint: ConstraintData, known: dict[int, VarData]) -> _Row:
     """An equation or inequality with all that is open on its left side; where that was a number, the row is turned
-    round."""
+    round. Raises OptimiserError where it is not linear, or bounded on both sides."""
+    if constraint.expr.nargs() != 2:
+        raise OptimiserError(f"{constraint.name} has two bounds; write it as two constraints")
     left, right = constraint.expr.args
     turned = left.__class__ in native_numeric_types
     terms: Terms = {}

@@ -10,6 +10,7 @@ of their own, a change that it does not know has to let them leave before others
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import combinations, pairwise, permutations
 
@@ -147,7 +148,7 @@ def _with_time_to_leave(
                 continue
             found[turner, entering] = max(found[turner, entering], seconds + SATURATION_HEADWAY_S)
             for ending in sorted(oncoming) if turner in leaving_s else ():
-                least_s = amber_s[ending] + leaving_s[turner] + seconds
+                least_s = float(math.ceil(amber_s[ending] + leaving_s[turner] + seconds))
                 found[ending, entering] = max(found.get((ending, entering), 0.0), least_s)
     return found
 

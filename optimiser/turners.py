@@ -6,6 +6,7 @@ leave only after them, and blocks the next stage until then.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -65,16 +66,22 @@ def least_arrow_s(
 
 
 def with_time_to_leave(junction: Junction) -> Junction:
-    """The junction with arrows that last until all who find room have left, or as long as they do in the running
-    program, and with changes of stages that wait for them (`turners_leave`)."""
+    """The junction with arrows that last until all who find room have left, or as long as they do at least in the
+    running program, and with changes of stages that wait for them (`turners_leave`). A locked one is as it was."""
+    if junction.locked:
+        return junction
     leaving_s = times_to_leave_s(junction)
-    running_s = {window.stage: window.end_s - window.start_s for window in junction.running.windows}
     stages = []
     for stage in junction.stages:
         arrows = _under_arrow(stage.greens, junction.stages, junction.groups, junction.conflicts)
-        least_s = max((leaving_s.get(group.id, 0.0) for group in arrows), default=0.0)
-        least_s = max(stage.min_s, min(least_s, running_s.get(stage.id, least_s)))
-        stages.append(stage.model_copy(update={"min_s": least_s}))
+        wanted_s = float(math.ceil(max((leaving_s.get(group.id, 0.0) for group in arrows), default=0.0)))
+        running_s = [
+            (window.end_s - window.start_s) % junction.running.cycle_s
+            for window in junction.running.windows
+            if window.stage == stage.id
+        ]
+        most_s = [] if stage.max_s is None else [stage.max_s]
+        stages.append(stage.model_copy(update={"min_s": max(stage.min_s, min([wanted_s, *running_s, *most_s]))}))
     return junction.model_copy(update={"stages": tuple(stages), "turners_leave": bool(leaving_s)})
 
 

@@ -246,11 +246,11 @@ def _without_amber(read: _Read, profile: Profile) -> str:
 def _unknown_conflicts(net: NetFile, tls: str) -> str:
     """Which link has no row in a request matrix, so that nobody can tell with what it conflicts; empty where none."""
     links = net.links(tls)
-    unknown = [link for link, ways in links.items() if any(net.request(way) is None for way in ways)]
+    unknown = [way for ways in links.values() for way in ways if net.request(way) is None]
     if len(links) < 2 or not unknown:
         return ""
-    way = links[unknown[0]][0]
-    return f"the net does not tell what its link {unknown[0]} from {way.from_edge} to {way.to_edge} conflicts with"
+    way = unknown[0]
+    return f"the net does not tell what its link {way.link} from {way.from_edge} to {way.to_edge} conflicts with"
 
 
 def _notes(read: _Read, locked_reason: str) -> list[ProgramNote]:

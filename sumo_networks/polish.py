@@ -104,9 +104,9 @@ class Polished:
     held: bool = True
 
     @property
-    def locked_up(self) -> bool:
-        """Whether plans fell and nothing better than the shipped program is left."""
-        return bool(self.fallen) and (not self.held or self.score >= 1.0)
+    def gained(self) -> bool:
+        """Whether the plan is better than the shipped program on the search's seeds, and held on others."""
+        return self.held and self.score < 1.0
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,8 @@ def _devices_write(path: Path) -> bool:
 
 @lru_cache(maxsize=256)
 def _names_device_files(path: Path, _changed_ns: int, _size: int) -> bool:
-    keys = [key.encode() for key in _WRITTEN_BY_DEVICES]
+    # what an included file names is not known until it is read
+    keys = [b"<include", *(key.encode() for key in _WRITTEN_BY_DEVICES)]
     with opened(path) as stream:
         return any(key in line for line in stream for key in keys)
 

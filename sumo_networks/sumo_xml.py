@@ -81,6 +81,8 @@ def _elements(path: Path, tags: tuple[str, ...], above: tuple[Path, ...]) -> Ite
         if element.tag != "include":
             yield element
             continue
+        if not element.get("href"):
+            raise ScenarioError(f"{path}: an <include> names no file; give it a href or remove it")
         included = Path(os.path.normpath(path.parent / element.get("href", "")))
         for found in _elements(included, tags, (*above, path)):
             resolve_inputs(found, included.parent)

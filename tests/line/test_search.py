@@ -58,7 +58,7 @@ class Searches:
 
     def search(self, scenario: Scenario, model: CityModel, *_: object) -> PlanFound:
         self.networks.append(model.network)
-        return PlanFound(self.result, self.result, self.ends[len(self.networks) - 1])
+        return PlanFound(model, self.result, self.result, self.ends[len(self.networks) - 1])
 
 
 def searched(searches: Searches, scenario: Scenario, patched: pytest.MonkeyPatch, folder: Path) -> PlanFound:
@@ -89,15 +89,23 @@ def test_stages_wait_in_a_second_search_where_traffic_locks_up_under_all_that_wa
     assert shortest_change_s(second) > shortest_change_s(first)
     assert (told.polished.score, told.polished.runs, told.polished.fallen) == (0.9, 20, (FALLEN, FALLEN))
     assert WHY_AGAIN in told.result.notes and WHY_AGAIN not in told.first.notes
+    assert told.model.network == searches.networks[1]
 
 
-def test_the_first_search_stands_where_the_second_finds_nothing_better_either(
-    with_arrows: Scenario, result: OptimisationResult, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("second", [end(1.0, FALLEN), end(1.0), end(1.02), replace(end(0.9, FALLEN), held=False)])
+def test_the_first_search_stands_where_the_second_finds_nothing_better_either_and_both_are_told(
+    second: Polished,
+    with_arrows: Scenario,
+    result: OptimisationResult,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    searches = Searches(result, [end(1.0, FALLEN), end(1.0, FALLEN)])
+    searches = Searches(result, [end(1.0, FALLEN), second])
     told = searched(searches, with_arrows, monkeypatch, tmp_path)
-    assert len(searches.networks) == 2
-    assert told == PlanFound(result, result, searches.ends[0])
+    assert len(searches.networks) == 2 and told.model.network == searches.networks[0]
+    assert told.result == told.first == result
+    assert (told.polished.score, told.polished.runs) == (1.0, 20)
+    assert told.polished.fallen == (FALLEN, *second.fallen)
 
 
 @pytest.mark.parametrize("first", [end(0.9, FALLEN), end(1.0), end(0.9)])
@@ -109,7 +117,8 @@ def test_there_is_one_search_where_it_found_something_or_nothing_fell(
     tmp_path: Path,
 ) -> None:
     searches = Searches(result, [first])
-    assert searched(searches, with_arrows, monkeypatch, tmp_path) == PlanFound(result, result, first)
+    told = searched(searches, with_arrows, monkeypatch, tmp_path)
+    assert told[1:] == (result, result, first) and searches.networks == [told.model.network]
 
 
 def test_there_is_one_search_where_no_turners_have_an_arrow(

@@ -53,6 +53,7 @@ def test_one_pair_among_many_hashes_is_found(count: int) -> None:
     for again in (0, 1, 2**64 - 1, *hashes[-1:].tolist()):
         assert any_twice(np.append(hashes, np.array([again, again], np.uint64)))
     assert not any_twice(np.append(hashes, np.uint64(0)))
+    assert any_twice(np.array([8, 0, 8], np.uint64))
     assert (first_rows(hashes) == np.arange(count)).all()
 
 

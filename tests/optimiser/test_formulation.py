@@ -189,6 +189,18 @@ def test_an_arrow_lasts_until_those_who_wait_have_left_but_no_longer_than_in_the
     assert after == before | {"stage3": max(before["stage3"], least_s)}
 
 
+def test_changes_that_wait_for_turners_last_whole_seconds() -> None:
+    junction = tee_with_shared_lane(1)
+    slow = tuple(g.model_copy(update={"amber_s": 3.4, "start_up_loss_s": 2.3}) for g in junction.groups)
+    orders = stage_orders(junction.model_copy(update={"groups": slow}))
+    assert orders and all(change.duration_s.is_integer() for order in orders for change in order.interstages)
+
+
+def test_nobody_waits_at_a_junction_that_keeps_its_program() -> None:
+    locked = tee_with_shared_lane(3, waits=False).model_copy(update={"locked": True})
+    assert with_time_to_leave(locked) == locked
+
+
 def test_the_rules_may_ask_stages_to_wait_for_turners() -> None:
     junction = tee_with_shared_lane(3, waits=False)
     network = Network(network_hash=junction.running.network_hash, junctions=(junction,), links=())
