@@ -189,6 +189,12 @@ def test_files_that_include_one_another_are_told(tmp_path: Path) -> None:
         list(elements(tmp_path / "a.xml"))
 
 
+def test_an_include_that_names_no_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text("<additional><include/></additional>")
+    with pytest.raises(ScenarioError, match=r"a\.xml: an <include> names no file"):
+        list(elements(tmp_path / "a.xml"))
+
+
 def test_a_config_and_a_net_in_a_namespace_load(grid_scenario: Scenario, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(grid_scenario.folder, tmp_path / "town"))
     for file, root in (("run.sumocfg", "configuration"), ("grid.net.xml", "net")):
@@ -239,7 +245,10 @@ def test_a_period_without_anybody_is_refused_with_a_word_on_the_period(
     assert verdict.reasons[0].startswith("Nobody is due from 0 to 600 s")
 
 
-def test_devices_of_vehicles_write_into_the_run_s_folder(grid_scenario: Scenario, tmp_path: Path) -> None:
+@pytest.mark.parametrize("included", [False, True])
+def test_devices_of_vehicles_write_into_the_run_s_folder(
+    included: bool, grid_scenario: Scenario, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(grid_scenario.folder, tmp_path / "town"))
     demand = folder / "demand.rou.xml"
     watched = (
@@ -247,7 +256,9 @@ def test_devices_of_vehicles_write_into_the_run_s_folder(grid_scenario: Scenario
         '<param key="device.ssm.file" value="conflicts.xml"/></vType>'
         '<trip id="seen" type="watched" depart="0" from="west_middle" to="B_east"/>'
     )
-    demand.write_text(demand.read_text().replace("<routes>", f"<routes>{watched}"))
+    (folder / "watched.xml").write_text(f"<routes>{watched}</routes>")
+    added = '<include href="watched.xml"/>' if included else watched
+    demand.write_text(demand.read_text().replace("<routes>", f"<routes>{added}"))
     before = {path.name for path in folder.iterdir()}
     run = simulate(load_scenario(folder / "run.sumocfg"), 1, tmp_path / "run", end_s=60, record=Record.TRIPS)
     assert {path.name for path in folder.iterdir()} == before
