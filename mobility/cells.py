@@ -90,8 +90,10 @@ class Cells:
 
     def _extreme(self, values: pl.Series, of: np.ufunc, beyond: int) -> pl.Series:
         numbers = values.to_physical().cast(pl.Int64).fill_null(beyond).to_numpy()[self.order]
-        found = pl.Series(of.reduceat(numbers, self.first[:-1])).cast(values.dtype)
-        return found.set(found.to_physical() == beyond, None) if values.null_count() else found
+        found = pl.Series(of.reduceat(numbers, self.first[:-1]))
+        if values.null_count():
+            found = found.set(found == beyond, None)
+        return found.cast(values.dtype)
 
     def _ordered(self, values: pl.Series) -> Floats:
         floats: Floats = values.cast(pl.Float64).fill_null(float("nan")).to_numpy()[self.order]

@@ -55,8 +55,8 @@ class LinearForm:
 
 
 def linear_form(model: pyo.ConcreteModel) -> LinearForm:
-    """Rows and columns of a model with one objective. Whatever is fixed is a number in them; a constraint of numbers
-    alone is a row only where it does not hold.
+    """Rows and columns of a model with one objective. A fixed variable is a number in them; a constraint of numbers
+    alone is a row only where it does not hold. A product is linear where one factor is written as a number.
 
     Raises OptimiserError where the objective or a constraint is not linear, and where a bundle of tangents runs along
     an open variable that nothing else in the model is about."""

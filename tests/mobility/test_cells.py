@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -69,6 +70,15 @@ def test_cells_tell_what_groups_do(rows: list[tuple[str, int | None, int, float,
         .sort(KEY)
     )
     assert_frame_equal(told, expected, abs_tol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [pl.UInt8, pl.Int32, pl.Int64, pl.Date, pl.Datetime("ms")])
+def test_a_cell_without_values_has_no_least_and_no_most(dtype: pl.DataType) -> None:
+    cells = Cells.of(pl.DataFrame({"stop": ["a", "a", "b", "b"]}))
+    values = pl.Series([3, None, None, None]).cast(dtype)
+    known = pl.Series([3, None]).cast(dtype)
+    for found in (cells.least(values), cells.most(values)):
+        assert found.dtype == dtype and found.to_list() == known.to_list()
 
 
 @settings(deadline=None)
