@@ -15,12 +15,12 @@ from optimiser.saturation import keeps_saturation, limits_saturation
 from optimiser.settings import ModelSettings
 from optimiser.signals import ControllerPlan, Network, NetworkPlan
 from sumo_networks.bindings import CityModel
-from sumo_networks.compare import RegressionLimits
 from sumo_networks.journal import Journal
 from sumo_networks.moves import Freedom
 from sumo_networks.priority_control import write_priority
 from sumo_networks.programs import write_programs
 from sumo_networks.recorded_states import signal_logs
+from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.repaired import repaired_network_plan
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Run

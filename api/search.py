@@ -11,7 +11,7 @@ import numpy as np
 
 from api.city import PROFILE
 from api.feeds import FEEDS_SEED
-from api.proof import freedom_of, refuse_unsafe
+from api.proof import freedom_of, refuse_unsafe, regression_limits
 from api.run_options import RunOptions
 from api.step_clock import StepClock
 from optimiser.coordination import optimise
@@ -135,6 +135,7 @@ def _polished(
         progress=lambda done, total: tell(done / max(1, total)),
         journal=journal,
         weights=PersonWeights.of(options.rules),
+        limits=regression_limits(options.rules),
     )
 
 

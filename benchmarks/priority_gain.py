@@ -29,13 +29,14 @@ from optimiser.signals import NetworkPlan
 from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.bus_signal_delay import POSITIONS, bus_crossings, recording_buses
-from sumo_networks.compare import RegressionLimits, compare, compare_places
+from sumo_networks.compare import compare, compare_places
 from sumo_networks.measure import RunMeasures, measure
 from sumo_networks.net_file import read_net
 from sumo_networks.priority_control import write_priority
 from sumo_networks.priority_run import GRANTED
 from sumo_networks.programs import read_plan, write_programs
 from sumo_networks.recorded_states import signal_logs
+from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.scenario import Scenario, load_scenario
 from sumo_networks.simulate import Job, Run, simulate_many
 from sumo_networks.trips import read_demand
@@ -118,7 +119,8 @@ def runs(
 def told(scenario: Scenario, found: PrioritisedPlan, shown: dict[str, list[Seen]]) -> dict[str, Any]:
     before, after = ([one.measures for one in shown[name]] for name in ("without", "with"))
     compared = compare(before, after)
-    places = compare_places(before, after, RegressionLimits())
+    limits = RegressionLimits().on_ways(read_demand(scenario), read_approaches(scenario.net))
+    places = compare_places(before, after, limits)
     broken = {name: frozenset().union(*(one.findings for one in shown[name])) for name in shown}
     return {
         "map": scenario.name,

@@ -77,7 +77,8 @@ class Weights(Table):
 
 
 class VerdictRules(Table):
-    """How much worse a junction or a line may surely get before the verdict refuses; s of mean delay."""
+    """How much worse a junction, or a line at each stop line on its way, may surely get before the verdict refuses; s of
+    mean delay."""
 
     regression_limit_s: Seconds = 5.0
 

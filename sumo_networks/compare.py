@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import Final
 
 from sumo_networks.approaches import ApproachKey
 from sumo_networks.measure import DelayAt, RunMeasures
+from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.statistics import Bound, interval, surely_above
 from sumo_networks.verdict import ApproachDelay, Comparison, Estimate, Estimates, Figures, Place, Queue
-
-LEAST_WORSENING_S: Final = 5.0
-
-
-@dataclass(frozen=True)
-class RegressionLimits:
-    """By how much the mean delay of a vehicle may rise at a junction or of a bus line before a plan is refused.
-
-    `junctions` and `lines` hold the engineer's own limits in s, `default_s` stands for the others; none counts under
-    5 s. Places with fewer than `least_vehicles` over all seeds are reported only."""
-
-    default_s: float = LEAST_WORSENING_S
-    junctions: Mapping[str, float] = field(default_factory=dict)
-    lines: Mapping[str, float] = field(default_factory=dict)
-    least_vehicles: int = 30
 
 
 def figures(runs: Sequence[RunMeasures]) -> Figures:
@@ -113,10 +98,8 @@ def compare_places(
     baseline: Sequence[RunMeasures], candidate: Sequence[RunMeasures], limits: RegressionLimits
 ) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
     """Junctions and bus lines that every run of both sides has, by name: who surely got worse, all tested together."""
-    junctions = _pairs(
-        [run.junctions for run in baseline], [run.junctions for run in candidate], limits.junctions, limits.default_s
-    )
-    lines = _pairs([run.lines for run in baseline], [run.lines for run in candidate], limits.lines, limits.default_s)
+    junctions = _pairs([run.junctions for run in baseline], [run.junctions for run in candidate], limits.junction_s)
+    lines = _pairs([run.lines for run in baseline], [run.lines for run in candidate], limits.line_s)
     # A junction and a line may have the same name, so each family has its own key.
     together = {("junction", name): pairs for name, pairs in junctions.items()}
     together |= {("line", name): pairs for name, pairs in lines.items()}
@@ -134,15 +117,14 @@ def compare_places(
 def _pairs(
     baseline: Sequence[Mapping[str, DelayAt]],
     candidate: Sequence[Mapping[str, DelayAt]],
-    limits_s: Mapping[str, float],
-    default_s: float,
+    limit_s: Callable[[str], float],
 ) -> dict[str, _Pairs]:
     names = sorted(set.intersection(*(set(run) for run in [*baseline, *candidate])))
     return {
         name: _Pairs(
             tuple(run[name] for run in baseline),
             tuple(run[name] for run in candidate),
-            max(LEAST_WORSENING_S, limits_s.get(name, default_s)),
+            limit_s(name),
         )
         for name in names
     }

@@ -22,11 +22,12 @@ from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.journal import Journal
 from sumo_networks.measure import RunMeasures
-from sumo_networks.moves import Freedom
+from sumo_networks.moves import Freedom, Pressure
 from sumo_networks.person_weights import PersonWeights
 from sumo_networks.prices import Prices, neighbourhoods, prices
 from sumo_networks.proposals import Candidate, Proposer
 from sumo_networks.race import VERDICT_SEEDS, Progress, Race
+from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.scenario import Scenario
 from sumo_networks.starts import UNPROVED, Incumbent, best_start, is_shipped, judged_on, solutions
 from sumo_networks.stress import ALL_DEMANDS, MARGIN, Fallen, Stress
@@ -53,6 +54,9 @@ LEAST_PROVED: Final = 40
 # where its delay ratio is so much less than that of what did.
 MOST_PROOFS: Final = 3
 LEAP: Final = 0.03
+# Of those that a place alone holds back, though they save over HELD_BACK_GAIN, so many in a turn are mended.
+MOST_HELD_BACK: Final = 2
+HELD_BACK_GAIN: Final = 0.01
 # Taking over timings of other solutions takes this share of the runs at most, each time.
 EXCHANGES_SHARE: Final = 1 / 7
 
@@ -132,19 +136,21 @@ def polish(
     progress: Progress | None = None,
     journal: Journal | None = None,
     weights: PersonWeights | None = None,
+    limits: RegressionLimits | None = None,
 ) -> Polished:
     """Best plan found by simulation from the running program and `starts` (name → plan), within about `budget.runs`
     runs: judging the starts and, where the first proof is lost, others may pass them. Persons count by
-    `weights`, all alike without.
+    `weights`, all alike without; places that lose more than `limits` are charged for.
 
     Runs are written under `folder` and deleted; a search that was killed goes on from those in its `journal`.
     Raises SimulationError where SUMO fails."""
     profile = next((plan.profile for plan in starts.values()), "")
+    demand, approaches = read_demand(scenario), read_approaches(scenario.net)
     race = Race(
         scenario,
         model,
-        read_demand(scenario),
-        read_approaches(scenario.net),
+        demand,
+        approaches,
         folder,
         budget.runs,
         workers,
@@ -152,6 +158,7 @@ def polish(
         profile,
         journal or Journal(),
         weights or PersonWeights(),
+        (limits or RegressionLimits()).on_ways(demand, approaches),
     )
     seeds = budget.seed_numbers()
     race.ship(seeds)
@@ -231,11 +238,13 @@ def _winner(
     search: _Search, best: Incumbent, lead: int, batch: Sequence[Candidate], priced: Prices
 ) -> Incumbent | None:
     """The first of a batch, and of what its good parts make together, that beats the incumbent on all seeds and bears
-    more traffic and less. If it brings a place that a verdict would refuse, the place is pressed and what was tried is
-    put together once more."""
+    more traffic and less; those that a place holds back are mended first. If it brings a place that a verdict would
+    refuse, the place is pressed and what was tried is put together once more."""
     race, seed = search.race, search.seeds[lead]
     tried = list(zip(batch, race.run([(one.timings(best.timings), seed) for one in batch]), strict=True))
     search.proposer.remember(batch, _losses(race, best, lead, tried))
+    mended = search.proposer.mended(held_back(race, best, lead, tried))
+    tried += zip(mended, race.run([(one.timings(best.timings), seed) for one in mended]), strict=True)
     while True:
         joined = search.proposer.joined(best.measures[lead], tried, _losses(race, best, lead, tried), priced)
         runs = race.run([(one.timings(best.timings), seed) for one in joined])
@@ -289,6 +298,18 @@ def _losses(race: Race, best: Incumbent, lead: int, tried: Sequence[tuple[Candid
     """By how much the score of each of those tried on one seed is over the incumbent's there."""
     to_beat = race.score([best.measures[lead]], best.measures)
     return [race.score([measures], best.measures) - to_beat for _, measures in tried]
+
+
+def held_back(
+    race: Race, best: Incumbent, lead: int, tried: Sequence[tuple[Candidate, RunMeasures]]
+) -> list[tuple[Candidate, Pressure]]:
+    """Those tried on one seed that save delay and yet lose to the incumbent, for places that lose too much: the nearest
+    to winning first, with what each approach costs under them, such places included."""
+    bar = race.delay_ratio([best.measures[lead]]) - HELD_BACK_GAIN
+    losses = _losses(race, best, lead, tried)
+    saves = [i for i, (_, found) in enumerate(tried) if losses[i] >= 0 and race.delay_ratio([found]) < bar]
+    nearest = [tried[i] for i in sorted(saves, key=losses.__getitem__)[:MOST_HELD_BACK]]
+    return [(candidate, prices(race, [found]).pressure([found])) for candidate, found in nearest]
 
 
 def _heat(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from optimiser.signals import Network
 from sumo_networks.approaches import ApproachKey
 from sumo_networks.measure import DelayAt, RunMeasures
+from sumo_networks.moves import Pressure
 from sumo_networks.race import Race
 
 
@@ -38,6 +39,10 @@ class Prices:
                 costs[key] = costs.get(key, 0.0) + self.cost(key, delay) / len(found)
         return costs
 
+    def pressure(self, found: Sequence[RunMeasures]) -> Pressure:
+        """Cost of each approach, mean over the runs, as that which draws changes."""
+        return Pressure({(key.junction, key.edge): cost for key, cost in self.by_approach(found).items()})
+
     def around(self, found: RunMeasures, junctions: frozenset[str]) -> float:
         """Cost of one run at the approaches of some junctions."""
         return sum(self.cost(key, delay) for key, delay in found.approaches.items() if key.junction in junctions)
@@ -56,7 +61,8 @@ def prices(race: Race, found: Sequence[RunMeasures]) -> Prices:
     for kind, name in race.excess_s(found):
         price_s = race.surcharge((kind, name)) * total_s
         if kind == "line":
-            on_way = {race.approaches.of_edge.get(edge) for edge in race.demand.ways.get(name, ())}
+            edges = {edge for way in race.demand.ways.get(name, ()) for edge in way}
+            on_way = {race.approaches.of_edge.get(edge) for edge in edges}
             shares = {key: 1.0 for key in on_way if key is not None}
         else:
             counts = {key: delay.vehicles for key, delay in found[0].approaches.items() if key.junction == name}

@@ -11,11 +11,12 @@ from optimiser.active_priority import active
 from optimiser.signals import NetworkPlan, Priority
 from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
-from sumo_networks.compare import LEAST_WORSENING_S, RegressionLimits, compare_places
+from sumo_networks.compare import compare_places
 from sumo_networks.journal import Journal, Kept, run_measured
 from sumo_networks.measure import RunMeasures, measure
 from sumo_networks.priority_control import write_priority
 from sumo_networks.programs import write_programs
+from sumo_networks.regression_limits import LEAST_WORSENING_S, RegressionLimits
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job, Record, Run
 from sumo_networks.trips import read_demand
@@ -98,7 +99,7 @@ def tried(
     if dropped:
         kept = _without(plan, set(dropped))
         after = bench.runs("with_fewer", kept)
-    limits = limits or RegressionLimits()
+    limits = (limits or RegressionLimits()).on_ways(read_demand(scenario), read_approaches(scenario.net))
     pays = _person_delay_s(after) < _person_delay_s(before)
     if not pays or _refused(shipped, after, limits) - _refused(shipped, before, limits):
         dropped = tuple(controller.junction for controller in plan.controllers if active(controller.priority))

@@ -24,6 +24,8 @@ SHIFTS_SHARE: Final = 0.2
 # lost least by then, so many times a batch.
 EXCHANGE_EVERY: Final = 5
 SECOND_LOOK: Final = 2
+# What a place holds back is tried again with up to so many changes at its own junctions.
+MOST_MENDS: Final = 2
 # What a change gains around it must be over this share of all delay: less is chance. And what candidates that lose over
 # LOSES_BY in all gain here and there is not believed.
 LEAST_GAIN: Final = 0.002
@@ -130,6 +132,25 @@ class Proposer:
                 known.append(candidate.changes)
         return joined
 
+    def mended(self, held_back: Sequence[tuple[Candidate, Pressure]]) -> list[Candidate]:
+        """Candidates that help more than they hurt, but too much in some place, with a change or two more at the
+        junctions that they change already, drawn to where they hurt; half a batch of each."""
+        found: list[Candidate] = []
+        dice = Dice(self.rng)
+        for candidate, pressure in held_back:
+            for _ in range(max(1, self.batch // 2)):
+                parts = [dict(part) for part in candidate.parts]
+                for _ in range(dice.moves(MOST_MENDS)):
+                    timings = {name: timing for part in parts for name, (timing, _) in part.items()}
+                    move = draw_move(self.network, timings, (), pressure, self.freedom, dice)
+                    if move is not None:
+                        part = next(part for part in parts if move.junction in part)
+                        part[move.junction] = move.timing, f"{part[move.junction][1]}, {move.what}"
+                mended = Candidate(tuple(parts))
+                if mended.changes != candidate.changes and mended not in found:
+                    found.append(mended)
+        return found
+
     def _exchanges(self, best: Incumbent, priced: Prices) -> list[Candidate]:
         """The timings that other solutions have at single junctions, first those of the best for every junction, the
         dearest junctions first; when they have been looked at before, those that lost least."""
@@ -158,8 +179,7 @@ class Proposer:
 
     def _drawn(self, best: Incumbent, priced: Prices, dice: Dice) -> list[Candidate]:
         """Candidates around the incumbent, each with moves at one to a few junctions."""
-        costs = priced.by_approach(best.measures)
-        pressure = Pressure({(key.junction, key.edge): cost for key, cost in costs.items()})
+        pressure = priced.pressure(best.measures)
         drawn = (self._one_drawn(best.timings, pressure, dice) for _ in range(self.batch))
         return [candidate for candidate in drawn if candidate.parts]
 

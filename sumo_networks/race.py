@@ -5,24 +5,26 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Final
 
 from sumo_networks.approaches import Approaches
 from sumo_networks.bindings import CityModel
-from sumo_networks.compare import RegressionLimits, compare_places
+from sumo_networks.compare import compare_places
 from sumo_networks.journal import Journal, Kept, run_measured
 from sumo_networks.measure import DelayAt, RunMeasures, measure
 from sumo_networks.person_weights import PersonWeights
 from sumo_networks.programs import write_programs
+from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job, Record, Run
 from sumo_networks.timings import Timing, network_plan
 from sumo_networks.trips import Demand
 
-WORSE_PLACE_S: Final = 4.0
+# The search keeps to so much of what a verdict bears: its seeds are others.
+KEPT_SHARE: Final = 0.8
 GUARD: Final = 0.005
 BUS_WEIGHT: Final = 0.3
 # A verdict tests places with 30 vehicles over its five seeds.
@@ -44,7 +46,8 @@ Place = tuple[str, str]
 @dataclass
 class Race:
     """The runs of one search: how many are `spent`, and how the shipped program does on each seed. `most_runs` is only
-    told to `progress`. The surcharge of the places in `pressed` counts so many times; persons count by `weights`."""
+    told to `progress`. The surcharge of the places in `pressed` counts so many times; persons count by `weights`, and a
+    verdict would bear what `limits` say."""
 
     scenario: Scenario
     model: CityModel
@@ -57,6 +60,7 @@ class Race:
     profile: str
     journal: Journal = field(default_factory=Journal)
     weights: PersonWeights = field(default_factory=PersonWeights)
+    limits: RegressionLimits = field(default_factory=RegressionLimits)
     pressed: dict[Place, float] = field(default_factory=dict)
     spent: int = 0
     shipped: dict[int, RunMeasures] = field(default_factory=dict)
@@ -107,10 +111,15 @@ class Race:
         for place, by_seed in now.items():
             changes_s = list(_on_all_seeds(by_seed, then.get(place, {})).values())
             error_s = stdev(changes_s) / math.sqrt(len(changes_s)) if len(changes_s) > 1 else 0.0
-            excess_s = fmean(changes_s) - error_s - WORSE_PLACE_S
+            excess_s = fmean(changes_s) - error_s - self.kept_s(place)
             if excess_s > 0:
                 excess[place] = excess_s
         return excess
+
+    def kept_s(self, place: Place) -> float:
+        """By how much the mean delay of a vehicle may rise at a place before it is charged, s."""
+        kind, name = place
+        return KEPT_SHARE * (self.limits.line_s(name) if kind == "line" else self.limits.junction_s(name))
 
     def _changes_s(self, found: Sequence[RunMeasures]) -> dict[Place, dict[int, float]]:
         """By place and seed the rise of a vehicle's mean delay over the shipped program's, s."""
@@ -129,8 +138,9 @@ class Race:
         """Places that a verdict on these seeds would see surely get worse than it bears. On fewer seeds than a verdict
         has no loss is sure: there those that lose about as surely as a verdict on its own seeds would ask."""
         if len(found) < VERDICT_SEEDS:
-            return [place for place, by_seed in self._changes_s(found).items() if _nearly_sure(list(by_seed.values()))]
-        limits = RegressionLimits(least_vehicles=FEW_VEHICLES_A_RUN * len(found))
+            changes = self._changes_s(found).items()
+            return [place for place, by_seed in changes if _nearly_sure(list(by_seed.values()), self.kept_s(place))]
+        limits = replace(self.limits, least_vehicles=FEW_VEHICLES_A_RUN * len(found))
         junctions, lines = compare_places([self.shipped[one.seed] for one in found], found, limits)
         return [
             (kind, place.name)
@@ -198,10 +208,10 @@ def _on_all_seeds(now_s: Mapping[int, float], then_s: Mapping[int, float]) -> di
     return {**{seed: change_s + believed_s for seed, change_s in then_s.items()}, **now_s}
 
 
-def _nearly_sure(changes_s: Sequence[float]) -> bool:
-    """Whether a mean over a verdict's seeds that varied as these do would be surely over what it bears."""
+def _nearly_sure(changes_s: Sequence[float], kept_s: float) -> bool:
+    """Whether a mean over a verdict's seeds that varied as these do would be surely over what the search keeps to."""
     error_s = stdev(changes_s) / math.sqrt(VERDICT_SEEDS) if len(changes_s) > 1 else 0.0
-    return fmean(changes_s) - SURE_ERRORS * error_s > WORSE_PLACE_S
+    return fmean(changes_s) - SURE_ERRORS * error_s > kept_s
 
 
 def _ratio(now: float, then: float) -> float:

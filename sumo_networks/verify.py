@@ -10,7 +10,6 @@ from typing import Final
 from optimiser.safety import Finding, Rule
 from sumo_networks.approaches import Approaches, read_approaches
 from sumo_networks.compare import (
-    RegressionLimits,
     approach_delays,
     compare,
     compare_collisions,
@@ -21,6 +20,7 @@ from sumo_networks.errors import PlanMismatchError, ScenarioError
 from sumo_networks.journal import Journal, Kept, run_measured
 from sumo_networks.measure import RunMeasures, measure
 from sumo_networks.priority_control import read_priority
+from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job, Run
 from sumo_networks.sumo_xml import check_well_formed, elements, time_text
@@ -196,7 +196,7 @@ def verify(
         ),
     )
     records = _run_all(design, folder, demand, approaches, check, workers, progress, journal or Journal(), keep_runs)
-    return _verdict(records, design, limits or RegressionLimits(), plan_id, network_hash)
+    return _verdict(records, design, (limits or RegressionLimits()).on_ways(demand, approaches), plan_id, network_hash)
 
 
 def _at_scale(scenario: Scenario, demand: Demand, scale: float, folder: Path) -> Scenario:

@@ -9,16 +9,19 @@ import pytest
 
 from sumo_networks.approaches import ApproachKey, read_approaches
 from sumo_networks.measure import DelayAt, Measures, RunMeasures
-from sumo_networks.polish import proven
+from sumo_networks.polish import held_back, proven
 from sumo_networks.prices import neighbourhoods, prices
 from sumo_networks.profiles import profile_named
-from sumo_networks.race import PRESSED, WORSE_PLACE_S, Race
+from sumo_networks.proposals import Candidate
+from sumo_networks.race import PRESSED, Race
 from sumo_networks.read import read_network
+from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.scenario import Scenario
 from sumo_networks.starts import Incumbent
 from sumo_networks.stress import Stress
 from sumo_networks.trips import read_demand
 
+KEPT_S = 4.0
 AT_A, AT_B, CROSS_B = ApproachKey("A", "middle_A"), ApproachKey("B", "A_B"), ApproachKey("B", "south_b_B")
 SHIPPED = RunMeasures(
     seed=1000,
@@ -44,13 +47,25 @@ def test_where_nothing_loses_a_vehicle_second_costs_one(race: Race) -> None:
 
 
 def test_a_line_that_loses_makes_delay_dearer_on_its_way_alone(race: Race) -> None:
-    worse = replace(SHIPPED, lines=SHIPPED.lines | {"7": DelayAt(400.0 + 10 * (WORSE_PLACE_S + 3), 10)})
+    worse = replace(SHIPPED, lines=SHIPPED.lines | {"7": DelayAt(400.0 + 10 * (KEPT_S + 3), 10)})
     found = prices(race, [worse])
     assert found.per_mean_s.keys() == {AT_A, AT_B}
     slower = DelayAt(2600.0, 100)
     assert found.cost(AT_A, slower) > 2600.0
     assert found.cost(CROSS_B, DelayAt(600.0, 25)) == 600.0
     assert found.cost(AT_A, SHIPPED.approaches[AT_A]) == 2000.0, "what was lost before is not surcharged"
+
+
+def test_the_engineers_limits_are_what_the_search_keeps_to_a_line_having_one_for_each_stop_line(race: Race) -> None:
+    found = _rising(race, 30.0, 30.0)
+    assert race.excess_s(found) == {("line", "7"): pytest.approx(30.0 - KEPT_S)}
+    race.limits = RegressionLimits(default_s=10.0).on_ways(race.demand, race.approaches)
+    assert race.limits.stop_lines["7"] == 2
+    assert race.excess_s(found) == {("line", "7"): pytest.approx(30.0 - 16.0)}
+    assert race.refused(found) == [("line", "7")]
+    race.limits = RegressionLimits(lines={"7": 40.0}).on_ways(race.demand, race.approaches)
+    assert race.excess_s(found) == {}
+    assert not race.refused(found)
 
 
 def test_a_line_of_few_buses_is_not_guarded_as_no_verdict_tests_it(race: Race) -> None:
@@ -82,7 +97,7 @@ def _rising(race: Race, *rises_s: float) -> list[RunMeasures]:
 def test_what_one_seed_shows_of_a_steady_place_is_believed_of_all(race: Race) -> None:
     known = _rising(race, 1.0, 1.0, 1.0, 1.0, 1.0)
     found = _rising(race, 20.0)
-    assert race.excess_s(found, known) == {("line", "7"): pytest.approx(20.0 - WORSE_PLACE_S)}
+    assert race.excess_s(found, known) == {("line", "7"): pytest.approx(20.0 - KEPT_S)}
     assert race.score(found, known) == race.score(found)
 
 
@@ -91,13 +106,13 @@ def test_what_one_seed_shows_of_a_place_that_varies_is_hardly_believed(race: Rac
     assert race.excess_s(_rising(race, -40.0), known) == {}
     assert race.excess_s(_rising(race, -40.0)) == {}
     assert race.excess_s(_rising(race, 100.0), known)[("line", "7")] < 20.0
-    assert race.excess_s(_rising(race, 100.0))[("line", "7")] == pytest.approx(100.0 - WORSE_PLACE_S)
+    assert race.excess_s(_rising(race, 100.0))[("line", "7")] == pytest.approx(100.0 - KEPT_S)
 
 
 def test_what_may_be_chance_is_not_charged_and_what_is_sure_is(race: Race) -> None:
     assert race.excess_s(_rising(race, 40.0, 0.0, 0.0, 0.0, 0.0)) == {}, "mean 8 s, standard error 8 s"
     sure = race.excess_s(_rising(race, 8.0, 8.0, 8.0, 8.0, 8.0))
-    assert sure == {("line", "7"): pytest.approx(8.0 - WORSE_PLACE_S)}
+    assert sure == {("line", "7"): pytest.approx(8.0 - KEPT_S)}
 
 
 def test_of_persons_and_vehicles_the_one_that_gains_less_counts_twice(race: Race) -> None:
@@ -140,7 +155,7 @@ def test_a_plan_that_a_verdict_would_refuse_is_behind_every_other_in_the_end(rac
 
 
 def test_a_place_that_a_verdict_would_refuse_costs_more_from_then_on_and_no_other_does(race: Race) -> None:
-    junction = {"A": DelayAt(2000.0 + 100 * (WORSE_PLACE_S + 0.5), 100)}
+    junction = {"A": DelayAt(2000.0 + 100 * (KEPT_S + 0.5), 100)}
     lost = _rising(race, 19.0, 20.0, 21.0, 20.0, 19.5)
     found = [replace(one, junctions=SHIPPED.junctions | junction) for one in lost]
     line, score = race.surcharge(("line", "7")), race.score(found)
@@ -148,3 +163,22 @@ def test_a_place_that_a_verdict_would_refuse_costs_more_from_then_on_and_no_othe
     assert race.surcharge(("line", "7")) == pytest.approx(PRESSED * line)
     assert race.surcharge(("junction", "A")) == line, "it loses less than a verdict would refuse"
     assert race.score(found) > score
+
+
+def test_what_saves_delay_and_loses_by_a_place_alone_is_held_back(race: Race) -> None:
+    def run(delay_s: float, line_rise_s: float) -> RunMeasures:
+        means = replace(SHIPPED.measures, person_delay_s=delay_s, vehicle_delay_s=delay_s)
+        return replace(SHIPPED, measures=means, lines=SHIPPED.lines | {"7": DelayAt(400.0 + 10 * line_rise_s, 10)})
+
+    best = Incumbent("running", {}, (run(29.0, 0.0),))
+    names = {
+        "wins": run(25.0, 0.0),
+        "held back": run(25.0, 60.0),
+        "nearer": run(26.0, 40.0),
+        "no better": run(29.5, 0.0),
+    }
+    tried = [(Candidate(({name: (None, name)},)), found) for name, found in names.items()]  # type: ignore[dict-item]
+    held = held_back(race, best, 0, tried)
+    assert [candidate.what for candidate, _ in held] == ["nearer: nearer", "held: held"]
+    pressure = held[0][1].delay_s
+    assert pressure["A", "middle_A"] >= SHIPPED.approaches[AT_A].delay_s

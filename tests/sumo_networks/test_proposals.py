@@ -124,3 +124,26 @@ def test_what_loses_much_in_all_is_not_put_together(network: Network) -> None:
     ]
     joined = _proposer(network).joined(_delays(network, {}), tried, [0.5, -0.01], NO_PRICE)
     assert all(a not in one.changes for one in joined)
+
+
+def test_what_a_place_holds_back_is_mended_at_its_own_junctions_towards_what_hurts(network: Network) -> None:
+    junction = next(j for j in network.junctions if len(running_timings(network)[j.id].durations_s) > 2)
+    hurt = junction.approaches[0].id
+    held_back = (Candidate((_shift(network, (junction.id,), 4.0),)), Pressure({(junction.id, hurt): 1000.0}))
+    served = {
+        stage.id
+        for stage in junction.stages
+        if any(m.approach == hurt and m.group in stage.greens for m in junction.movements)
+    }
+    seconds = 0.0
+    for seed in range(40):
+        mended = _proposer(network, seed=seed).mended([held_back])
+        assert mended, "half a batch"
+        for one in mended:
+            assert set(one.changes) == {junction.id}
+            timing, what = one.changes[junction.id]
+            assert what.startswith("later, ")
+            before = dict(zip(timing.sequence.stages, running_timings(network)[junction.id].durations_s, strict=True))
+            after = dict(zip(timing.sequence.stages, timing.durations_s, strict=True))
+            seconds += sum(after[stage] - before[stage] for stage in served)
+    assert seconds > 0, "what hurts gets more green than it loses"
