@@ -77,8 +77,8 @@ class Weights(Table):
 
 
 class VerdictRules(Table):
-    """How much worse a junction, or a line at each stop line on its way, may surely get before the verdict refuses; s of
-    mean delay."""
+    """By how many s of mean delay a junction, or a line at each stop line on its way, may surely get worse before the
+    verdict refuses."""
 
     regression_limit_s: Seconds = 5.0
 
