@@ -104,7 +104,7 @@ def draw_move(
     for _ in range(20):
         junction = junctions[int(dice.rng.choice(len(junctions), p=weights))]
         move = _drawn(junction, timings[junction.id], others, pressure, freedom, dice)
-        if move is not None and _allowed(junction, timings[junction.id], move.timing, freedom):
+        if move is not None and allowed(junction, timings[junction.id], move.timing, freedom):
             return move
     return None
 
@@ -137,7 +137,7 @@ def draw_group_shift(
         group.append(edge[int(dice.rng.integers(len(edge)))])
     step_s = _offset_step(dice)
     moves = [_shifted(network.junction(name), timings[name], step_s) for name in sorted(group)]
-    permitted = all(_allowed(network.junction(m.junction), timings[m.junction], m.timing, freedom) for m in moves)
+    permitted = all(allowed(network.junction(m.junction), timings[m.junction], m.timing, freedom) for m in moves)
     return tuple(moves) if permitted and len(moves) > 1 else ()
 
 
@@ -186,7 +186,7 @@ def _shift_to_neighbour(junction: Junction, timing: Timing, dice: Dice) -> Move 
 
 def _moved(junction: Junction, timing: Timing, loses: int, gains: int, step_s: int) -> Move | None:
     durations = list(timing.durations_s)
-    step = min(float(step_s), durations[loses] - _least(junction, timing, loses))
+    step = min(float(step_s), durations[loses] - least_s(junction, timing, loses))
     if step < 1:
         return None
     durations[loses] -= step
@@ -224,7 +224,7 @@ def _stretch(junction: Junction, timing: Timing, pressure: Pressure, dice: Dice)
         stage = int(dice.rng.choice(len(durations), p=_mixed(pressures)))
     else:
         stage = int(dice.rng.choice(len(durations), p=_mixed(np.array(durations) / (1.0 + pressures))))
-        step = -min(step, durations[stage] - _least(junction, timing, stage))
+        step = -min(step, durations[stage] - least_s(junction, timing, stage))
     if abs(step) < 1:
         return None
     durations[stage] += step
@@ -242,17 +242,8 @@ def _stretch(junction: Junction, timing: Timing, pressure: Pressure, dice: Dice)
 
 def _take_over(junction: Junction, timing: Timing, others: tuple[Mapping[str, Timing], ...], dice: Dice) -> Move | None:
     """The timing that another solution has for this junction."""
-    choices = _of_others(junction, timing, others)
+    choices = of_others(junction, timing, others)
     return choices[int(dice.rng.integers(len(choices)))] if choices else None
-
-
-def exchanges(
-    junction: Junction, timing: Timing, others: tuple[Mapping[str, Timing], ...], freedom: Freedom
-) -> list[Move]:
-    """Every safe change of one junction to the timing that another solution has for it, in the order of these."""
-    if junction.id in freedom.fixed_junctions:
-        return []
-    return [move for move in _of_others(junction, timing, others) if _allowed(junction, timing, move.timing, freedom)]
 
 
 def again(junction: Junction, before: Timing, after: Timing, freedom: Freedom) -> Move | None:
@@ -260,17 +251,18 @@ def again(junction: Junction, before: Timing, after: Timing, freedom: Freedom) -
     if junction.id in freedom.fixed_junctions or before == after or before.sequence != after.sequence:
         return None
     durations = tuple(2 * now - then for then, now in zip(before.durations_s, after.durations_s, strict=True))
-    if any(duration < _least(junction, after, i) for i, duration in enumerate(durations)):
+    if any(duration < least_s(junction, after, i) for i, duration in enumerate(durations)):
         return None
     further = replace(after, durations_s=durations)
     if not junction.min_cycle_s <= further.cycle_s <= junction.max_cycle_s:
         return None
     moved_s = (after.start_s - before.start_s + after.cycle_s / 2) % after.cycle_s - after.cycle_s / 2
     further = replace(further, start_s=(after.start_s + moved_s) % further.cycle_s)
-    return Move(junction.id, further, "the same again") if _allowed(junction, after, further, freedom) else None
+    return Move(junction.id, further, "the same again") if allowed(junction, after, further, freedom) else None
 
 
-def _of_others(junction: Junction, timing: Timing, others: tuple[Mapping[str, Timing], ...]) -> list[Move]:
+def of_others(junction: Junction, timing: Timing, others: tuple[Mapping[str, Timing], ...]) -> list[Move]:
+    """Every change of a junction to the timing that another solution has for it, in the order of these."""
     found: list[Timing] = []
     for other in others:
         if junction.id in other and other[junction.id] != timing and other[junction.id] not in found:
@@ -278,7 +270,8 @@ def _of_others(junction: Junction, timing: Timing, others: tuple[Mapping[str, Ti
     return [Move(junction.id, one, "timing of another solution") for one in found]
 
 
-def _allowed(junction: Junction, before: Timing, after: Timing, freedom: Freedom) -> bool:
+def allowed(junction: Junction, before: Timing, after: Timing, freedom: Freedom) -> bool:
+    """Whether the search may change a junction's timing so."""
     if junction.id in freedom.fixed_cycle and after.cycle_s != before.cycle_s:
         return False
     kept = [stage for at, stage in freedom.fixed_stages if at == junction.id]
@@ -292,7 +285,8 @@ def _length(timing: Timing, stage: str) -> tuple[float, ...]:
     return tuple(duration for name, duration in pairs if name == stage)
 
 
-def _least(junction: Junction, timing: Timing, index: int) -> float:
+def least_s(junction: Junction, timing: Timing, index: int) -> float:
+    """The least that the stage at a place of the timing may last, s."""
     stage = timing.sequence.stages[index]
     return next((known.min_s for known in junction.stages if known.id == stage), 1.0)
 

@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 
 from optimiser.signals import Network
+from sumo_networks.exchanges import exchanges
 from sumo_networks.measure import RunMeasures
-from sumo_networks.moves import Dice, Freedom, Pressure, again, draw_group_shift, draw_move, exchanges
+from sumo_networks.moves import Dice, Freedom, Pressure, again, draw_group_shift, draw_move
 from sumo_networks.prices import Prices
 from sumo_networks.race import Timings
 from sumo_networks.starts import Incumbent

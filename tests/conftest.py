@@ -1,4 +1,6 @@
-"""Fixtures all tests share, and the count of tests that ran on real data."""
+"""Fixtures all tests share, and the count of tests that ran on real data.
+
+Hypothesis runs without a deadline, which a loaded core could miss, and on the same examples every time."""
 
 from __future__ import annotations
 
@@ -6,6 +8,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("steady")
 
 ROOT = Path(__file__).resolve().parent.parent
 

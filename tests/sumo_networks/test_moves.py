@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from optimiser.safety import check_plan
 from optimiser.signals import ControllerPlan, Network
-from sumo_networks.moves import Dice, Freedom, Pressure, again, draw_move, exchanges
+from sumo_networks.exchanges import exchanges
+from sumo_networks.moves import Dice, Freedom, Pressure, again, draw_move
 from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario

@@ -179,6 +179,6 @@ def test_what_saves_delay_and_loses_by_a_place_alone_is_held_back(race: Race) ->
     }
     tried = [(Candidate(({name: (None, name)},)), found) for name, found in names.items()]  # type: ignore[dict-item]
     held = held_back(race, best, 0, tried)
-    assert [candidate.what for candidate, _ in held] == ["nearer: nearer", "held: held"]
+    assert [candidate.what for candidate, _ in held] == ["nearer: nearer", "held back: held back"]
     pressure = held[0][1].delay_s
     assert pressure["A", "middle_A"] >= SHIPPED.approaches[AT_A].delay_s
