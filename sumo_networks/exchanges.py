@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from optimiser.signals import Junction
 from sumo_networks.moves import Freedom, Move, allowed, least_s, of_others
@@ -31,20 +31,14 @@ def exchanges(
 
 
 def at_cycle(junction: Junction, timing: Timing, kept: Timing) -> Timing | None:
-    """A timing brought to the cycle of `kept`, so that what is timed to the junction's neighbours stays so: what stages
-    have over their least grows or shrinks by the same factor, and the longest of those that both have starts when it
-    does there. None where the cycle is too short for the stages, or is no whole number of seconds."""
+    """A timing brought to the cycle of `kept`, so that what is timed to the junction's neighbours stays so: all stages
+    grow or shrink by the same factor, none under its least, and the longest of those that both have starts when it does
+    there. None where the cycle is too short for the stages, or is no whole number of seconds."""
     least = [least_s(junction, timing, i) for i in range(len(timing.durations_s))]
     green_s = kept.cycle_s - sum(change.duration_s for change in timing.sequence.interstages)
-    spare_s = green_s - sum(least)
-    if spare_s < 0 or not green_s.is_integer():
+    if sum(least) > green_s or not green_s.is_integer():
         return None
-    over = [duration - low for duration, low in zip(timing.durations_s, least, strict=True)]
-    # With nothing over the least all stages grow alike.
-    over = over if sum(over) > 0 else [1.0] * len(over)
-    ends = [0.0]
-    for low, more in zip(least, over, strict=True):
-        ends.append(ends[-1] + low + spare_s * more / sum(over))
+    ends = list(accumulate(_scaled(timing.durations_s, least, green_s), initial=0.0))
     durations_s = tuple(float(math.floor(end + 0.5) - math.floor(begin + 0.5)) for begin, end in pairwise(ends))
     fitted = replace(timing, durations_s=durations_s)
     there, here = _starts_s(kept), _starts_s(fitted)
@@ -53,6 +47,21 @@ def at_cycle(junction: Junction, timing: Timing, kept: Timing) -> Timing | None:
         return replace(fitted, start_s=kept.start_s)
     longest = max(both, key=lambda name: dict(zip(fitted.sequence.stages, durations_s, strict=True))[name])
     return replace(fitted, start_s=(kept.start_s + there[longest] - here[longest]) % fitted.cycle_s)
+
+
+def _scaled(durations_s: Sequence[float], least_s: Sequence[float], sum_s: float) -> list[float]:
+    """Durations times the factor with which they sum up to `sum_s`, where none may be under its least."""
+    held = set[int]()
+    while True:
+        free_s = sum_s - sum(least_s[i] for i in held)
+        whole_s = sum(duration_s for i, duration_s in enumerate(durations_s) if i not in held)
+        scaled = [
+            least_s[i] if i in held else duration_s * free_s / whole_s for i, duration_s in enumerate(durations_s)
+        ]
+        short = {i for i, scaled_s in enumerate(scaled) if i not in held and scaled_s < least_s[i]}
+        if not short:
+            return scaled
+        held |= short
 
 
 def _order(timing: Timing) -> tuple[object, ...]:
