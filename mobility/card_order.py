@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from mobility.line_stops import Bools, Ints
+from mobility.key_sort import Rows, sorted_keys
+from mobility.line_stops import Bools
 
 
 class CardOrder(NamedTuple):
     """Rows in order, and whether each is the first of its card (those without a card count as of one)."""
 
-    row: Ints
+    row: Rows
     begins: Bools
 
 
@@ -24,15 +25,14 @@ def by_card(card: pl.Series, at: pl.Series, name: pl.Series) -> CardOrder:
     fit; the few rows whose key does not tell are then sorted by what they are."""
     count = len(card)
     if not count:
-        return CardOrder(np.zeros(0, np.int64), np.zeros(0, np.bool_))
+        return CardOrder(np.zeros(0, np.uint32), np.zeros(0, np.bool_))
     ms = at.dt.epoch("ms").to_numpy()
     since = ms - ms.min()
     time_bits = int(since.max()).bit_length()
     named = card.is_not_null().to_numpy()
     mixed = card.hash(seed=1).to_numpy() >> np.uint64(time_bits + 2)
     key = np.where(named, mixed.astype(np.int64), 1 << (62 - time_bits)) * (1 << time_bits) + since
-    order = np.argsort(key)
-    told = key[order]
+    told, order = sorted_keys(key)
     bucket = told >> time_bits
     together = bucket[1:] == bucket[:-1]
     begins = _begins(card[order])

@@ -168,7 +168,7 @@ def _believe(
 def _likeliest(told: Told, count: int) -> tuple[Ints, Floats]:
     """Call and probability of each ride's likeliest option; -1 and 0 for rides without."""
     call, chance = np.full(count, -1), np.zeros(count)
-    likeliest(frozen(told.options), told.probability, call, chance)
+    in_batches(likeliest, told.options.first, BATCH_OPTIONS, frozen(told.options), told.probability, call, chance)
     return call, chance
 
 

@@ -128,7 +128,13 @@ def trips_cancelled(day: DayRecord, rules: IrregularityRules = DEFAULT) -> pl.Da
 def trips_cut_or_diverted(day: DayRecord, rules: IrregularityRules = DEFAULT) -> pl.DataFrame:
     """Trips whose vehicle, though tracked, kept away from stops in a row: at an end of the trip (kind
     trip_short_turned), or between stops it served (kind trip_diverted)."""
-    ordered = day.visits.sort(*RUN, "trip_stop_sequence").with_columns((pl.col("method") == "gps").alias("seen"))
+    # most trips are seen at all of their stops
+    with_gaps = day.visits.filter(pl.col("method") != "gps").select(RUN).unique()
+    ordered = (
+        day.visits.join(with_gaps, on=RUN, how="semi", maintain_order="left")
+        .sort(*RUN, "trip_stop_sequence")
+        .with_columns((pl.col("method") == "gps").alias("seen"))
+    )
     unseen = ordered.with_columns(
         pl.when("seen").then("departure").forward_fill().over(RUN).alias("seen_before"),
         pl.when("seen").then("arrival").backward_fill().over(RUN).alias("seen_after"),

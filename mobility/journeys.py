@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from mobility.batches import in_batches
 from mobility.categories import recoded
 from mobility.cells import Cells
 from mobility.line_stops import Bools, Floats, Ints, LineStops
@@ -22,6 +23,7 @@ from mobility.schemas import Journey
 from mobility.trip_times import TripTimes
 from mobility.walking import walk_s
 
+BATCH_RIDES = 250_000
 WEAKEST_FIRST = ("none", "probable", "habit", "chained_last", "chained")
 
 
@@ -41,7 +43,22 @@ class TransferRules:
 def transfers(rides: Rides, call: Ints, lines: LineStops, times: TripTimes, rules: TransferRules) -> Bools:
     """Of each ride whether it ends in a transfer. `call`: where rides that have a next one ended, -1 where unknown."""
     changes = np.zeros(len(call), dtype=np.bool_)
-    which = np.flatnonzero((rides.following >= 0) & (call >= 0))
+    in_batches(_mark_transfers, np.arange(len(call) + 1), BATCH_RIDES, rides, call, lines, times, rules, changes)
+    return changes
+
+
+def _mark_transfers(
+    begin: int,
+    end: int,
+    rides: Rides,
+    call: Ints,
+    lines: LineStops,
+    times: TripTimes,
+    rules: TransferRules,
+    changes: Bools,
+) -> None:
+    """Mark in `changes` those of the rides from `begin` to before `end` that end in a transfer."""
+    which = begin + np.flatnonzero((rides.following[begin:end] >= 0) & (call[begin:end] >= 0))
     following = rides.following[which]
     other_line = times.line[rides.trip[which]] != times.line[rides.trip[following]]
     onward = other_line | (lines.pattern[rides.call[which]] == lines.pattern[rides.call[following]])
@@ -56,7 +73,6 @@ def transfers(rides: Rides, call: Ints, lines: LineStops, times: TripTimes, rule
     begun = lines.stop[rides.call[which]]
     goes_on = lines.distance_m(begun, boarded) > rules.back_m
     changes[which] = goes_on & ~_leads_nowhere(lines, begun, left, boarded, call[following], rules)
-    return changes
 
 
 def _leads_nowhere(

@@ -73,7 +73,11 @@ class LineStops:
 
     def sequence(self, call: Ints) -> Ints:
         """Place of calls on their patterns, counted from 1."""
-        return call - self.first[self.pattern[call]] + 1
+        return self._sequences[call]
+
+    @cached_property
+    def _sequences(self) -> Ints:
+        return np.arange(len(self.stop)) - self.first[self.pattern] + 1
 
     def distance_m(self, one: Ints, other: Ints) -> Floats:
         """Straight line between stops."""

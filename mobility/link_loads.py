@@ -15,23 +15,35 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from numba import njit
 
-from mobility.categories import category, enum_of
+from mobility.batches import frozen, in_batches
+from mobility.categories import categories_of, category, enum_of, in_categories, recoded
+from mobility.counting_sort import Rows, stable_order
+from mobility.hash_table import rows_with
+from mobility.key_sort import sorted_keys
 from mobility.repeats import first_distinct, persons
 from mobility.schemas import LinkLoad
 from mobility.tally import tally
+from mobility.threads import of_each
+from mobility.visit_riders import (
+    SEQUENCE_BITS,
+    Places,
+    Spread,
+    added_up,
+    left_by_options,
+    left_by_shares,
+    visits_at,
+    visits_left,
+)
 
 TRIP = ["vehicle_id", "trip_id_performed"]
 SURE = ("chained", "chained_last")
 METHODS = ("empty", "probable", "mixed", "chained")
 DIGITS = 6
-SEQUENCE_BITS = 20
 BATCH_OPTIONS, BATCH_VISITS = 500_000, 100_000
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 
 def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, options: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
@@ -54,14 +66,11 @@ def link_loads(legs: pl.DataFrame, visits: pl.DataFrame, options: pl.DataFrame, 
 
 @dataclass(frozen=True)
 class _Visits:
-    """`rows` of StopVisit by vehicle, trip and stop, and of each the number of its `trip` and the `key` made of that
-    and the stop; `first`: of each trip the number of its first visit; `pairs`: of each trip vehicle and trip as one
+    """`rows` of StopVisit by vehicle, trip and stop, and their `places`; `pairs`: of each trip vehicle and trip as one
     number, `vehicles`, `trips` their names in order."""
 
     rows: pl.DataFrame
-    trip: Ints
-    key: Ints
-    first: Ints
+    places: Places
     pairs: Ints
     vehicles: pl.Enum
     trips: pl.Enum
@@ -69,12 +78,13 @@ class _Visits:
     @classmethod
     def of(cls, visits: pl.DataFrame) -> _Visits:
         vehicles, trips = (enum_of(visits[name]) for name in TRIP)
-        pairs, trip = np.unique(_pairs(visits, vehicles, trips), return_inverse=True)
-        key = _key(trip.astype(np.int64), visits["trip_stop_sequence"])
-        order = np.argsort(key, kind="stable")
-        trip = trip[order].astype(np.int64)
-        first = np.searchsorted(trip, np.arange(len(pairs)))
-        return cls(visits[order], trip, key[order], first, pairs, vehicles, trips)
+        pair = _pairs(visits, vehicles, trips)
+        # rows of a trip mostly stand together
+        begins = np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]])
+        pairs, of_run = np.unique(pair[begins], return_inverse=True)
+        trip = np.repeat(of_run.astype(np.int64), np.diff(begins, append=len(pair)))
+        key, order = sorted_keys((trip << SEQUENCE_BITS) + visits["trip_stop_sequence"].to_numpy())
+        return cls(visits[order], frozen(Places.of(key)), pairs, vehicles, trips)
 
     def boarded(self, legs: pl.DataFrame) -> Ints:
         """Number of the visit at which each leg boarded."""
@@ -82,48 +92,60 @@ class _Visits:
         # nearly every trip is driven by one vehicle
         driven = np.zeros(names, np.int64)
         driven[self.pairs % names] = np.arange(len(self.pairs))
-        trip = _searched(self.pairs, pairs, driven[pairs % names])
-        return self._at(trip, legs["boarding_stop_sequence"])
-
-    def _at(self, trip: Ints, sequence: pl.Series) -> Ints:
-        """Number of the visit of each trip at the stop `sequence`, or of the one that would follow it."""
-        wanted, first = _key(trip, sequence), self.first[trip]
-        return _searched(self.key, wanted, first + wanted - self.key[first])
-
-    def left(self, boarded: Ints, sequence: pl.Series) -> tuple[Ints, Bools]:
-        """Number of the visit at which riders who `boarded` at another are off: that of the stop `sequence` of its trip
-        or, where the vehicle was not at that stop, the next one; and whether there is one."""
-        trip = self.trip[boarded]
-        found = self._at(trip, sequence)
-        number = np.minimum(found, len(self.key) - 1)
-        return number, (found < len(self.key)) & (self.trip[number] == trip) & (number > boarded)
+        trip = driven[pairs % names]
+        other = np.flatnonzero(self.pairs[trip] != pairs)
+        trip[other] = np.searchsorted(self.pairs, pairs[other])
+        found: Ints = visits_at(trip, _read_only(legs["boarding_stop_sequence"]), self.places)
+        return found
 
     def summed(self, number: Ints, values: npt.NDArray[Any]) -> Floats:
-        return tally(number, values, len(self.key)).round(DIGITS)
+        return tally(number, values, len(self.places.key)).round(DIGITS)
 
     def running(self, *values: Floats) -> list[Floats]:
         """Each of the sums by visit, added up along its trip."""
-        return [_added_up(column, self.trip) for column in values]
+        return [added_up(column, self.places.trip) for column in values]
 
 
 def expected_alightings(
     found: _Visits, legs: pl.DataFrame, on: Ints, options: pl.DataFrame, shares: pl.DataFrame
 ) -> Floats:
     """Passengers who leave at each visit. `on`: the visit each leg boarded at."""
-    pax, told = legs["pax"].to_numpy(), np.zeros(len(found.key))
-    for some in options.iter_slices(BATCH_OPTIONS):
-        leg = some["leg"].to_numpy()
-        off, is_off = found.left(on[leg], some["alighting_stop_sequence"])
-        told += tally(off, pax[leg] * some["probability"].to_numpy() * is_off, len(found.key))
-    untold = tally(on, pax * (legs["method"] == "probable").to_numpy(), len(found.key))
-    at_stop = found.rows.select("pattern_id", pl.col("trip_stop_sequence").alias("boarding_stop_sequence"))
-    for some in at_stop.with_columns(pl.Series("pax", untold)).with_row_index("number").iter_slices(BATCH_VISITS):
-        spread = some.filter(pl.col("pax") > 0).join(
-            shares, on=["pattern_id", "boarding_stop_sequence"], maintain_order="left"
-        )
-        off, is_off = found.left(spread["number"].to_numpy(), spread["alighting_stop_sequence"])
-        told += tally(off, (spread["pax"] * spread["share"]).to_numpy() * is_off, len(found.key))
+    pax = _read_only(legs["pax"])
+
+    def of_options(some: pl.DataFrame) -> Floats:
+        columns = ("leg", "alighting_stop_sequence", "probability")
+        left: Floats = left_by_options(*(_read_only(some[name]) for name in columns), on, pax, found.places)
+        return left
+
+    told = np.zeros(len(found.places.key))
+    for left in of_each(of_options, options.iter_slices(BATCH_OPTIONS)):
+        told += left
+    untold = tally(on, pax * (legs["method"] == "probable").to_numpy(), len(told))
+    way, spread = _ways(found.rows, shares)
+    each = np.arange(len(told) + 1)
+    for left in in_batches(left_by_shares, each, BATCH_VISITS, untold, way, spread, found.places):
+        told += left
     return told.round(DIGITS)
+
+
+def _ways(rows: pl.DataFrame, shares: pl.DataFrame) -> tuple[Ints, Spread]:
+    """The shares by pattern and boarding stop, and of each visit in `rows` which of these are its own (-1: none)."""
+    names = categories_of((rows, shares), ["pattern_id"])
+    pattern = pl.col("pattern_id").to_physical().cast(pl.Int64) * (1 << SEQUENCE_BITS)
+
+    def numbered(frame: pl.DataFrame, sequence: str) -> Ints:
+        key: Ints = (
+            in_categories(frame.select("pattern_id", sequence), names)
+            .select(pattern + pl.col(sequence))["pattern_id"]
+            .to_numpy()
+        )
+        return key
+
+    key, order = sorted_keys(numbered(shares, "boarding_stop_sequence"))
+    begins = np.flatnonzero(np.r_[True, key[1:] != key[:-1]][: len(key)])
+    told = shares.select("alighting_stop_sequence", "share")[order]
+    spread = frozen(Spread(begins, np.diff(begins, append=len(key)), *(column.to_numpy() for column in told)))
+    return rows_with(key[begins], numbered(rows, "trip_stop_sequence")), spread
 
 
 def _cards_boarding(found: _Visits, legs: pl.DataFrame, on: Ints) -> Floats:
@@ -134,8 +156,9 @@ def _cards_boarding(found: _Visits, legs: pl.DataFrame, on: Ints) -> Floats:
     # the legs of a card come in order of time
     way = legs.select(persons(legs), pl.col("line").to_physical(), "direction_id").filter(ends).hash_rows()
     row = np.flatnonzero(ends.to_numpy())[first_distinct(way).to_numpy()]
-    off, is_off = found.left(on[row], legs["alighting_stop_sequence"][row])
-    return tally(on[row], np.ones(len(row)), len(found.key)) - tally(off, is_off, len(found.key))
+    off = visits_left(on[row], _read_only(legs["alighting_stop_sequence"][row]), found.places)
+    visits = len(found.places.key)
+    return tally(on[row], np.ones(len(row)), visits) - np.bincount(off[off >= 0], minlength=visits)
 
 
 def _described(
@@ -145,7 +168,8 @@ def _described(
     share = np.divide(trusted, boarded, out=np.ones_like(boarded), where=boarded > 0)
     place = np.where(boarded <= 0, 0, np.where(chained <= 0, 1, np.where(chained >= boarded - 1e-3, 3, 2)))
     rows = found.rows
-    same_trip = np.r_[found.trip[1:] == found.trip[:-1], False]
+    on_trip = found.places.trip
+    same_trip = np.r_[on_trip[1:] == on_trip[:-1], False]
     loads = rows.select(
         "service_date",
         "line",
@@ -165,38 +189,27 @@ def _described(
         category("method", place, METHODS),
         (pl.col("confidence") * pl.Series(share)).clip(0.0, 1.0).round(DIGITS).alias("confidence"),
     )
-    line = rows["line"].cast(enum_of(rows["line"])).to_physical().to_numpy()
-    vehicle, trip = np.divmod(found.pairs[found.trip], len(found.trips.categories))
-    return loads[np.lexsort((rows["trip_stop_sequence"].to_numpy(), vehicle, trip, line))]
+    # the rows come by vehicle, trip and stop
+    trip = (found.pairs % len(found.trips.categories))[on_trip]
+    order = stable_order(trip, len(found.trips.categories))
+    lines = enum_of(rows["line"])
+    line = recoded(rows["line"], lines).to_physical().to_numpy()[order]
+    by_line: Rows = stable_order(line, len(lines.categories))
+    ordered: pl.DataFrame = loads[order[by_line]]
+    return ordered
 
 
 def _pairs(rows: pl.DataFrame, vehicles: pl.Enum, trips: pl.Enum) -> Ints:
     vehicle, trip = (
-        rows[name].cast(names).to_physical().cast(pl.Int64).to_numpy()
+        recoded(rows[name], names).to_physical().cast(pl.Int64).to_numpy()
         for name, names in zip(TRIP, (vehicles, trips), strict=True)
     )
     pairs: Ints = vehicle * len(trips.categories) + trip
     return pairs
 
 
-def _searched(ordered: Ints, wanted: Ints, likely: Ints) -> Ints:
-    """np.searchsorted of numbers that mostly stand where they are `likely` to."""
-    found = np.clip(likely, 0, len(ordered) - 1)
-    missed = np.flatnonzero(ordered[found] != wanted)
-    found[missed] = np.searchsorted(ordered, wanted[missed])
-    return found
-
-
-def _key(trip: Ints, sequence: pl.Series) -> Ints:
-    key: Ints = (trip << SEQUENCE_BITS) + sequence.to_numpy()
-    return key
-
-
-@njit(cache=True, nogil=True)
-def _added_up(values: Floats, trip: Ints) -> Floats:
-    added = np.empty(len(values))
-    for row in range(len(values)):
-        added[row] = values[row]
-        if row and trip[row] == trip[row - 1]:
-            added[row] += added[row - 1]
-    return added
+def _read_only(column: pl.Series) -> npt.NDArray[Any]:
+    """A column without nulls for a compiled step, as one version of it serves all."""
+    values = np.ascontiguousarray(column.to_numpy()).view()
+    values.flags.writeable = False
+    return values

@@ -125,41 +125,60 @@ def _candidates(
 ) -> int:
     """Write the candidates of the rows that have any to `choices`, from entry `near` on; returns the entry after."""
     first, last = pieces.pattern_cell[pattern], pieces.pattern_cell[pattern + 1]
+    # arrays are taken out of the tuples once: in the loop, to count who holds them takes longer than to look into them
+    all_x, all_y, keys, cell_first = points.x_m, points.y_m, pieces.cell_key, pieces.cell_first
+    cell_piece, line, path_m, offset_m = pieces.cell_piece, pieces.line, choices.path_m, choices.offset_m
+    near_row, candidates, status = choices.row, choices.candidates, places.status
     cell, key = last, np.int64(-1)
     for row in range(rows[0], rows[1]):
-        x_m, y_m = points.x_m[row], points.y_m[row]
+        x_m, y_m = all_x[row], all_y[row]
         here = np.int64(np.floor(x_m / pieces.cell_m)) * CELL_STRIDE + np.int64(np.floor(y_m / pieces.cell_m))
         # a bus is mostly where it was
         if here != key or row == rows[0]:
-            cell, key = first + np.searchsorted(pieces.cell_key[first:last], here), here
+            cell, key = first + np.searchsorted(keys[first:last], here), here
         found = 0
-        if cell < last and pieces.cell_key[cell] == key:
-            found = _minima(x_m, y_m, cell, pieces, radius_m, near, choices)
+        if cell < last and keys[cell] == key:
+            begin, end = cell_first[cell], cell_first[cell + 1]
+            found = _minima(x_m, y_m, begin, end, cell_piece, line, radius_m, near, path_m, offset_m)
         if found > 0:
-            choices.row[near], choices.candidates[near] = row, found
+            near_row[near], candidates[near] = row, found
             near += 1
         else:
-            places.status[row] = FAR
+            status[row] = FAR
     return near
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _minima(x_m: float, y_m: float, cell: int, pieces: Pieces, radius_m: float, slot: int, choices: _Choices) -> int:
-    """Write the local minima of the distance to the path into row `slot` of `choices`; returns how many there are."""
-    line, reach = pieces.line, radius_m * radius_m
+def _minima(
+    x_m: float,
+    y_m: float,
+    begin: int,
+    end: int,
+    cell_piece: Ints,
+    line: Floats,
+    radius_m: float,
+    slot: int,
+    path_m: Floats,
+    offset_m: Floats,
+) -> int:
+    """Write the local minima of the distance to the pieces from `begin` to before `end` of `cell_piece` into row `slot`
+    of `path_m` and `offset_m`; returns how many there are."""
+    reach = radius_m * radius_m
     found, before, t_before = 0, -2, 0.0
     # the end of a piece is a minimum only if the next piece does not lead on from there
     held, held_m, held_offset = False, 0.0, 0.0
-    for at in range(pieces.cell_first[cell], pieces.cell_first[cell + 1]):
-        piece = pieces.cell_piece[at]
+    for at in range(begin, end):
+        piece = cell_piece[at]
         east_m, north_m = x_m - line[piece, 0], y_m - line[piece, 1]
         dx, dy, length, m0 = line[piece, 2], line[piece, 3], line[piece, 4], line[piece, 5]
-        t = min(1.0, max(0.0, (east_m * dx + north_m * dy) / (length * length)))
+        along, whole = east_m * dx + north_m * dy, length * length
+        # most pieces are nearest at an end, where there is nothing to divide
+        t = 0.0 if along <= 0.0 else 1.0 if along >= whole else along / whole
         off_x, off_y = t * dx - east_m, t * dy - north_m
         squared = off_x * off_x + off_y * off_y
         follows = piece == before + 1
         if held and not follows:
-            found = _insert(choices, slot, found, held_m, held_offset)
+            found = _insert(path_m, offset_m, slot, found, held_m, held_offset)
         held = False
         before, t_previous, t_before = piece, t_before, t
         if squared > reach:
@@ -167,16 +186,15 @@ def _minima(x_m: float, y_m: float, cell: int, pieces: Pieces, radius_m: float, 
         elif t >= 1.0:
             held, held_m, held_offset = True, m0 + length, math.sqrt(squared)
         elif t > 0.0 or not follows or t_previous >= 1.0:
-            found = _insert(choices, slot, found, m0 + t * length, math.sqrt(squared))
+            found = _insert(path_m, offset_m, slot, found, m0 + t * length, math.sqrt(squared))
     if held:
-        found = _insert(choices, slot, found, held_m, held_offset)
+        found = _insert(path_m, offset_m, slot, found, held_m, held_offset)
     return found
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _insert(choices: _Choices, slot: int, found: int, place: float, offset: float) -> int:
+def _insert(path_m: Floats, offset_m: Floats, slot: int, found: int, place: float, offset: float) -> int:
     """Keep the candidates of a slot sorted by distance; of more than there is room for the furthest goes."""
-    path_m, offset_m = choices.path_m, choices.offset_m
     if found == CANDIDATES:
         if offset >= offset_m[slot, found - 1]:
             return found
@@ -193,29 +211,31 @@ def _insert(choices: _Choices, slot: int, found: int, place: float, offset: floa
 def _cheapest_chain(near: int, choices: _Choices, points: Points, costs: Costs, places: Places) -> None:
     """Find the chain of least cost over the first `near` entries of `choices`, and write what became of each."""
     skip = 0.5 * (costs.radius_m / costs.sigma_m) ** 2
+    rows, candidates, path_m, offset_m = choices.row, choices.candidates, choices.path_m, choices.offset_m
+    x_m, y_m, at_s = points.x_m, points.y_m, points.at_s
     cost, cheapest = np.empty((near, CANDIDATES)), np.empty(near)
     came_from = np.empty((near, CANDIDATES), dtype=np.int64)
     # least cost up to a point, less one skip for every point up to it: what is left to pay grows alike for all
     bound = np.empty(near)
     for i in range(near):
-        row = choices.row[i]
+        row = rows[i]
         cheapest[i] = np.inf
-        for k in range(choices.candidates[i]):
+        for k in range(candidates[i]):
             best, source, j = skip * i, -1, i - 1
             while j >= 0 and bound[j] + skip * (i - 1) < best:
                 left_out = skip * (i - j - 1)
                 if cheapest[j] + left_out < best:
-                    before = choices.row[j]
-                    east_m, north_m = points.x_m[row] - points.x_m[before], points.y_m[row] - points.y_m[before]
+                    before = rows[j]
+                    east_m, north_m = x_m[row] - x_m[before], y_m[row] - y_m[before]
                     straight_m = math.sqrt(east_m * east_m + north_m * north_m)
-                    elapsed_s = points.at_s[row] - points.at_s[before]
-                    for other in range(choices.candidates[j]):
-                        ahead_m = choices.path_m[i, k] - choices.path_m[j, other]
+                    elapsed_s = at_s[row] - at_s[before]
+                    for other in range(candidates[j]):
+                        ahead_m = path_m[i, k] - path_m[j, other]
                         total = cost[j, other] + left_out + _move(ahead_m, straight_m, elapsed_s, costs)
                         if total < best:
                             best, source = total, j * CANDIDATES + other
                 j -= 1
-            cost[i, k] = best + 0.5 * (choices.offset_m[i, k] / costs.sigma_m) ** 2
+            cost[i, k] = best + 0.5 * (offset_m[i, k] / costs.sigma_m) ** 2
             came_from[i, k] = source
             cheapest[i] = min(cheapest[i], cost[i, k])
         bound[i] = cheapest[i] - skip * i

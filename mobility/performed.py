@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from mobility.line_stops import Floats, Ints, spread
-from mobility.runs import runs_of
+from mobility.runs import runs_of, spans
 from mobility.sources.gtfs import Timetable
 
 NEAR_STOP_M = 45.0
@@ -109,13 +109,7 @@ def _pings_of(runs: pl.DataFrame, pings: pl.DataFrame) -> pl.DataFrame:
 
 def _spread_m(pings: pl.DataFrame, first: Ints, rows: Ints) -> Floats:
     """How far apart the positions of each run are, along x or y whichever is more."""
-    if not len(rows):
-        return np.zeros(0)
-    row = spread(first, rows)[1]
-    begins = np.cumsum(rows) - rows
-    along = [pings[name].to_numpy()[row] for name in ("x_m", "y_m")]
-    apart = [np.maximum.reduceat(at, begins) - np.minimum.reduceat(at, begins) for at in along]
-    widest: Floats = np.maximum(*apart)
+    widest: Floats = np.maximum(*(spans(first, rows, pings[name].to_numpy()) for name in ("x_m", "y_m")))
     return widest
 
 

@@ -77,7 +77,8 @@ def off_paths(placed: PlacedPositions) -> pl.DataFrame:
 
 def reasons(placed: PlacedPositions) -> dict[str, int]:
     """How many positions are on no path, by reason."""
-    counts = np.bincount(placed.places.status, minlength=max(REASONS) + 1)
+    status = placed.places.status
+    counts = np.bincount(status[status != MATCHED], minlength=max(REASONS) + 1)
     return {reason: int(counts[status]) for status, reason in REASONS.items() if counts[status]}
 
 

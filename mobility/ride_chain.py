@@ -15,12 +15,13 @@ import polars as pl
 from mobility.batches import frozen, in_batches
 from mobility.card_order import CardOrder
 from mobility.line_stops import Floats, Ints, LineStops, near_stops, spread
-from mobility.ride_options import Asked, CellStops, Day, Options, distinct, reachable
+from mobility.ride_options import Asked, CellDraws, CellStops, Day, Options, copy_entries, distinct, reachable
 from mobility.ride_order import followed
 from mobility.trip_times import TripTimes
 from mobility.walking import walk_s
 
 BATCH_RIDES = 200_000
+BATCH_ENTRIES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -187,5 +188,7 @@ class Candidates:
 
     def options(self, ways: Ways) -> Options:
         """With how likely each would draw its rider on; of the card's own rides nothing is known."""
-        draw = ways.share[self.cells.way]
-        return Options(self.ride, self.first, self.cells.call[self.entry], draw[self.entry], np.zeros(0))
+        told = frozen(CellDraws(self.cells.call, ways.share[self.cells.way]))
+        call, draw = np.empty(len(self.entry), np.int64), np.empty(len(self.entry))
+        in_batches(copy_entries, self.first, BATCH_ENTRIES, self.first, self.entry, told, call, draw)
+        return Options(self.ride, self.first, call, draw, np.zeros(0))

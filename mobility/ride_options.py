@@ -57,6 +57,13 @@ class Options(NamedTuple):
     own: Floats
 
 
+class CellDraws(NamedTuple):
+    """Of each entry of the cells the call, and how likely who leaves there would next be seen where the card was."""
+
+    call: Ints
+    draw: Floats
+
+
 class Rode(NamedTuple):
     """`boarding` and riders (`party`) of each ride of a day, and the pair of each boarding call with the next one."""
 
@@ -109,6 +116,15 @@ def reachable(begin: int, end: int, asked: Asked, cells: CellStops, day: Day) ->
     return count, entry[:found].copy()
 
 
+@njit(cache=True, nogil=True)
+def copy_entries(
+    begin: int, end: int, first: Ints, entry: npt.NDArray[np.int32], cells: CellDraws, call: Ints, draw: Floats
+) -> None:
+    """Write `call` and `draw` of the entries of the rides from `begin` to before `end`; ride i has first[i] and on."""
+    for at in range(first[begin], first[end]):
+        call[at], draw[at] = cells.call[entry[at]], cells.draw[entry[at]]
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def weigh(
     begin: int, end: int, options: Options, rode: Rode, shares: Floats, strangers: float, probability: Floats
@@ -150,9 +166,10 @@ def riders_of_pairs(
 
 
 @njit(cache=True, nogil=True)
-def likeliest(options: Options, probability: Floats, call: Ints, chance: Floats) -> None:
-    """Write call and probability of each ride's likeliest option, the earliest of equals."""
-    for i in range(len(options.ride)):
+def likeliest(begin: int, end: int, options: Options, probability: Floats, call: Ints, chance: Floats) -> None:
+    """Write call and probability of the likeliest option of the rides from `begin` to before `end`, the earliest of
+    equals."""
+    for i in range(begin, end):
         best = options.first[i]
         for at in range(options.first[i] + 1, options.first[i + 1]):
             if probability[at] > probability[best]:

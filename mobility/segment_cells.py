@@ -48,6 +48,8 @@ class SegmentHours(NamedTuple):
 @njit(cache=True, nogil=True)
 def summed_up(begin: int, end: int, hours: int, runs: Runs, ways: Ways, low_share: float) -> SegmentHours:
     """The hours of the segments from `begin` to before `end`. `low_share`: of the low quantile."""
+    # arrays are taken out of the tuples once: in the loop, to count who holds them takes longer than to look into them
+    metres, line_of, speed_m_s, trusted = ways.metres, runs.line, runs.speed_m_s, runs.confidence
     first, run, row = _by_cell(begin, end, hours, runs, ways)
     cells = np.flatnonzero(np.diff(first))
     driven_m, mean = np.zeros(len(cells)), np.empty(len(cells))
@@ -57,13 +59,13 @@ def summed_up(begin: int, end: int, hours: int, runs: Runs, ways: Ways, low_shar
     for number in range(len(cells)):
         begins, ends, lines, driven_s = first[cells[number]], first[cells[number] + 1], first_line[number], 0.0
         for at in range(begins, ends):
-            driven_m[number] += ways.metres[row[at]]
-            driven_s += ways.metres[row[at]] / runs.speed_m_s[run[at]]
-            confidence[number] += runs.confidence[run[at]]
-            speeds[at] = runs.speed_m_s[run[at]]
-            if seen[runs.line[run[at]]] != number:
-                seen[runs.line[run[at]]] = number
-                line[lines] = runs.line[run[at]]
+            driven_m[number] += metres[row[at]]
+            driven_s += metres[row[at]] / speed_m_s[run[at]]
+            confidence[number] += trusted[run[at]]
+            speeds[at] = speed_m_s[run[at]]
+            if seen[line_of[run[at]]] != number:
+                seen[line_of[run[at]]] = number
+                line[lines] = line_of[run[at]]
                 lines += 1
         mean[number] = driven_m[number] / driven_s
         confidence[number] /= ends - begins
@@ -80,20 +82,21 @@ def summed_up(begin: int, end: int, hours: int, runs: Runs, ways: Ways, low_shar
 def _by_cell(begin: int, end: int, hours: int, runs: Runs, ways: Ways) -> tuple[Ints, Numbers, Numbers]:
     """Run and row of its way of every run over a segment, those of a segment and hour together as the runs come, and
     where each of these begins."""
+    way, hour_of, first_way, segment = runs.way, runs.hour, ways.first, ways.segment
     first = np.zeros((end - begin) * hours + 1, np.int64)
-    for run in range(len(runs.way)):
-        if runs.way[run] >= 0:
-            for row in range(ways.first[runs.way[run]], ways.first[runs.way[run] + 1]):
-                if begin <= ways.segment[row] < end:
-                    first[(ways.segment[row] - begin) * hours + runs.hour[run] + 1] += 1
+    for run in range(len(way)):
+        if way[run] >= 0:
+            for row in range(first_way[way[run]], first_way[way[run] + 1]):
+                if begin <= segment[row] < end:
+                    first[(segment[row] - begin) * hours + hour_of[run] + 1] += 1
     first = first.cumsum()
     at = first[:-1].copy()
     of_run, of_row = np.empty(first[-1], np.uint32), np.empty(first[-1], np.uint32)
-    for run in range(len(runs.way)):
-        if runs.way[run] >= 0:
-            for row in range(ways.first[runs.way[run]], ways.first[runs.way[run] + 1]):
-                if begin <= ways.segment[row] < end:
-                    cell = (ways.segment[row] - begin) * hours + runs.hour[run]
+    for run in range(len(way)):
+        if way[run] >= 0:
+            for row in range(first_way[way[run]], first_way[way[run] + 1]):
+                if begin <= segment[row] < end:
+                    cell = (segment[row] - begin) * hours + hour_of[run]
                     of_run[at[cell]], of_row[at[cell]] = run, row
                     at[cell] += 1
     return first, of_run, of_row

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from mobility.key_sort import sorted_keys
 from mobility.line_stops import Floats, Ints, LineStops, numbers
 from mobility.runs import runs_of
 
@@ -70,9 +71,10 @@ def _headways(place: Ints, arrival_ms: Ints) -> Floats:
     if not len(place):
         return np.zeros(0)
     since = arrival_ms - arrival_ms.min()
-    order = np.argsort(place * (1 << int(since.max()).bit_length()) + since, kind="stable")
+    bits = int(since.max()).bit_length()
+    key, order = sorted_keys((place << bits) + since)
     gap_s = np.full(len(order), np.nan)
-    gap_s[1:] = np.where(place[order][1:] == place[order][:-1], np.diff(since[order]) / 1000.0, np.nan)
+    gap_s[1:] = np.where(key[1:] >> bits == key[:-1] >> bits, np.diff(key) / 1000.0, np.nan)
     headway_s = np.empty(len(order))
     headway_s[order] = gap_s
     return headway_s

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from mobility.batches import frozen
 from mobility.categories import distinct, enum_of, recoded
+from mobility.clock_fits import Stays, taps_that_fit
 from mobility.clustering import by_vehicle_and_time
-from mobility.line_stops import Ints, spread
+from mobility.line_stops import Ints
 
 VEHICLE_BITS = 41
 OFFSET = {"device_id": pl.String, "offset_s": pl.Float64, "taps": pl.Int64, "fit_shown": pl.Float64, "fit": pl.Float64}
@@ -124,14 +126,6 @@ def _fits(some: pl.DataFrame, seen: pl.DataFrame, device: Ints, devices: int, ru
     if (arrival[1:] < arrival[:-1]).any():
         order = np.argsort(arrival, kind="stable")
         arrival, departure = arrival[order], departure[order]
-    width_ms = rules.furthest_s * 1000
-    start = np.searchsorted(arrival, at - width_ms)
-    tap, visit = spread(start, np.searchsorted(arrival, at + width_ms) - start)
-    most = 2 * rules.furthest_s
-    latest = np.clip((at[tap] - arrival[visit]) // 1000 + rules.furthest_s, -1, most)
-    earliest = np.clip(-((departure[visit] - at[tap]) // 1000) - rules.late_s + rules.furthest_s, 0, most + 1)
-    kept = earliest <= latest
-    row = device[tap[kept]] * (most + 2)
-    size = devices * (most + 2)
-    steps = np.bincount(row + earliest[kept], minlength=size) - np.bincount(row + latest[kept] + 1, minlength=size)
-    return steps.reshape(devices, most + 2).cumsum(axis=1)[:, : most + 1]
+    stays = frozen(Stays(arrival, departure))
+    fits: Ints = taps_that_fit(device, at, stays, devices, rules.furthest_s, rules.late_s)
+    return fits

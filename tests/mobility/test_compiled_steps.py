@@ -13,7 +13,7 @@ from mobility.batches import in_batches
 from mobility.counting_sort import stable_order
 from mobility.ride_options import distinct
 from mobility.ride_order import followed, journeys_of
-from mobility.runs import runs_of
+from mobility.runs import runs_of, spans
 from mobility.visit_times import in_order, nothing_visited
 
 small = st.lists(st.integers(0, 6), max_size=40)
@@ -52,6 +52,15 @@ def test_runs_are_rows_that_say_the_same(rows: list[tuple[str | None, bool]]) ->
     begins = [n for n, row in enumerate(rows) if n == 0 or row != rows[n - 1]]
     assert first.tolist() == begins
     assert count.tolist() == np.diff([*begins, len(rows)]).tolist() if rows else len(count) == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.floats(-9, 9), min_size=1, max_size=5), max_size=6))
+def test_spans_reach_from_the_least_of_a_run_to_its_most(runs: list[list[float]]) -> None:
+    rows = np.array([len(run) for run in runs], dtype=np.int64)
+    values = np.array([value for run in runs for value in run])
+    found = spans(rows.cumsum() - rows, rows, values)
+    assert found.tolist() == [max(run) - min(run) for run in runs]
 
 
 rides = st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 2), st.booleans()), max_size=30)
