@@ -107,7 +107,7 @@ def _validity(service: Service, row: PlanRow, wanted: PublishIn) -> Validity:
         return Validity(
             days=wanted.days or tuple(Day),
             times=wanted.times,
-            zone=zone or "UTC",
+            zone="UTC" if zone is None else zone,
             valid_from=begin,
             until=wanted.until or begin + timedelta(days=service.settings.validity_days),
         )
