@@ -128,3 +128,6 @@ class PublishIn(_In):
     zone: str | None = None
     valid_from: Moment | None = None
     until: Moment | None = None
+    new_network: bool = Field(
+        default=False, description="The controllers may run a plan of another network now: theirs has been changed."
+    )
