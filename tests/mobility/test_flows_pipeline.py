@@ -167,7 +167,7 @@ def test_broken_descriptions_of_feeds_are_told_in_one_sentence(city: City, tmp_p
         build_flows(city.write(tmp_path / "feeds"), tmp_path / "flows", key=KEY)
     path = tmp_path / "feeds" / "feeds.json"
     path.write_text(path.read_text().replace("Mars/Olympus", "Asia/Almaty").replace("2025-03-03", "0001-01-01"))
-    with pytest.raises(FeedError, match=r"feeds\.json: 0001-01-01 is not of the years 1970 to 2100"):
+    with pytest.raises(FeedError, match=r"feeds\.json: 0001-01-01 is not of the years 1990 to 2100"):
         build_flows(tmp_path / "feeds", tmp_path / "flows", key=KEY)
     path.unlink()
     with pytest.raises(FeedError, match=r"feeds\.json is missing"):
