@@ -36,7 +36,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read `feeds.json` of a feeds folder. Raises FeedError naming what is missing or wrong."""
     path = folder / "feeds.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise FeedError(f"{path} is missing: a feeds folder needs it for zone and service date") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
