@@ -193,6 +193,7 @@ def _flowing(
         expansion_change=None if scaled.change is None else round(scaled.change, flows.DIGITS),
         lines_without_taps=scaled.unscaled,
         lines_without_total=scaled.unknown,
+        lines_below_taps=scaled.below,
     )
 
 

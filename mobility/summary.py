@@ -55,6 +55,7 @@ class FlowsSummary:
     irregularities: dict[str, int] = field(default_factory=dict)
     unmatched_positions: dict[str, int] = field(default_factory=dict)
     clocks_off: int = 0
+    lines_below_taps: tuple[str, ...] = ()
 
 
 def read_summary(flows_folder: Path) -> FlowsSummary:
@@ -65,6 +66,7 @@ def read_summary(flows_folder: Path) -> FlowsSummary:
         content["files"] = tuple(FileCount(**file) for file in content["files"])
         for name in ("lines_without_taps", "lines_without_total", "warnings"):
             content[name] = tuple(content[name])
+        content["lines_below_taps"] = tuple(content.get("lines_below_taps", ()))
         return FlowsSummary(**content)
     except (ValueError, KeyError, TypeError) as error:
         raise MobilityError(f"{path} is no whole summary of flows: {error}; make these flows again") from error
@@ -125,4 +127,9 @@ def warnings(summary: FlowsSummary, timetable: Timetable, has_locations: bool, h
         found.append(f"{summary.unplaced} of {summary.taps} taps could be given no stop (table unplaced_taps).")
     if summary.lines_without_taps:
         found.append(f"Lines {', '.join(summary.lines_without_taps)} have a control total but no tap to scale.")
+    if summary.lines_below_taps:
+        found.append(
+            f"Lines {', '.join(summary.lines_below_taps)} have a control total below their tapped riders; their flows "
+            "were scaled down to it: is the total of the same lines and hours, cash and taps together?"
+        )
     return tuple(found)
