@@ -206,6 +206,21 @@ def test_a_verdict_that_refuses_after_the_approval_stops_the_publication(bench: 
         publish(bench, plan)
 
 
+def test_a_verdict_that_refuses_once_more_counts_again_and_one_that_accepts_does_not(bench: Bench) -> None:
+    plan = examples.network_plan(("a",))
+    refusing, accepting = (
+        VerdictDocument.model_validate(verdict_on(plan, said, seed)) for said, seed in ((False, 1), (True, 3))
+    )
+    bench.offer(plan)
+    for document, state in ((refusing, "draft"), (accepting, "verified"), (refusing, "draft"), (accepting, "draft")):
+        record_verdict(bench.store, document, actor=LINE, now=bench.clock())
+        assert states(bench.store) == {plan.id: state}
+    with pytest.raises(IllegalMoveError):
+        approve_plan(bench.store, plan.id, actor=ENGINEER, now=bench.clock())
+    verdicts = bench.client.get("/v1/verdicts", headers=bench.headers()).json()
+    assert [verdict["accepted"] for verdict in verdicts] == [False, True]
+
+
 def test_a_plan_with_bus_priority_needs_a_verdict_in_whose_runs_that_priority_ran(bench: Bench) -> None:
     bare = examples.network_plan(("a", "b"))
     priority = Priority(max_extension_s=8, lines=("10",))
