@@ -100,6 +100,7 @@ def read_timetable(path: Path, service_date: date) -> Timetable:
     times_raw = times_raw.join(trips_raw.select("trip_id"), on="trip_id", how="semi")
     notes = _notes(tables, service_date if running is None else None, trips_raw, times_raw, stops)
     calls = _calls(tables, times_raw, stops)
+    notes += _of_times_that_run_back(calls)
     trips = _trips(trips_raw, calls)
     if trips.is_empty():
         return replace(empty_timetable(projection), stops=stops.sort("stop_id"), bounds=_extent(stops_raw), notes=notes)
@@ -191,6 +192,18 @@ def _notes(
                 "the times of stop_times.txt."
             )
     return tuple(notes)
+
+
+def _of_times_that_run_back(calls: pl.DataFrame) -> tuple[str, ...]:
+    """A sentence where calls come before those they follow: what was planned between them is not to be trusted."""
+    before = pl.col("departure_s").shift().over("trip_id")
+    back = calls.filter((pl.col("departure_s") < pl.col("arrival_s")) | (pl.col("arrival_s") < before))
+    if back.is_empty():
+        return ()
+    return (
+        f"{back.height} calls of the timetable are earlier than the call before them, or leave before they arrive "
+        f"(first: trip {back['trip_id'][0]}, call {back['trip_stop_sequence'][0]}).",
+    )
 
 
 def _calls(tables: Tables, times: pl.DataFrame, stops: pl.DataFrame) -> pl.DataFrame:

@@ -210,6 +210,14 @@ def test_a_control_total_below_the_taps_of_its_line_is_a_warning(city: City, tmp
     assert build_flows(feeds, tmp_path / "flows", key=KEY).lines_below_taps == ()
 
 
+def test_positions_far_from_all_paths_are_a_warning(city: City, tmp_path: Path) -> None:
+    for stop in city.gtfs["stops.txt"]:
+        stop["stop_lat"], stop["stop_lon"] = stop["stop_lon"], stop["stop_lat"]
+    del city.gtfs["shapes.txt"]
+    summary = build_flows(city.write(tmp_path / "feeds"), tmp_path / "flows", key=KEY)
+    assert any("vehicle positions are far from the path of their trip" in said for said in summary.warnings)
+
+
 def test_a_broken_timetable_archive_is_told(city: City, tmp_path: Path) -> None:
     feeds = city.write(tmp_path / "feeds")
     (feeds / "gtfs.zip").write_bytes((feeds / "gtfs.zip").read_bytes()[:200])

@@ -213,6 +213,18 @@ def test_trips_without_calls_are_noted(city: City, tmp_path: Path) -> None:
     )
 
 
+def test_calls_that_run_back_in_time_are_noted(city: City, tmp_path: Path) -> None:
+    trip = city.gtfs["trips.txt"][0]["trip_id"]
+    calls = sorted(
+        (call for call in city.gtfs["stop_times.txt"] if call["trip_id"] == trip), key=lambda c: int(c["stop_sequence"])
+    )
+    calls[3]["arrival_time"] = calls[3]["departure_time"] = "00:00:01"
+    assert read_timetable(archive(city, tmp_path), MONDAY).notes == (
+        "1 calls of the timetable are earlier than the call before them, or leave before they arrive "
+        f"(first: trip {trip}, call 4).",
+    )
+
+
 def test_trips_repeated_by_frequencies_are_noted(city: City, tmp_path: Path) -> None:
     trip = city.gtfs["trips.txt"][0]["trip_id"]
     city.gtfs["frequencies.txt"] = [{"trip_id": trip, "start_time": "06:00:00", "end_time": "09:00:00"}]
