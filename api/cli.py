@@ -258,6 +258,14 @@ def explain_command(
     ruled = _rules(rules, None)
     model = city_at(net, programs or (), ruled.profile or PROFILE)
     read = read_plan(plan, model)
+    if not read.controllers:
+        raise UnprocessableError(f"{plan}: holds no controller: every junction keeps its program, nothing to explain")
+    broken = check_network_plan(read)
+    if broken:
+        print_note(
+            f"the plan breaks {len(broken)} rules, first {broken[0].message}; what follows goes by its cycles and the "
+            f"order of its stages alone: jasyl check-plan {shlex.quote(str(plan))}"
+        )
     made_for = read_demand(demand or plan.parent / "demand.json", model.network)
     explained = explain(model.network, made_for, read, ruled)
     for line in lines(explained):

@@ -24,7 +24,7 @@ from optimiser.signals import canonical_json
 from sumo_networks.bindings import CityModel
 from sumo_networks.day_programs import DayPeriod, write_day_programs
 from sumo_networks.day_proof import ChangeProof, prove_changes
-from sumo_networks.demand_profile import read_demand_profile
+from sumo_networks.demand_profile import long_intervals, read_demand_profile
 from sumo_networks.programs import write_programs
 from sumo_networks.scenario import Scenario, load_scenario
 
@@ -47,11 +47,13 @@ class WeekOptions:
 
 @dataclass(frozen=True)
 class WeekResult:
-    """Where the week table is, what it says, and how many changes SUMO has shown."""
+    """Where the week table is, what it says, how many changes SUMO has shown, and what a person should know of the
+    profile, a sentence each."""
 
     folder: Path
     week: WeekPlans
     proofs: dict[str, tuple[ChangeProof, ...]]
+    notes: tuple[str, ...] = ()
 
     @property
     def changes(self) -> int:
@@ -86,7 +88,7 @@ def run_week(scenario_path: Path, out: Path, options: WeekOptions, progress: Pro
             refuse_unsafe(plan, model.network, out / WEEK_FILE)
         proofs = _proved(scenario, model, week, work, clock)
     _write(week, proofs, model, scenario, out)
-    return WeekResult(out, week, proofs)
+    return WeekResult(out, week, proofs, long_intervals(profiles))
 
 
 def _observed(

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from api.day_line import WEEK_FILE, WeekOptions, WeekResult, run_week
-from api.terminal import console, say, step_bars
+from api.terminal import console, print_note, say, step_bars
 from optimiser.day_plans import DaySettings
 from optimiser.rules import Rules, load_rules
 from sumo_networks.errors import ScenarioError
@@ -80,6 +80,8 @@ def _check_inputs(demand: Path | None, feeds: Path | None, flows: Path | None) -
 
 
 def _print(result: WeekResult) -> None:
+    for note in result.notes:
+        print_note(note)
     for day in result.week.days:
         table = Table(title=f"{day.type.name}: {', '.join(day.type.days)}")
         for name in ("from", "to", "plan", "cycles (s)", "change (s)"):

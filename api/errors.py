@@ -48,6 +48,10 @@ class ConflictError(ApiError):
     title = "Conflicts with the present state"
 
 
+class ConcurrentChangeError(ConflictError):
+    """Another writer changed the same in the same moment; the same request again may well succeed."""
+
+
 class IllegalMoveError(ConflictError):
     """A plan cannot go from the state it is in to the one asked for."""
 

@@ -23,7 +23,7 @@ def read_demand(path: Path, network: Network) -> Demand:
     """demand.json as `jasyl run` and `jasyl optimise` leave it. Raises ApiError with one sentence, also where none of
     its flows is of `network`."""
     try:
-        demand = Demand.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        demand = Demand.model_validate(json.loads(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise ApiError(
             f"{path}: {error.strerror or error}; give --demand, the demand.json that the plan was made for"

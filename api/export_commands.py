@@ -75,7 +75,8 @@ def export(
     if form is ExportFormat.OMX and name != "od_flows":
         raise UnprocessableError(f"OMX holds matrices, and table {name} is none; leave out --table or give od_flows.")
     out.write_bytes(encoded(drawn(flows, name, rows, day) if on_the_map else rows, WRITTEN[form]))
-    say(f"{rows.height} rows of {name} in {out}, each on at least {k} cards")
+    said = "" if PUBLISHABLE[name].margins is None else f", each on at least {k} cards"
+    say(f"{rows.height} rows of {name} in {out}{said}")
 
 
 def _occupancy(flows: Path, out: Path, at: datetime | None, k: int, capacity: Capacity) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from api.actors import Actor
 from api.audit import record
@@ -36,8 +36,8 @@ class OptimiserRecord(BaseModel):
 class RunRecord(BaseModel):
     """What the service reads of a run.json; the rest is for people. Period in seconds of the service day."""
 
-    begin_s: float
-    end_s: float
+    begin_s: FiniteFloat
+    end_s: FiniteFloat
     zone: str = "UTC"
     service_date: str = ""
     rules: Rules = Rules()

@@ -60,6 +60,8 @@ def alightings(
     Writes transaction_id, alighting_lat, alighting_lon, confidence. Times may be to the hour only: the order of taps is
     inferred with the places. Rows that cannot be read are kept beside it, with line and reason."""
     chosen = mapping_of(mapping)
+    if out.exists() and taps.exists() and out.samefile(taps):
+        raise ApiError(f"--out {out} is the file of the taps, which would be lost; name another")
     with step_bars() as bars:
         read = read_tap_ons(taps, chosen, read_modes(metadata, chosen))
         shapes = read_line_shapes(lines, chosen)

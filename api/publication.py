@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api.actors import Actor, Role
 from api.audit import record
 from api.envelope import Approval, Envelope, Provenance, Validity
-from api.errors import ConflictError, NotFoundError, NotVerifiedError, UnprocessableError
+from api.errors import ConflictError, NotFoundError, NotVerifiedError, OtherNetworkError, UnprocessableError
 from api.plans import PlanState, content_of, get_plan, move_plan, require_fit_for_street, require_legal_move
 from api.signing import Signer
 from api.store import ControllerPlanRow, PlanRow, Store
@@ -22,13 +22,21 @@ def default_validity(now: datetime, days: int, zone: str) -> Validity:
 
 
 def publish_plan(
-    store: Store, plan_id: str, validity: Validity, *, signer: Signer, actor: Actor, now: datetime
+    store: Store,
+    plan_id: str,
+    validity: Validity,
+    *,
+    signer: Signer,
+    actor: Actor,
+    now: datetime,
+    new_network: bool = False,
 ) -> tuple[ControllerPlanRow, ...]:
     """Make an approved plan the active one of its junctions, in one transaction; returns what each controller gets.
 
-    The former plan of these junctions is superseded once no junction runs it. Raises ForbiddenError, NotFoundError,
+    The former plan of these junctions is superseded once no junction runs it. Controllers that run a plan of another
+    network get this one only where `new_network` says that it is theirs now. Raises ForbiddenError, NotFoundError,
     IllegalMoveError, UnsafePlanError, NotVerifiedError, AlteredPlanError, UnprocessableError (validity over already),
-    and ConflictError for a plan without controllers."""
+    OtherNetworkError, and ConflictError for a plan without controllers."""
     actor.require(Role.ENGINEER, Role.OPERATOR)
     if validity.until <= now:
         raise UnprocessableError(f"The validity would have ended at {validity.until.isoformat()} already.")
@@ -41,6 +49,8 @@ def publish_plan(
         content = content_of(plan)
         if not content.controllers:
             raise ConflictError(f"Plan {plan_id} holds no controller: every junction keeps the program it has.")
+        if not new_network:
+            _require_same_network(session, plan, {controller.junction for controller in content.controllers})
         move_plan(session, plan, PlanState.ACTIVE, actor, now, "publish_plan")
         published = []
         for controller in sorted(content.controllers, key=lambda one: one.junction):
@@ -87,6 +97,26 @@ def history_of(session: Session, controller: str, *, limit: int, offset: int) ->
     if not rows and offset == 0:
         raise NotFoundError(f"There is no plan published to controller {controller}.")
     return rows
+
+
+def _require_same_network(session: Session, plan: PlanRow, junctions: set[str]) -> None:
+    """Raises OtherNetworkError where a controller of `junctions` runs a plan of another network than `plan` is for.
+
+    Ids of junctions are unique within a network alone: two cities may both have a junction J1, and the one's plan
+    would run the other's signals."""
+    query = (
+        select(ControllerPlanRow.controller, PlanRow.id, PlanRow.network_hash)
+        .join(PlanRow, PlanRow.id == ControllerPlanRow.plan_id)
+        .where(ControllerPlanRow.superseded_at.is_(None), PlanRow.network_hash != plan.network_hash)
+        .order_by(ControllerPlanRow.controller)
+    )
+    for controller, running, network_hash in session.execute(query):
+        if controller in junctions:
+            raise OtherNetworkError(
+                f"Controller {controller} runs plan {running} of network {network_hash}, plan {plan.id} is for network "
+                f"{plan.network_hash}: where it is another junction of the same name, serve its city apart; where the "
+                'network has been changed, publish with "new_network": true.'
+            )
 
 
 def _next_sequence(session: Session, controller: str) -> int:

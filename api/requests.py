@@ -10,7 +10,7 @@ from api import examples
 from api.actors import Role
 from api.envelope import Day, TimeWindow
 from api.jobs import JobKind
-from api.texts import MOST_NAME, Moment, without_nul
+from api.texts import MOST_NAME, Moment, of_plain_text
 from optimiser.rules import Rules
 from optimiser.signals import NetworkPlan
 from sumo_networks.verdict import SEEDS_BELOW
@@ -23,8 +23,8 @@ class _In(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_nul(cls, content: object) -> object:
-        return without_nul(content)
+    def _of_plain_text(cls, content: object) -> object:
+        return of_plain_text(content)
 
 
 class KeyIn(_In):
@@ -128,3 +128,6 @@ class PublishIn(_In):
     zone: str | None = None
     valid_from: Moment | None = None
     until: Moment | None = None
+    new_network: bool = Field(
+        default=False, description="The controllers may run a plan of another network now: theirs has been changed."
+    )

@@ -37,7 +37,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from api.errors import ConflictError, SettingsError
+from api.errors import ConcurrentChangeError, SettingsError
 
 BUSY_TIMEOUT_MS = 30_000
 _IMMEDIATE = "jasyl_takes_write_lock"
@@ -266,13 +266,13 @@ class Store:
     def write(self) -> Iterator[Session]:
         """One transaction: all that is done in it, or nothing where an exception leaves it.
 
-        Raises ConflictError where another writer came between."""
+        Raises ConcurrentChangeError where another writer came between."""
         try:
             with Session(self._writing, expire_on_commit=False) as session, session.begin():
                 yield session
         except (DBAPIError, StaleDataError) as error:
             if isinstance(error, (IntegrityError, StaleDataError)) or _is_serialization_failure(error):
-                raise ConflictError(
+                raise ConcurrentChangeError(
                     "Somebody else changed the same at the same time; look again and repeat."
                 ) from error
             raise

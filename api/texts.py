@@ -1,4 +1,5 @@
-"""Texts and moments that any database can keep: no NUL in a text, names of bounded length, moments that have a UTC."""
+"""Texts and moments that any database can keep: text without NUL that UTF-8 can hold, names of bounded length, moments
+that have a UTC."""
 
 from __future__ import annotations
 
@@ -39,15 +40,27 @@ def refuse_nul_in_url(request: Request) -> None:
         raise UnprocessableError("The address holds the character NUL (%00); leave it out.")
 
 
-def without_nul(content: object) -> object:
-    """The content of a request as it came. Raises ValueError where a text in it, at any depth, holds a NUL."""
+def of_plain_text(content: object) -> object:
+    """The content of a request as it came. Raises ValueError where a text in it, at any depth, holds a NUL or half of a
+    surrogate pair (JSON's \\ud800), which is no character."""
     waiting = [content]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, str) and NUL in value:
-            raise ValueError("a text holds the character NUL; leave it out")
-        if isinstance(value, dict):
+        if isinstance(value, str):
+            _refuse_unkept(value)
+        elif isinstance(value, dict):
             waiting += [*value.keys(), *value.values()]
         elif isinstance(value, list):
             waiting += value
     return content
+
+
+def _refuse_unkept(text: str) -> None:
+    if NUL in text:
+        raise ValueError("a text holds the character NUL; leave it out")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            half = f"\\u{ord(text[error.start]):04x}"
+            raise ValueError(f"a text holds {half}, half of a pair and no character; leave it out") from error

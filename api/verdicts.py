@@ -32,6 +32,9 @@ class VerdictDocument(BaseModel):
 def add_verdict(session: Session, document: VerdictDocument, plan: PlanRow, actor: Actor, now: datetime) -> VerdictRow:
     """Keep a verdict on `plan`; the same content twice is one verdict. The plan's state is the caller's.
 
+    One that refuses and comes again, after another was learnt of, is the latest again: the plan was simulated once more
+    and refused. One that accepts is not, or a refusal could be outlived by looking away.
+
     Raises OtherNetworkError where the verdict is about another plan or network, UnprocessableError where it accepts the
     plan on seeds of the search (what it refuses there is refused all the same)."""
     if document.plan_id != plan.id:
@@ -48,10 +51,16 @@ def add_verdict(session: Session, document: VerdictDocument, plan: PlanRow, acto
     verdict_id = content_hash(document)
     known = session.get(VerdictRow, verdict_id)
     if known is not None:
+        latest = latest_verdict(session, plan.id)
+        if not known.accepted and latest is not None and latest.id != known.id:
+            known.number = _next_number(session)
+            session.flush()
+            detail = f"refuses plan {plan.id} again"
+            record(session, now, actor, "record_verdict", ("verdict", verdict_id), ("refuses", "refuses"), detail)
         return known
     row = VerdictRow(
         id=verdict_id,
-        number=(session.scalar(select(func.max(VerdictRow.number))) or 0) + 1,
+        number=_next_number(session),
         plan_id=plan.id,
         network_hash=document.network_hash,
         accepted=document.accepted,
@@ -65,6 +74,10 @@ def add_verdict(session: Session, document: VerdictDocument, plan: PlanRow, acto
     detail = f"{said} plan {plan.id}: {'; '.join(document.reasons)}"
     record(session, now, actor, "record_verdict", ("verdict", verdict_id), ("", said), detail)
     return row
+
+
+def _next_number(session: Session) -> int:
+    return (session.scalar(select(func.max(VerdictRow.number))) or 0) + 1
 
 
 def latest_verdict(session: Session, plan_id: str) -> VerdictRow | None:

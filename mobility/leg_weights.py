@@ -10,18 +10,21 @@ from mobility.categories import in_text
 from mobility.expansion import line_factors, trip_factors
 
 DIGITS = 6
+ROUNDING = 1e-6
 TRIP = ["line", "trip_id_performed"]
 
 
 @dataclass(frozen=True)
 class Weighed:
     """`legs`: with weight and pax. `change`: mean relative change to the seed, nothing without totals; `unscaled`:
-    lines with a total but no tap; `unknown`: lines with taps but without a total of their own or of their trips."""
+    lines with a total but no tap; `unknown`: lines with taps but without a total of their own or of their trips;
+    `below`: lines whose totals are below the riders who tapped."""
 
     legs: pl.DataFrame
     change: float | None
     unscaled: tuple[str, ...]
     unknown: tuple[str, ...]
+    below: tuple[str, ...] = ()
 
 
 def weighed(legs: pl.DataFrame, totals: pl.DataFrame | None, cash_share: float, midnight_s: float) -> Weighed:
@@ -40,6 +43,7 @@ def weighed(legs: pl.DataFrame, totals: pl.DataFrame | None, cash_share: float, 
         counted, change = fitted.factors, fitted.fit.change
         factors = pl.concat([factors.join(fitted.lines, on="line", how="anti"), fitted.lines])
         unknown -= set(fitted.lines["line"])
+    below = factors.filter(pl.col("factor") < 1 - ROUNDING)["line"].sort().to_list()
     factors, counted = (_named_as(frame, legs) for frame in (factors, counted))
     # legs themselves are not joined: that would be a second copy of the day's taps
     weight = (
@@ -49,7 +53,7 @@ def weighed(legs: pl.DataFrame, totals: pl.DataFrame | None, cash_share: float, 
         .select(pl.coalesce("trip_factor", "factor", pl.lit(expansion.default_factor)).alias("weight"))
     )
     scaled = legs.hstack(weight).with_columns((pl.col("weight") * pl.col("riders")).round(DIGITS).alias("pax"))
-    return Weighed(scaled, change, expansion.unscaled, tuple(sorted(unknown)))
+    return Weighed(scaled, change, expansion.unscaled, tuple(sorted(unknown)), tuple(below))
 
 
 def _named_as(factors: pl.DataFrame, legs: pl.DataFrame) -> pl.DataFrame:

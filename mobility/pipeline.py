@@ -44,7 +44,16 @@ from mobility.sources.depots import read_depots
 from mobility.sources.gtfs import Timetable
 from mobility.sources.manifest import Manifest, file_of, read_manifest
 from mobility.sources.tides import read_good
-from mobility.summary import FileCount, FlowsSummary, file_count, legs_by, warnings, write_summary
+from mobility.summary import (
+    FARES_FILE,
+    LOCATIONS_FILE,
+    FileCount,
+    FlowsSummary,
+    file_count,
+    legs_by,
+    warnings,
+    write_summary,
+)
 from mobility.threads import both
 
 
@@ -109,7 +118,7 @@ def _observed(building: Path, feeds: Path, met: DayFeeds, manifest: Manifest) ->
     lake.write(building, "unplaced_taps", FareTransaction, unplaced, day)
     if manifest.lake is None:
         _write_accepted(building, day, met.locations, met.taps)
-    files = (file_count("vehicle_locations.csv", met.locations), file_count("fare_transactions.csv", met.taps))
+    files = (file_count(LOCATIONS_FILE, met.locations), file_count(FARES_FILE, met.taps))
     return _summary(manifest, files, met, unplaced.height, counts(odd))
 
 
@@ -193,6 +202,7 @@ def _flowing(
         expansion_change=None if scaled.change is None else round(scaled.change, flows.DIGITS),
         lines_without_taps=scaled.unscaled,
         lines_without_total=scaled.unknown,
+        lines_below_taps=scaled.below,
     )
 
 

@@ -10,9 +10,12 @@ import polars as pl
 
 from mobility.errors import MobilityError
 from mobility.ingest import Ingested
+from mobility.path_viterbi import FAR
+from mobility.positions import REASONS
 from mobility.sources.gtfs import Timetable
 
 SUMMARY = "summary.json"
+LOCATIONS_FILE, FARES_FILE = "vehicle_locations.csv", "fare_transactions.csv"
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class FlowsSummary:
     irregularities: dict[str, int] = field(default_factory=dict)
     unmatched_positions: dict[str, int] = field(default_factory=dict)
     clocks_off: int = 0
+    lines_below_taps: tuple[str, ...] = ()
 
 
 def read_summary(flows_folder: Path) -> FlowsSummary:
@@ -65,6 +69,7 @@ def read_summary(flows_folder: Path) -> FlowsSummary:
         content["files"] = tuple(FileCount(**file) for file in content["files"])
         for name in ("lines_without_taps", "lines_without_total", "warnings"):
             content[name] = tuple(content[name])
+        content["lines_below_taps"] = tuple(content.get("lines_below_taps", ()))
         return FlowsSummary(**content)
     except (ValueError, KeyError, TypeError) as error:
         raise MobilityError(f"{path} is no whole summary of flows: {error}; make these flows again") from error
@@ -107,6 +112,7 @@ def warnings(summary: FlowsSummary, timetable: Timetable, has_locations: bool, h
     for file in summary.files:
         if file.quarantined:
             found.append(f"{file.file}: {file.quarantined} of {file.read} rows are in quarantine.")
+    found += _of_far_positions(summary)
     if summary.trips_by_pattern:
         found.append(
             f"The timetable does not name {summary.trips_by_pattern} of the trips the vehicles reported; "
@@ -125,4 +131,21 @@ def warnings(summary: FlowsSummary, timetable: Timetable, has_locations: bool, h
         found.append(f"{summary.unplaced} of {summary.taps} taps could be given no stop (table unplaced_taps).")
     if summary.lines_without_taps:
         found.append(f"Lines {', '.join(summary.lines_without_taps)} have a control total but no tap to scale.")
+    if summary.lines_below_taps:
+        found.append(
+            f"Lines {', '.join(summary.lines_below_taps)} have a control total below their tapped riders; their flows "
+            "were scaled down to it: is the total of the same lines and hours, cash and taps together?"
+        )
     return tuple(found)
+
+
+def _of_far_positions(summary: FlowsSummary) -> list[str]:
+    """A sentence where most positions lie on no path: then stops come from the timetable, though there is GPS."""
+    positions = sum(file.accepted for file in summary.files if file.file == LOCATIONS_FILE)
+    far = summary.unmatched_positions.get(REASONS[FAR], 0)
+    if far <= positions / 2:
+        return []
+    return [
+        f"{far} of {positions} vehicle positions are far from the path of their trip: are stops and shapes those of "
+        "this city, with latitude and longitude in their columns?"
+    ]

@@ -19,6 +19,8 @@ from mobility.sources.tides import RawTable, number, text, timestamps
 NEEDED: Final = ("route_id", "latitude", "longitude")
 EXIT: Final = "Exit"
 UNKNOWN_MODE: Final = "unknown"
+NO_FIX: Final = ((pl.col("latitude") == 0) & (pl.col("longitude") == 0)).fill_null(False)
+"""What a validator writes that does not know where it is: such a tap has no position, not one off Africa."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,17 @@ def read_tap_ons(path: Path, mapping: Mapping, modes: pl.DataFrame, zone: str = 
             pl.coalesce("mode", "line_mode", pl.lit(UNKNOWN_MODE)).alias("mode"),
             "vehicle_id",
             pl.col("transfer_number").cast(pl.Int64),
-            "latitude",
-            "longitude",
+            *(pl.when(~NO_FIX).then(pl.col(name)).alias(name) for name in ("latitude", "longitude")),
         )
     )
+    kept = quarantined(refused, raw, None)
     if boardings["latitude"].is_null().all():
-        raise FeedError(f"{path} has no boarding with a position: alightings can only be told where taps have one")
-    return TapOns(TapOn.validate(boardings), exits.height, quarantined(refused, raw, None), raw.read)
+        first = "" if kept.is_empty() else f", the first in line {kept['line'][0]}: {kept['reason'][0]}"
+        raise FeedError(
+            f"{path} has no boarding with a position: alightings can only be told where taps have one "
+            f"({kept.height} of {raw.read} rows are refused{first})"
+        )
+    return TapOns(TapOn.validate(boardings), exits.height, kept, raw.read)
 
 
 def _typed(raw: RawTable) -> pl.DataFrame:

@@ -5,7 +5,7 @@ One row an interval, and an approach or movement where the table counts them. Co
 day         monday to sunday, weekday, weekend or every_day; a day of its own goes before the group that holds it.
             Without the column every day is the same.
 begin_s     start of the interval, seconds after midnight. It ends where the next begins, the last is as long as the
-            one before, a single one 900 s.
+            one before, a single one 900 s. `long_intervals` tells where rows may be missing.
 and one of
 scale                         factor on the base: cars and people on foot
 approach, count_veh           vehicles that came to the stop lines of an edge; turning shares are those of the base
@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import polars as pl
@@ -37,11 +38,15 @@ from sumo_networks.turning_flows import estimate_turning_flows
 
 QUARTER_HOUR_S: Final = 900.0
 DAY_S: Final = 86_400.0
+LEAST_INTERVAL_S: Final = 60.0
+LONG: Final = 4.0
+"""An interval so many times as long as the usual one is told."""
 LATEST_S: Final = 30 * 3600.0
 DAYS_OF: Final = {"every_day": WEEK, "weekday": WEEKDAYS, "weekend": WEEK[5:], **{day: (day,) for day in WEEK}}
 # A group is laid down before the days within it, so that these go before it.
 _WIDEST_FIRST: Final = sorted(DAYS_OF, key=lambda name: -len(DAYS_OF[name]))
 _DETECTORS: Final = "detector_id"
+_ROW: Final = "row of the file"
 
 Flows = Mapping[tuple[str, str], float]
 """veh/h by (junction, movement)."""
@@ -75,6 +80,21 @@ def read_demand_profile(path: Path, base: Demand, model: CityModel, net: Path) -
     return {day: found[day] for day in WEEK if day in found}
 
 
+def long_intervals(profiles: Mapping[str, DemandProfile]) -> tuple[str, ...]:
+    """A sentence on each interval far longer than its day's usual one: a count of a quarter-hour whose next rows are
+    missing would be taken for one of hours."""
+    told: dict[str, None] = {}
+    for profile in profiles.values():
+        usual_s = median(demand.end_s - demand.begin_s for demand in profile.intervals)
+        for demand in profile.intervals:
+            if demand.end_s - demand.begin_s >= LONG * usual_s:
+                told[
+                    f"{profile.day}: the interval from {demand.begin_s:g} to {demand.end_s:g} s is taken as one, where "
+                    f"most last {usual_s:g} s; if rows are missing, add them"
+                ] = None
+    return tuple(told)
+
+
 def scaled(base: Demand, scale: float, begin_s: float, end_s: float) -> Demand:
     """The base with cars and people on foot times `scale`; buses as they run."""
     flows = {(f.junction, f.movement): f.flow_veh_h * scale for f in base.turning_flows}
@@ -86,8 +106,11 @@ def _read_table(path: Path) -> pl.DataFrame:
         raise DemandProfileError(f"{path}: no such file; give a CSV table with the columns day, begin_s, scale")
     try:
         table = pl.read_csv(path, infer_schema=False)
+        table = table.rename({column: column.strip() for column in table.columns})
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
         raise DemandProfileError(f"{path}: not a CSV table ({str(error).splitlines()[0]}); save it as CSV") from error
+    table = table.with_columns(pl.all().str.strip_chars().replace("", None)).with_row_index(_ROW, offset=2)
+    table = table.filter(~pl.all_horizontal(pl.all().exclude(_ROW).is_null()))
     if table.is_empty():
         raise DemandProfileError(f"{path}: no row in it; give one an interval")
     return table
@@ -97,9 +120,12 @@ def _reader(
     path: Path, table: pl.DataFrame, base: Demand, model: CityModel
 ) -> Callable[[pl.DataFrame, float, float], Demand]:
     """Makes a demand of the rows of one interval, by the columns that the table has."""
-    columns = set(table.columns)
+    columns = set(table.columns) - {_ROW}
     if "begin_s" not in columns:
-        raise DemandProfileError(f"{path}: column 'begin_s' is missing; give the start of each interval in seconds")
+        raise DemandProfileError(
+            f"{path}: column 'begin_s' is missing (it has {', '.join(sorted(columns))}); give the start of each "
+            "interval in seconds, and commas between columns"
+        )
     if "scale" in columns:
         _numbers(path, table, "scale")
         return lambda rows, begin_s, end_s: scaled(base, _only(path, rows, "scale"), begin_s, end_s)
@@ -140,7 +166,13 @@ def _counted(
     def demand_of(rows: pl.DataFrame, begin_s: float, end_s: float) -> Demand:
         hours = (end_s - begin_s) / 3600
         flows: dict[tuple[str, str], float] = {}
-        for *key, count in rows.group_by(keys, maintain_order=True).agg(pl.col("count_veh").cast(float).sum()).rows():
+        twice = rows.filter(pl.struct(keys).is_duplicated())
+        if not twice.is_empty():
+            raise DemandProfileError(
+                f"{path}: rows {twice[_ROW][0]} and {twice[_ROW][1]} both count {' '.join(twice.select(keys).row(0))} "
+                f"at {begin_s:g} s; keep one"
+            )
+        for *key, count in rows.select(*keys, pl.col("count_veh").cast(float)).rows():
             ways = known[tuple(key)]
             total = sum(before.get(way, 0.0) for way in ways)
             for way in ways:
@@ -160,6 +192,14 @@ def _intervals(
     begins = rows["begin_s"].unique().sort().to_list()
     last_s = begins[-1] - begins[-2] if len(begins) > 1 else QUARTER_HOUR_S
     ends = [*begins[1:], begins[-1] + last_s]
+    short = next(
+        (begin_s for begin_s, end_s in zip(begins, ends, strict=True) if end_s - begin_s < LEAST_INTERVAL_S), None
+    )
+    if short is not None:
+        raise DemandProfileError(
+            f"{path}: {rows['day'][0]} has an interval that begins at {short:g} s and lasts under {LEAST_INTERVAL_S:g} "
+            "s; give begin_s in seconds of the day (7:00 is 25200)"
+        )
     if begins[-1] > LATEST_S:
         raise DemandProfileError(
             f"{path}: {rows['day'][0]} has an interval that begins at {begins[-1]:g} s; give begin_s in seconds of the "
@@ -237,7 +277,7 @@ def _numbers(path: Path, table: pl.DataFrame, name: str) -> pl.Series:
     if len(wrong):
         row = int(wrong[0])
         raise DemandProfileError(
-            f"{path}: {name} in row {row + 2} is {table[name][row]!r}; give a number that is not below 0"
+            f"{path}: {name} in row {table[_ROW][row]} is {table[name][row]!r}; give a number that is not below 0"
         )
     return values
 

@@ -152,12 +152,13 @@ def _edges_repeat(pieces: Sequence[tuple[float, str]], shift: int) -> bool:
 
 def _json_plan(path: Path) -> NetworkPlan:
     try:
-        return NetworkPlan.model_validate_json(path.read_text(encoding="utf-8"))
+        # editors on Windows put a byte order mark before a text
+        return NetworkPlan.model_validate_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise PlanMismatchError(f"{path}: cannot be read ({error.strerror}); correct the path") from error
     except (ValidationError, UnicodeDecodeError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
-        what = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}" if first else "not text"
+        what = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"]))) if first else "not text"
         raise PlanMismatchError(f"{path}: not a plan ({what}); give the plan.json that jasyl wrote") from error
 
 

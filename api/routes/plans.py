@@ -88,11 +88,18 @@ def reject_plan(service: InService, actor: Engineer, plan_id: PlanId, refusal: R
 @router.post("/{plan_id}/publish", summary="Publish a plan", responses=problem_responses(401, 403, 404, 409))
 def publish_plan(service: InService, actor: Staff, plan_id: PlanId, wanted: PublishIn) -> list[PublicationOut]:
     """Makes an approved plan the active one of its junctions, all at once, and supersedes the former one. Each
-    controller gets its part in a signed envelope with the next sequence number."""
+    controller gets its part in a signed envelope with the next sequence number. Refused with 409 where a controller
+    runs a plan of another network, unless `new_network` says that the network has been changed."""
     with service.store.read() as session:
         validity = _validity(service, plans.get_plan(session, plan_id), wanted)
     rows = publication.publish_plan(
-        service.store, plan_id, validity, signer=service.signer, actor=actor, now=service.now()
+        service.store,
+        plan_id,
+        validity,
+        signer=service.signer,
+        actor=actor,
+        now=service.now(),
+        new_network=wanted.new_network,
     )
     return [PublicationOut.model_validate(row) for row in rows]
 
@@ -107,7 +114,7 @@ def _validity(service: Service, row: PlanRow, wanted: PublishIn) -> Validity:
         return Validity(
             days=wanted.days or tuple(Day),
             times=wanted.times,
-            zone=zone or "UTC",
+            zone="UTC" if zone is None else zone,
             valid_from=begin,
             until=wanted.until or begin + timedelta(days=service.settings.validity_days),
         )

@@ -24,6 +24,7 @@ MISSING: Final = ("", "NA", "NaN")
 BROKEN: Final = {"line": pl.Int64, "reason": pl.String, "text": pl.String}
 GZIP_MAGIC: Final = b"\x1f\x8b"
 PARQUET_MAGIC: Final = b"PAR1"
+ZIP_MAGIC: Final = b"PK\x03\x04"
 BLOCK_CHARS: Final = 1 << 25
 QUOTED: Final = "\ue000"
 MADE_FOR_LOST_BYTES: Final = "\ufffd"
@@ -40,7 +41,8 @@ class Records:
 
 
 def read_delimited(path: Path, separator: str = ",", encoding: str = "utf-8") -> Records:
-    """Read a CSV file, plain or gzip. Raises FeedError where there is no header, or one with a column twice."""
+    """Read a CSV file, plain or gzip. Raises FeedError where there is no header, one with a column twice, or
+    no CSV at all."""
     try:
         return _records(path, separator, encoding)
     except FileNotFoundError:
@@ -59,6 +61,8 @@ def starts_with(path: Path, magic: bytes) -> bool:
 
 
 def _records(path: Path, separator: str, encoding: str) -> Records:
+    if starts_with(path, ZIP_MAGIC):
+        raise FeedError(f"{path} is a zip archive (or a spreadsheet): unpack it, or save it as CSV")
     blocks = _blocks(path, encoding)
     first = next(blocks, [])
     if not first or not first[0].strip():
@@ -91,6 +95,8 @@ def _blocks(path: Path, encoding: str) -> Iterator[list[str]]:
 
 def _header(path: Path, line: str, separator: str) -> list[str]:
     text = line.removeprefix("\ufeff").rstrip("\r")
+    if "\r" in text:
+        raise FeedError(f"{path}: its lines end in carriage returns alone; save it with line feeds (LF or CR LF)")
     try:
         table = pl.read_csv(io.StringIO(text), separator=separator, has_header=False, infer_schema=False)
     except pl.exceptions.PolarsError as error:

@@ -16,7 +16,17 @@ import polars as pl
 from mobility.geometry import Projection
 from mobility.map_matching import place_stops
 from mobility.repeats import may_repeat
-from mobility.sources.gtfs_tables import REQUIRED, WEEKDAYS, Tables, dates, numbers, seconds, whole_numbers
+from mobility.sources.gtfs_tables import (
+    REQUIRED,
+    SHAPES,
+    WEEKDAYS,
+    Tables,
+    dates,
+    latitudes,
+    longitudes,
+    seconds,
+    whole_numbers,
+)
 
 STOP = {"stop_id": pl.String, "stop_name": pl.String, "x_m": pl.Float64, "y_m": pl.Float64}
 TRIP = {
@@ -77,8 +87,7 @@ def read_timetable(path: Path, service_date: date) -> Timetable:
     naming its line."""
     tables = Tables(path)
     stops_raw, trips_raw, times_raw = (tables.required(name) for name in REQUIRED)
-    stops_raw = tables.typed("stops.txt", stops_raw, ("stop_lat", "stop_lon"), numbers, "number")
-    stops_raw = stops_raw.drop_nulls(["stop_id", "stop_lat", "stop_lon"])
+    stops_raw = _placed(tables, "stops.txt", stops_raw, "stop_lat", "stop_lon").drop_nulls("stop_id")
     tables.assert_each_once("stops.txt", stops_raw["stop_id"])
     projection = Projection.around(stops_raw["stop_lon"], stops_raw["stop_lat"])
     stops = projection.project(stops_raw, "stop_lon", "stop_lat").select(
@@ -91,6 +100,7 @@ def read_timetable(path: Path, service_date: date) -> Timetable:
     times_raw = times_raw.join(trips_raw.select("trip_id"), on="trip_id", how="semi")
     notes = _notes(tables, service_date if running is None else None, trips_raw, times_raw, stops)
     calls = _calls(tables, times_raw, stops)
+    notes += _of_times_that_run_back(calls)
     trips = _trips(trips_raw, calls)
     if trips.is_empty():
         return replace(empty_timetable(projection), stops=stops.sort("stop_id"), bounds=_extent(stops_raw), notes=notes)
@@ -107,6 +117,15 @@ def read_timetable(path: Path, service_date: date) -> Timetable:
         _extent(stops_raw),
         notes,
     )
+
+
+def _placed(tables: Tables, name: str, table: pl.DataFrame, latitude: str, longitude: str) -> pl.DataFrame:
+    """The rows that have a place. (0, 0), in the Atlantic, is what some systems write for a place they do not know: it
+    would stretch the city's extent over half the earth."""
+    table = tables.typed(name, table, (latitude,), latitudes, "number from -90 to 90")
+    table = tables.typed(name, table, (longitude,), longitudes, "number from -180 to 180")
+    known = (pl.col(latitude) != 0) | (pl.col(longitude) != 0)
+    return table.drop_nulls([latitude, longitude]).filter(known)
 
 
 def _extent(stops: pl.DataFrame) -> tuple[float, float, float, float] | None:
@@ -151,6 +170,13 @@ def _notes(
             f"The calendar of the timetable has no service on {without_service}: all its {trips.height} trips were "
             "taken."
         )
+    served = times.group_by("trip_id").agg(pl.len().alias("calls")).filter(pl.col("calls") >= 2)
+    idle = trips.join(served, on="trip_id", how="anti")["trip_id"]
+    if not idle.is_empty():
+        notes.append(
+            f"{idle.len()} of the {trips.height} trips of the timetable were left out: stop_times.txt has fewer than "
+            f"two calls of theirs (first: {idle[0]})."
+        )
     lost = times.join(stops, on="stop_id", how="anti")["stop_id"]
     if not lost.is_empty():
         notes.append(
@@ -166,6 +192,18 @@ def _notes(
                 "the times of stop_times.txt."
             )
     return tuple(notes)
+
+
+def _of_times_that_run_back(calls: pl.DataFrame) -> tuple[str, ...]:
+    """A sentence where calls come before those they follow: what was planned between them is not to be trusted."""
+    before = pl.col("departure_s").shift().over("trip_id")
+    back = calls.filter((pl.col("departure_s") < pl.col("arrival_s")) | (pl.col("arrival_s") < before))
+    if back.is_empty():
+        return ()
+    return (
+        f"{back.height} calls of the timetable are earlier than the call before them, or leave before they arrive "
+        f"(first: trip {back['trip_id'][0]}, call {back['trip_stop_sequence'][0]}).",
+    )
 
 
 def _calls(tables: Tables, times: pl.DataFrame, stops: pl.DataFrame) -> pl.DataFrame:
@@ -242,14 +280,13 @@ def _paths(
     tables: Tables, trips: pl.DataFrame, calls: pl.DataFrame, stops: pl.DataFrame, projection: Projection
 ) -> pl.DataFrame:
     """Path of every pattern: its GTFS shape, or straight lines from stop to stop where there is none."""
-    shapes = tables.optional("shapes.txt")
+    shapes = tables.optional(SHAPES)
     patterns = trips.group_by("pattern_id").agg(pl.col("shape_id").first())
     points = pl.DataFrame(schema={"pattern_id": pl.String, "place": pl.Int64, "x_m": pl.Float64, "y_m": pl.Float64})
     if shapes is not None and {"shape_id", "shape_pt_lat", "shape_pt_lon", "shape_pt_sequence"} <= set(shapes.columns):
-        shapes = tables.typed("shapes.txt", shapes, ("shape_pt_lat", "shape_pt_lon"), numbers, "number")
-        shapes = tables.typed("shapes.txt", shapes, ("shape_pt_sequence",), whole_numbers, "whole number")
-        numeric = shapes.with_columns(pl.col("shape_pt_sequence").alias("place"))
-        numeric = numeric.drop_nulls(["shape_pt_lat", "shape_pt_lon", "place"])
+        shapes = _placed(tables, SHAPES, shapes, "shape_pt_lat", "shape_pt_lon")
+        shapes = tables.typed(SHAPES, shapes, ("shape_pt_sequence",), whole_numbers, "whole number")
+        numeric = shapes.with_columns(pl.col("shape_pt_sequence").alias("place")).drop_nulls("place")
         drawn = projection.project(numeric, "shape_pt_lon", "shape_pt_lat").join(patterns, on="shape_id")
         points = drawn.filter(pl.len().over("pattern_id") >= 2).select(points.columns)
     straight = (

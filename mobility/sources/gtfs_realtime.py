@@ -62,7 +62,8 @@ def _messages(files: list[Path]) -> pl.DataFrame:
 
 
 def _rows(file: Path) -> Iterator[tuple[str | None, ...]]:
-    """Vehicles of one message: file name, entity id and FIELDS, as strings."""
+    """Vehicles of one message: file name, entity id and FIELDS, as strings. An entity that a differential message
+    deletes is no vehicle's position, whatever it still holds."""
     message = FeedMessage()
     try:
         message.ParseFromString(file.read_bytes())
@@ -71,7 +72,7 @@ def _rows(file: Path) -> Iterator[tuple[str | None, ...]]:
     except (DecodeError, OSError) as error:
         raise FeedError(f"{file} is no GTFS-Realtime message: {error}") from error
     for entity in message.entity:
-        if entity.HasField("vehicle"):
+        if entity.HasField("vehicle") and not entity.is_deleted:
             yield (file.name, entity.id, *_fields(entity, message.header.timestamp))
 
 

@@ -22,12 +22,17 @@ REQUIRED: Final = {
     "stop_times.txt": ("trip_id", "stop_id", "stop_sequence"),
 }
 """The files there must be, with the columns they must have."""
+SHAPES: Final = "shapes.txt"
 OPTIONAL: Final = {
     "calendar.txt": ("service_id", *WEEKDAYS, "start_date", "end_date"),
     "calendar_dates.txt": ("service_id", "date", "exception_type"),
     "frequencies.txt": ("trip_id",),
 }
 """Files there may be, with the columns they must have then."""
+NAMES: Final = {*REQUIRED, *OPTIONAL, SHAPES}
+"""All files that are read."""
+BOM: Final = b"\xef\xbb\xbf"
+LINE: Final = "line of the file"
 # of an archive: not one, not whole, packed in a way that cannot be unpacked here, or locked by a password
 UNREADABLE: Final = (zipfile.BadZipFile, OSError, EOFError, zlib.error, lzma.LZMAError, RuntimeError)
 
@@ -44,18 +49,30 @@ class Tables:
 
     def optional(self, name: str) -> pl.DataFrame | None:
         """The table with at least its columns of REQUIRED or OPTIONAL; nothing where the file is missing or empty."""
-        content = self._bytes.get(name, b"").removeprefix(b"\xef\xbb\xbf")
+        table = self._with_lines(name)
+        return None if table is None else table.drop(LINE)
+
+    def _with_lines(self, name: str) -> pl.DataFrame | None:
+        """The table of `optional` with each row's LINE. Blanks around values are no part of them: an id that had some
+        in one file alone would name nothing in the others. Rows of nothing are left out."""
+        content = self._bytes.get(name, b"").removeprefix(BOM)
         if not content.strip():
             return None
+        if b"\n" not in content:
+            content = content.replace(b"\r", b"\n")
         try:
             table = pl.read_csv(io.BytesIO(content), infer_schema=False, truncate_ragged_lines=True)
             table = table.rename({column: column.strip() for column in table.columns})
         except pl.exceptions.PolarsError as error:
-            raise FeedError(f"{self.path}: {name} is no CSV: {error}") from error
+            raise FeedError(
+                f"{self.path}: {name} is no CSV in UTF-8: {str(error).splitlines()[0]}; is a quote not closed?"
+            ) from error
         for column in (REQUIRED | OPTIONAL).get(name, ()):
             if column not in table.columns:
                 raise FeedError(f"{self.path}: {name} lacks the column '{column}'")
-        return table
+        table = table.with_columns(pl.all().str.strip_chars()).with_row_index(LINE, offset=2)
+        blank = (pl.all().exclude(LINE).is_null() | (pl.all().exclude(LINE) == "")).name.keep()
+        return table.filter(~pl.all_horizontal(blank))
 
     def required(self, name: str) -> pl.DataFrame:
         """The table of a file that there must be."""
@@ -96,7 +113,7 @@ class Tables:
         """Raise FeedError where one of the ids, which are of the file `name`, stands in it more than once."""
         twice = ids.filter(ids.is_duplicated())
         if not twice.is_empty():
-            places = (self.required(name)[ids.name] == twice[0]).arg_true() + 2
+            places = self._lines(name, ids.name, twice[0])
             raise FeedError(
                 f"{self.path}: {name}, lines {places[0]} and {places[1]}: {ids.name} '{twice[0]}' must be on one line "
                 "only"
@@ -104,15 +121,33 @@ class Tables:
 
     def _refused(self, name: str, column: str, text: str | None, needed: str) -> FeedError:
         # rows may have been left out of the table since, so the line is looked for in the whole file
-        line = (self.required(name)[column].index_of(text) or 0) + 2
+        line = self._lines(name, column, text)[0]
         said = f"{column} is missing" if text is None or not text.strip() else f"{column} '{text}' is no {needed}"
         return FeedError(f"{self.path}: {name}, line {line}: {said}")
+
+    def _lines(self, name: str, column: str, text: str | None) -> list[int]:
+        """The lines of the file `name` that have this text in that column."""
+        table = self._with_lines(name)
+        assert table is not None
+        return table.filter(pl.col(column).eq_missing(pl.lit(text)))[LINE].to_list()
 
 
 def numbers(shown: pl.Series) -> pl.Series:
     """Finite numbers."""
     value = shown.cast(pl.Float64, strict=False)
     return pl.select(pl.when(value.is_finite()).then(value)).to_series()
+
+
+def latitudes(shown: pl.Series) -> pl.Series:
+    """Degrees north of the equator."""
+    value = numbers(shown)
+    return pl.select(pl.when(value.is_between(-90, 90)).then(value)).to_series()
+
+
+def longitudes(shown: pl.Series) -> pl.Series:
+    """Degrees east of Greenwich."""
+    value = numbers(shown)
+    return pl.select(pl.when(value.is_between(-180, 180)).then(value)).to_series()
 
 
 def whole_numbers(shown: pl.Series) -> pl.Series:
@@ -134,12 +169,22 @@ def seconds(shown: pl.Series) -> pl.Series:
     parts = pl.col("clock").str.split(":")
     hours, minutes, rest = (parts.list.get(i, null_on_oob=True).cast(pl.Float64, strict=False) for i in range(3))
     value = hours * 3600 + minutes * 60 + rest
-    read = pl.when(value.is_finite()).then(value).alias("seconds")
+    is_clock = (hours >= 0) & minutes.is_between(0, 60, "left") & rest.is_between(0, 60, "left")
+    read = pl.when(value.is_finite() & is_clock).then(value).alias("seconds")
     return read_once(shown, lambda clocks: clocks.to_frame("clock").select(read).to_series())
 
 
 def _files_of(path: Path) -> dict[str, bytes]:
+    """The files of NAMES by their names. Raises FeedError where an archive holds one of them twice, in two folders."""
     if path.is_dir():
-        return {file.name: file.read_bytes() for file in path.glob("*.txt")}
+        return {file.name: file.read_bytes() for file in path.glob("*.txt") if file.name in NAMES}
     with zipfile.ZipFile(path) as archive:
-        return {Path(name).name: archive.read(name) for name in archive.namelist() if name.endswith(".txt")}
+        places: dict[str, str] = {}
+        for place in archive.namelist():
+            name = Path(place).name
+            if name in NAMES and place != places.setdefault(name, place):
+                raise FeedError(
+                    f"{path} holds more than one timetable ({places[name]} and {place}): give each in a zip or folder "
+                    "of its own"
+                )
+        return {name: archive.read(place) for name, place in places.items()}

@@ -51,7 +51,7 @@ def read_line_shapes(path: Path | None, mapping: Mapping) -> pl.DataFrame:
     if path is None:
         return pl.DataFrame(schema=SHAPES)
     try:
-        features = json.loads(path.read_text(encoding="utf-8"))["features"]
+        features = json.loads(path.read_text(encoding="utf-8-sig"))["features"]
     except FileNotFoundError:
         raise FeedError(f"{path} is missing") from None
     except (ValueError, KeyError, TypeError, OSError) as error:

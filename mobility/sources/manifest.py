@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -36,7 +37,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read `feeds.json` of a feeds folder. Raises FeedError naming what is missing or wrong."""
     path = folder / "feeds.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise FeedError(f"{path} is missing: a feeds folder needs it for zone and service date") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -61,11 +62,13 @@ def _manifest(content: dict[str, object], path: Path) -> Manifest:
         raise FeedError(f"{path} lacks {', '.join(missing)}")
     try:
         service_date = read_date(str(content["service_date"]))
-        begin_s, end_s = float(str(content["begin_s"])), float(str(content["end_s"]))
-        cash_share = float(str(content.get("cash_share") or 0.0))
     except ValueError as error:
-        raise FeedError(f"{path}: {error}") from error
-    zone = str(content["zone"])
+        raise FeedError(f"{path}: service_date {content['service_date']!r}: {error}; write it as 2025-03-03") from error
+    begin_s, end_s = (_number(name, content[name], path) for name in ("begin_s", "end_s"))
+    cash_share = _number("cash_share", content.get("cash_share") or 0.0, path)
+    agency_id, zone = content["agency_id"], str(content["zone"])
+    if not isinstance(agency_id, str) or not agency_id.strip():
+        raise FeedError(f"{path}: agency_id is {agency_id!r}; name the agency")
     if not is_iana_zone(zone):
         raise FeedError(f"{path}: zone '{zone}' is no IANA time zone such as Asia/Almaty")
     if end_s <= begin_s:
@@ -73,7 +76,7 @@ def _manifest(content: dict[str, object], path: Path) -> Manifest:
     if not 0 <= cash_share < 1:
         raise FeedError(f"{path}: cash_share {cash_share:g} must be at least 0 and under 1")
     return Manifest(
-        str(content["agency_id"]),
+        agency_id,
         service_date,
         zone,
         begin_s,
@@ -82,6 +85,16 @@ def _manifest(content: dict[str, object], path: Path) -> Manifest:
         _bounds(content.get("bounds"), path),
         _lake(content.get("lake"), path),
     )
+
+
+def _number(name: str, given: object, path: Path) -> float:
+    try:
+        number = float(str(given))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise FeedError(f"{path}: {name} is {given!r}; give a number")
+    return number
 
 
 def _lake(value: object, path: Path) -> Path | None:
@@ -99,8 +112,7 @@ def _bounds(value: object, path: Path) -> tuple[float, float, float, float] | No
         return None
     if not isinstance(value, list) or len(value) != 4:
         raise FeedError(f"{path}: bounds must be [min_lon, min_lat, max_lon, max_lat]")
-    try:
-        west, south, east, north = (float(str(edge)) for edge in value)
-    except ValueError as error:
-        raise FeedError(f"{path}: bounds: {error}") from error
+    west, south, east, north = (_number("one of bounds", edge, path) for edge in value)
+    if west > east or south > north:
+        raise FeedError(f"{path}: bounds must be [min_lon, min_lat, max_lon, max_lat], and a least is over its most")
     return west, south, east, north

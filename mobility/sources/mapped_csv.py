@@ -173,7 +173,7 @@ def _readable(form: str | None, rows: pl.DataFrame, read: pl.Expr) -> str | None
 def read_mapping(path: Path) -> Mapping:
     """Read a mapping file. Raises MappingError naming the file and what is wrong in it."""
     try:
-        mapping = Mapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        mapping = Mapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise MappingError(f"{path} cannot be read as TOML: {error}") from error
     except ValidationError as error:

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo, available_timezones
 import polars as pl
 
 FIXED_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
-FIRST_DATE: Final = date(1970, 1, 1)
+FIRST_DATE: Final = date(1990, 1, 1)
 """No tap and no position is of a date before this or after LAST_DATE; what says so is misread, as milliseconds are that
-are taken for seconds."""
+are taken for seconds, or comes from a clock that was never set: these begin in 1970, those of GPS in 1980."""
 LAST_DATE: Final = date(2100, 12, 31)
 EPOCH: Final = date(1970, 1, 1)
 ONE_DAY: Final = timedelta(days=1)

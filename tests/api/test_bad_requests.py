@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -194,6 +195,7 @@ def test_a_plan_is_not_published_twice_nor_before_it_is_approved(bench: Bench) -
         {"zone": "Mars/Olympus"},
         {"zone": "Asia"},
         {"zone": "localtime"},
+        {"zone": ""},
         {"days": []},
         {"days": ["monday", "monday"]},
         {"days": ["someday"]},
@@ -253,6 +255,23 @@ def test_an_address_with_a_nul_is_refused(bench: Bench, path: str) -> None:
 def test_a_request_with_a_nul_in_any_text_is_refused(bench: Bench, path: str, content: dict[str, object]) -> None:
     problem = is_problem(bench.client.post(path, json=content, headers=bench.headers()), 422, "invalid-request")
     assert "NUL" in str(problem["detail"])
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/v1/jobs", {"scenario_id": "a\ud800b"}),
+        ("/v1/jobs", {"scenario_id": "a", "kind": "verify", "plan_id": "\udfff"}),
+        ("/v1/scenarios", {"name": "a", "path": "small", "rules": {"profile": "\ud800"}}),
+        ("/v1/plans", {"scenario_id": "a", "plan": {"profile": ["\ud83d \ude00"]}}),
+    ],
+)
+def test_a_request_with_half_a_character_in_any_text_is_refused(
+    bench: Bench, path: str, content: dict[str, object]
+) -> None:
+    headers = bench.headers(**{"Content-Type": "application/json"})
+    answer = bench.client.post(path, content=json.dumps(content), headers=headers)
+    assert "half of a pair" in str(is_problem(answer, 422, "invalid-request")["detail"])
 
 
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])

@@ -94,3 +94,12 @@ def test_a_file_that_is_missing_or_broken_is_named(
         path.write_text(content)
     with pytest.raises(UnprocessableError, match=name):
         taken(bench, tmp_path / "out")
+
+
+def test_a_period_that_no_controller_could_read_is_not_taken(bench: Bench, tmp_path: Path) -> None:
+    write_run(tmp_path / "out", PLAN)
+    log = tmp_path / "out" / "run.json"
+    log.write_text(json.dumps(json.loads(log.read_text()) | {"begin_s": float("nan")}))
+    with pytest.raises(UnprocessableError, match=r"run\.json: begin_s: Input should be a finite number"):
+        taken(bench, tmp_path / "out")
+    assert bench.client.get(f"/v1/plans/{PLAN.id}", headers=bench.headers()).status_code == 404

@@ -7,6 +7,7 @@ import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,11 +16,12 @@ from service_bench import Bench, TurnedClock, read_facts, write_run
 from api import examples
 from api.actors import Actor, Role
 from api.app import create_app
-from api.errors import UnprocessableError
+from api.errors import ConcurrentChangeError, UnprocessableError
 from api.jobs import JobKind, JobOrder, JobWorker, LineOrder, Progress, order_job, requeue_interrupted, run_next_job
+from api.plans import record_verdict
 from api.security import create_api_key
 from api.settings import Settings
-from api.store import JobRow
+from api.store import JobRow, VerdictRow
 from mobility import lake, schemas
 from optimiser.errors import InfeasibleError, OptimiserError
 from optimiser.signals import NetworkPlan
@@ -106,6 +108,25 @@ def test_a_job_ends_with_a_verified_plan_its_verdict_and_its_flows(bench: Bench)
     assert verdict["accepted"] is True
     assert verdict["verdict"]["candidate"]["person_delay_s"] == 48.0
     assert [f["job_id"] for f in bench.client.get("/v1/flows", headers=bench.headers()).json()] == [job_id]
+
+
+def test_a_job_whose_end_meets_another_writer_takes_its_results_in_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL two jobs that end in the same moment take the same number for their verdicts; one must yield."""
+    job_id = ordered(bench)
+    meetings = iter([True, True, False])
+
+    def record(*given: Any, **more: Any) -> VerdictRow:
+        if next(meetings):
+            raise ConcurrentChangeError("Somebody else changed the same at the same time; look again and repeat.")
+        return record_verdict(*given, **more)
+
+    monkeypatch.setattr("api.imports.record_verdict", record)
+    run_next_job(bench.store, lambda order, _: write_run(order.out, PLAN), bench.clock)
+    done = job(bench, job_id)
+    assert (done["state"], done["attempts"], done["plan_id"]) == ("done", 1, PLAN.id)
+    assert bench.client.get(f"/v1/plans/{PLAN.id}", headers=bench.headers()).json()["state"] == "verified"
 
 
 def test_a_refused_plan_stays_a_draft_and_the_job_says_why(bench: Bench) -> None:

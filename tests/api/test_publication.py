@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from service_bench import Bench, verdict_on
@@ -15,14 +16,17 @@ from sqlalchemy import select, update
 from api import examples
 from api.actors import Actor, Role
 from api.errors import AlteredPlanError, ApiError, ConflictError, IllegalMoveError, NotVerifiedError
-from api.plans import approve_plan, record_verdict
+from api.plans import Origin, approve_plan, record_verdict, register_plan
 from api.publication import default_validity, publish_plan
+from api.scenarios import ScenarioFacts, register_scenario
 from api.store import AuditRow, ControllerPlanRow, PlanRow, Store
 from api.verdicts import VerdictDocument
+from optimiser.rules import Rules
 from optimiser.signals import NetworkPlan, Priority
 
 ENGINEER = Actor("aigerim", Role.ENGINEER)
 LINE = Actor("line", Role.OPERATOR)
+OTHER = "0" * 32
 
 
 def verified(bench: Bench, plan: NetworkPlan) -> None:
@@ -38,6 +42,20 @@ def approved(bench: Bench, plan: NetworkPlan) -> None:
 def publish(bench: Bench, plan: NetworkPlan) -> None:
     validity = default_validity(bench.clock(), 30, "UTC")
     publish_plan(bench.store, plan.id, validity, signer=bench.service.signer, actor=ENGINEER, now=bench.clock())
+
+
+def approved_for_another_network(bench: Bench, names: tuple[str, ...]) -> NetworkPlan:
+    """A plan that is approved for junctions of another scenario, whose network has the hash OTHER."""
+
+    def read(path: Path, rules: Rules) -> ScenarioFacts:
+        return ScenarioFacts(examples.network(names, OTHER), "UTC", 0.0, 3600.0)
+
+    plan, now = examples.network_plan(names, network_hash=OTHER), bench.clock()
+    scenario = register_scenario(bench.store, "other", Path("other"), Rules(), read=read, actor=ENGINEER, now=now)
+    register_plan(bench.store, plan, scenario_id=scenario.id, origin=Origin.UPLOAD, actor=LINE, now=now)
+    record_verdict(bench.store, VerdictDocument.model_validate(verdict_on(plan)), actor=LINE, now=now)
+    approve_plan(bench.store, plan.id, actor=ENGINEER, now=now)
+    return plan
 
 
 def states(store: Store) -> dict[str, str]:
@@ -94,6 +112,22 @@ def test_a_superseded_plan_comes_back_by_a_new_approval_with_a_new_sequence(benc
     approve_plan(bench.store, first.id, actor=ENGINEER, now=bench.clock())
     publish(bench, first)
     assert current(bench.store) == {"a": (first.id, 3)}
+
+
+def test_a_controller_gets_no_plan_of_another_network_unless_its_own_has_been_changed(bench: Bench) -> None:
+    running = examples.network_plan(("a", "b"))
+    approved(bench, running)
+    publish(bench, running)
+    headers = bench.headers()
+    namesake = approved_for_another_network(bench, ("b", "c"))
+    path = f"/v1/plans/{namesake.id}/publish"
+    refused = bench.client.post(path, json={}, headers=headers)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:jasyl:problem:other-network")
+    assert "Controller b runs plan" in refused.json()["detail"] and OTHER in refused.json()["detail"]
+    assert current(bench.store) == {"a": (running.id, 1), "b": (running.id, 1)}
+    assert states(bench.store)[namesake.id] == "approved"
+    assert bench.client.post(path, json={"new_network": True}, headers=headers).status_code == 200
+    assert current(bench.store) == {"a": (running.id, 1), "b": (namesake.id, 2), "c": (namesake.id, 1)}
 
 
 def test_of_two_who_approve_or_publish_the_same_plan_one_wins(bench: Bench) -> None:
@@ -170,6 +204,21 @@ def test_a_verdict_that_refuses_after_the_approval_stops_the_publication(bench: 
         session.execute(update(PlanRow).values(state="approved"))
     with pytest.raises(NotVerifiedError, match="does not accept"):
         publish(bench, plan)
+
+
+def test_a_verdict_that_refuses_once_more_counts_again_and_one_that_accepts_does_not(bench: Bench) -> None:
+    plan = examples.network_plan(("a",))
+    refusing, accepting = (
+        VerdictDocument.model_validate(verdict_on(plan, said, seed)) for said, seed in ((False, 1), (True, 3))
+    )
+    bench.offer(plan)
+    for document, state in ((refusing, "draft"), (accepting, "verified"), (refusing, "draft"), (accepting, "draft")):
+        record_verdict(bench.store, document, actor=LINE, now=bench.clock())
+        assert states(bench.store) == {plan.id: state}
+    with pytest.raises(IllegalMoveError):
+        approve_plan(bench.store, plan.id, actor=ENGINEER, now=bench.clock())
+    verdicts = bench.client.get("/v1/verdicts", headers=bench.headers()).json()
+    assert [verdict["accepted"] for verdict in verdicts] == [False, True]
 
 
 def test_a_plan_with_bus_priority_needs_a_verdict_in_whose_runs_that_priority_ran(bench: Bench) -> None:

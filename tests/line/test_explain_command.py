@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -28,6 +29,28 @@ def test_the_plan_of_a_run_is_explained_from_its_folder(
     (controller,) = town_run.plan.controllers
     assert f"junction C: cycle {controller.cycle_s:g} s" in said
     assert "Webster's cycle" in said and "person-seconds an hour" in said
+
+
+def test_a_plan_edited_by_hand_is_explained_with_a_word_on_the_rules_it_breaks(
+    town: Path,
+    town_run: RunResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plan, edited = json.loads((town_run.folder / "plan.json").read_text()), tmp_path / "edited.json"
+    given = (edited, "--net", town, "--demand", town_run.folder / "demand.json")
+    edited.write_text(json.dumps(plan), encoding="utf-8-sig")
+    code, said = _said(monkeypatch, capsys, *given)
+    assert code == 0 and "the plan breaks" not in said
+    plan["controllers"][0]["windows"].pop()
+    edited.write_text(json.dumps(plan))
+    code, said = _said(monkeypatch, capsys, *given)
+    assert code == 0 and "the plan breaks 1 rules, first junction C: no interstage leads from" in said
+    plan["controllers"] = []
+    edited.write_text(json.dumps(plan))
+    code, said = _said(monkeypatch, capsys, *given)
+    assert code == 1 and "edited.json: holds no controller" in " ".join(said.split())
 
 
 def test_a_scenario_stands_for_its_net_and_the_programs_it_puts_in_use(

@@ -52,6 +52,19 @@ def test_an_unreadable_row_goes_to_a_quarantine_beside_the_answers(tmp_path: Pat
     assert "2 of 5 rows" in result.output.replace("\n", " ")
 
 
+def test_the_answers_do_not_replace_the_taps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taps = write_taps(tmp_path, *TAPS)
+    before = taps.read_text()
+    beside = tmp_path / "link.csv"
+    beside.symlink_to(taps)
+    monkeypatch.setattr(
+        sys, "argv", ["jasyl", "mobility", "alightings", str(taps), "--mapping", "sube", "--out", str(beside)]
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1 and taps.read_text() == before
+
+
 def test_help_shows_an_example() -> None:
     result = CliRunner().invoke(cli.app, ["mobility", "alightings", "--help"])
     assert result.exit_code == 0

@@ -89,6 +89,8 @@ def test_a_file_longer_than_a_block_keeps_its_lines(tmp_path: Path, monkeypatch:
         (b"", r"file\.csv is empty: it needs at least a header line"),
         (b"a,b,a\n1,2,3\n", r"line 1: the column 'a' stands in the header more than once"),
         (gzip.compress(b"a,b\n" + b"1,2\n" * 500, mtime=0)[:30], r"file\.csv cannot be read: .*; is it whole\?"),
+        (b"PK\x03\x04\x14\0a,b\n1,2\n", r"file\.csv is a zip archive \(or a spreadsheet\): unpack it"),
+        (b"a,b\r1,2\r3,2\r", r"file\.csv: its lines end in carriage returns alone; save it with line feeds"),
     ],
 )
 def test_a_file_that_cannot_be_read_at_all_is_told(tmp_path: Path, content: bytes, said: str) -> None:

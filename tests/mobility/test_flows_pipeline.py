@@ -167,11 +167,55 @@ def test_broken_descriptions_of_feeds_are_told_in_one_sentence(city: City, tmp_p
         build_flows(city.write(tmp_path / "feeds"), tmp_path / "flows", key=KEY)
     path = tmp_path / "feeds" / "feeds.json"
     path.write_text(path.read_text().replace("Mars/Olympus", "Asia/Almaty").replace("2025-03-03", "0001-01-01"))
-    with pytest.raises(FeedError, match=r"feeds\.json: 0001-01-01 is not of the years 1970 to 2100"):
+    with pytest.raises(FeedError, match=r"feeds\.json: service_date '0001-01-01': 0001-01-01 is not of the years 1990"):
         build_flows(tmp_path / "feeds", tmp_path / "flows", key=KEY)
     path.unlink()
     with pytest.raises(FeedError, match=r"feeds\.json is missing"):
         build_flows(tmp_path / "feeds", tmp_path / "flows", key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("service_date", "2025-02-30", "service_date '2025-02-30': day is out of range for month"),
+        ("begin_s", "seven", "begin_s is 'seven'; give a number"),
+        ("begin_s", None, "begin_s is None; give a number"),
+        ("end_s", float("nan"), "end_s is nan; give a number"),
+        ("end_s", float("inf"), "end_s is inf; give a number"),
+        ("cash_share", "15 %", "cash_share is '15 %'; give a number"),
+        ("agency_id", " ", "agency_id is ' '; name the agency"),
+        ("agency_id", None, "agency_id is None; name the agency"),
+        ("bounds", [71, 51, 72, "x"], "one of bounds is 'x'; give a number"),
+        ("bounds", [51, 71, 52, 70], "bounds must be .* and a least is over its most"),
+    ],
+)
+def test_a_value_of_feeds_json_that_makes_no_sense_is_named(
+    city: City, tmp_path: Path, name: str, value: object, said: str
+) -> None:
+    path = city.write(tmp_path / "feeds") / "feeds.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(FeedError, match=rf"feeds\.json: {said}"):
+        build_flows(tmp_path / "feeds", tmp_path / "flows", key=KEY)
+    assert not (tmp_path / "flows" / "summary.json").exists()
+
+
+def test_a_control_total_below_the_taps_of_its_line_is_a_warning(city: City, tmp_path: Path) -> None:
+    feeds = city.write(tmp_path / "feeds")
+    line = city.gtfs["trips.txt"][0]["route_id"]
+    (feeds / "control_totals.csv").write_text(f"route_id,boardings\n{line},1\n")
+    summary = build_flows(feeds, tmp_path / "flows", key=KEY)
+    assert summary.lines_below_taps == (line,)
+    assert any(f"Lines {line} have a control total below their tapped riders" in said for said in summary.warnings)
+    (feeds / "control_totals.csv").write_text(f"route_id,boardings\n{line},100000\n")
+    assert build_flows(feeds, tmp_path / "flows", key=KEY).lines_below_taps == ()
+
+
+def test_positions_far_from_all_paths_are_a_warning(city: City, tmp_path: Path) -> None:
+    for stop in city.gtfs["stops.txt"]:
+        stop["stop_lat"], stop["stop_lon"] = stop["stop_lon"], stop["stop_lat"]
+    del city.gtfs["shapes.txt"]
+    summary = build_flows(city.write(tmp_path / "feeds"), tmp_path / "flows", key=KEY)
+    assert any("vehicle positions are far from the path of their trip" in said for said in summary.warnings)
 
 
 def test_a_broken_timetable_archive_is_told(city: City, tmp_path: Path) -> None:

@@ -53,7 +53,15 @@ def test_a_folder_of_messages_gives_every_vehicle_of_each(tmp_path: Path) -> Non
     assert first["occupancy_status"] == "FEW_SEATS_AVAILABLE"
 
 
-@pytest.mark.parametrize("at", ["1740970800000", "1e18", "-1e15"])
+def test_a_vehicle_that_a_message_deletes_is_no_position(tmp_path: Path) -> None:
+    feed = message(NOON, "7", "8")
+    feed.header.incrementality = feed.header.DIFFERENTIAL
+    feed.entity[0].is_deleted = True
+    ingested = ingest_locations(read_vehicle_positions(write(tmp_path / "day", a=feed)), DAY)
+    assert ingested.read == 1 and ingested.accepted["vehicle_id"].to_list() == ["8"]
+
+
+@pytest.mark.parametrize("at", ["1740970800000", "1e18", "-1e15", "0", "315964819"])
 def test_a_time_that_no_vehicle_can_be_of_is_quarantined(tmp_path: Path, at: str) -> None:
     path = tmp_path / "positions.csv"
     path.write_text(f"{HEADER}\n1,{at},7,51.1,71.5\n")

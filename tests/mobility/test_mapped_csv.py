@@ -137,6 +137,14 @@ def test_a_mapping_of_another_table_than_the_file_beside_it_is_refused(city: Cit
         build_flows(feeds, tmp_path / "flows", key=KEY)
 
 
+def test_a_mapping_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "mapping.toml"
+    path.write_text(WHOLE.format(more="", times='"b"', last=""))
+    expected = read_mapping(path)
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert read_mapping(path) == expected
+
+
 def test_an_unknown_mapping_is_answered_with_the_known_ones() -> None:
     with pytest.raises(MappingError, match=r"no mapping 'oyster'; there are: cts, onay, sube"):
         mapping_named("oyster")

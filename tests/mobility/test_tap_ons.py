@@ -81,9 +81,17 @@ def test_the_card_of_a_refused_row_is_left_out(tmp_path: Path) -> None:
     assert row["id_tarjeta"] is None
 
 
+def test_a_tap_at_the_middle_of_the_map_has_no_position(tmp_path: Path) -> None:
+    read = read_in(export(tmp_path, TRAIN, BUS.replace("-34.64,-58.40", "0,0.0")))
+    assert read.quarantined.height == 0
+    assert read.boardings.select("latitude", "longitude").rows() == [(-34.628, -58.38), (None, None)]
+
+
 def test_an_export_without_any_position_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FeedError, match=r"trx\.csv has no boarding with a position"):
         read_in(export(tmp_path, BUS.replace("-34.64,-58.40", ",")))
+    with pytest.raises(FeedError, match="1 of 2 rows are refused, the first in line 3: route_id is missing"):
+        read_in(export(tmp_path, EXIT, BUS.replace("0,98,98", "0,,98")))
 
 
 def test_a_mapping_without_positions_is_refused_by_name(tmp_path: Path) -> None:

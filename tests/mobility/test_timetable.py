@@ -21,6 +21,13 @@ def archive(city: City, folder: Path) -> Path:
     return city.write(folder) / "gtfs.zip"
 
 
+def packed(path: Path, files: dict[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name, text in files.items():
+            zipped.writestr(name, text)
+    return path
+
+
 def test_trips_calls_and_patterns_are_those_of_the_day(city: City, tmp_path: Path) -> None:
     timetable = read_timetable(archive(city, tmp_path), MONDAY)
     assert timetable.trips.height == len(city.gtfs["trips.txt"])
@@ -86,6 +93,10 @@ def test_a_missing_column_or_file_is_named(city: City, tmp_path: Path, table: st
         ("stop_times.txt", "stop_sequence", "", "stop_times.txt, line 4: stop_sequence is missing"),
         ("stop_times.txt", "arrival_time", "nan:00:00", "line 4: arrival_time 'nan:00:00' is no time such as 08:15:00"),
         ("stop_times.txt", "departure_time", "soon", "line 4: departure_time 'soon' is no time such as 08:15:00"),
+        ("stop_times.txt", "arrival_time", "08:75:00", "line 4: arrival_time '08:75:00' is no time such as 08:15:00"),
+        ("stop_times.txt", "arrival_time", "-1:00:00", "line 4: arrival_time '-1:00:00' is no time such as 08:15:00"),
+        ("stops.txt", "stop_lat", "511.3", "stops.txt, line 4: stop_lat '511.3' is no number from -90 to 90"),
+        ("shapes.txt", "shape_pt_lon", "181", "line 4: shape_pt_lon '181' is no number from -180 to 180"),
         ("trips.txt", "route_id", "", "trips.txt, line 4: route_id is missing"),
         ("shapes.txt", "shape_pt_lat", "inf", "shapes.txt, line 4: shape_pt_lat 'inf' is no number"),
     ],
@@ -148,6 +159,69 @@ def test_calls_at_stops_without_a_place_are_noted(city: City, tmp_path: Path) ->
     assert read_timetable(archive(city, tmp_path), MONDAY).notes == (
         f"{count} calls of the timetable were left out: stops.txt lacks their stop or gives it no place "
         f"(first: {lost}).",
+    )
+
+
+@pytest.mark.parametrize("blank", ["\n\n", "\r\n\r\n", " \n", ",,\n"])
+def test_lines_of_nothing_are_no_rows_and_other_lines_keep_their_numbers(
+    city: City, tmp_path: Path, blank: str
+) -> None:
+    expected = read_timetable(archive(city, tmp_path / "whole"), MONDAY)
+    text = {name: as_csv(rows) for name, rows in city.gtfs.items()}
+    text = {name: table.replace("\n", "\n" + blank, 2) + blank for name, table in text.items()}
+    timetable = read_timetable(packed(tmp_path / "blank.zip", text), MONDAY)
+    assert timetable.calls.equals(expected.calls) and timetable.notes == ()
+    text["trips.txt"] = text["trips.txt"].rstrip("\r\n ,") + "\n" + ",".join(["x", "", "day"]) + "\n"
+    line = text["trips.txt"].count("\n")
+    columns = text["trips.txt"].splitlines()[0]
+    text["trips.txt"] = text["trips.txt"].replace(columns, "trip_id,route_id,service_id", 1)
+    with pytest.raises(FeedError, match=rf"trips\.txt, line {line}: route_id is missing"):
+        read_timetable(packed(tmp_path / "broken.zip", text), MONDAY)
+
+
+def test_blanks_around_an_id_are_no_part_of_it(city: City, tmp_path: Path) -> None:
+    expected = read_timetable(archive(city, tmp_path / "bare"), MONDAY)
+    for call in city.gtfs["stop_times.txt"]:
+        call["trip_id"] += " "
+    assert read_timetable(archive(city, tmp_path / "blanks"), MONDAY).calls.equals(expected.calls)
+
+
+def test_an_archive_of_two_timetables_is_not_mixed(city: City, tmp_path: Path) -> None:
+    text = {name: as_csv(rows) for name, rows in city.gtfs.items()}
+    both = {f"{folder}/{name}": table for folder in ("bus", "rail") for name, table in text.items()}
+    with pytest.raises(FeedError, match=r"more than one timetable \(bus/(\w+\.txt) and rail/\1\)"):
+        read_timetable(packed(tmp_path / "both.zip", both), MONDAY)
+    one = {f"bus/{name}": table for name, table in text.items()} | {"__MACOSX/bus/._stops.txt": "\x05"}
+    assert read_timetable(packed(tmp_path / "one.zip", one), MONDAY).trips.height == len(city.gtfs["trips.txt"])
+
+
+def test_a_stop_on_the_equator_off_africa_has_no_place_and_does_not_stretch_the_city(
+    city: City, tmp_path: Path
+) -> None:
+    expected = read_timetable(archive(city, tmp_path / "city"), MONDAY)
+    city.gtfs["stops.txt"].append(city.gtfs["stops.txt"][0] | {"stop_id": "depot", "stop_lat": "0", "stop_lon": "0.0"})
+    timetable = read_timetable(archive(city, tmp_path / "depot"), MONDAY)
+    assert timetable.bounds == expected.bounds and timetable.projection == expected.projection
+
+
+def test_trips_without_calls_are_noted(city: City, tmp_path: Path) -> None:
+    trips = city.gtfs["trips.txt"]
+    city.gtfs["stop_times.txt"] = [c for c in city.gtfs["stop_times.txt"] if c["trip_id"] != trips[3]["trip_id"]]
+    assert read_timetable(archive(city, tmp_path), MONDAY).notes == (
+        f"1 of the {len(trips)} trips of the timetable were left out: stop_times.txt has fewer than two calls of "
+        f"theirs (first: {trips[3]['trip_id']}).",
+    )
+
+
+def test_calls_that_run_back_in_time_are_noted(city: City, tmp_path: Path) -> None:
+    trip = city.gtfs["trips.txt"][0]["trip_id"]
+    calls = sorted(
+        (call for call in city.gtfs["stop_times.txt"] if call["trip_id"] == trip), key=lambda c: int(c["stop_sequence"])
+    )
+    calls[3]["arrival_time"] = calls[3]["departure_time"] = "00:00:01"
+    assert read_timetable(archive(city, tmp_path), MONDAY).notes == (
+        "1 calls of the timetable are earlier than the call before them, or leave before they arrive "
+        f"(first: trip {trip}, call 4).",
     )
 
 

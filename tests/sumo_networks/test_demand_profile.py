@@ -9,7 +9,7 @@ import pytest
 
 from optimiser.demand import Demand, PedestrianFlow, TurningFlow
 from sumo_networks.bindings import CityModel
-from sumo_networks.demand_profile import DemandProfileError, read_demand_profile
+from sumo_networks.demand_profile import DemandProfileError, long_intervals, read_demand_profile
 from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.record import record_feeds
@@ -66,6 +66,27 @@ def test_counts_of_an_approach_are_shared_out_as_in_the_base_and_the_others_foll
     assert all(flow == pytest.approx(600 / len(movements), abs=0.01) for flow in others)
 
 
+def test_blanks_and_lines_of_nothing_are_no_part_of_the_table(
+    town: CityModel, base: Demand, grid_scenario: Scenario, tmp_path: Path
+) -> None:
+    bare = "day,begin_s,scale\nweekday,0,1\nweekday,900,2\n"
+    expected = read_demand_profile(table(tmp_path, bare), base, town, grid_scenario.net)
+    spaced = table(tmp_path, "\ufeff" + bare.replace(",", " , ").replace("\n", "\r\n") + "\r\n,,\r\n")
+    assert read_demand_profile(spaced, base, town, grid_scenario.net) == expected
+
+
+def test_an_interval_far_longer_than_the_others_is_told(
+    town: CityModel, base: Demand, grid_scenario: Scenario, tmp_path: Path
+) -> None:
+    even = "begin_s,approach,count_veh\n" + "".join(f"{900 * i},middle_A,100\n" for i in range(4))
+    assert long_intervals(read_demand_profile(table(tmp_path, even), base, town, grid_scenario.net)) == ()
+    gap = table(tmp_path, even + "28800,middle_A,100\n29700,middle_A,100\n")
+    assert long_intervals(read_demand_profile(gap, base, town, grid_scenario.net)) == (
+        "every_day: the interval from 2700 to 28800 s is taken as one, where most last 900 s; if rows are missing, add "
+        "them",
+    )
+
+
 def test_turning_counts_become_flows_of_their_movements(
     town: CityModel, base: Demand, grid_scenario: Scenario, tmp_path: Path
 ) -> None:
@@ -106,6 +127,13 @@ def test_detector_counts_of_a_feeds_folder_are_a_profile(
         ("begin_s,scale\n0,1\n43200,1\n86400,1\n", "over 24 hours"),
         ("begin_s,scale\n900000,1\n900900,1\n", "begins at 900900 s; give begin_s in seconds of the day"),
         ("begin_s,approach,count_veh\n0,midle_A,4\n", "did you mean 'middle_A'"),
+        (
+            "begin_s,approach,count_veh\n0,middle_A,4\n900,middle_A,5\n\n0,middle_A,4\n",
+            "rows 2 and 5 both count middle_A at 0 s; keep one",
+        ),
+        ("begin_s,scale\n7,1\n8,1.5\n", "lasts under 60 s; give begin_s in seconds of the day"),
+        ("begin_s;scale\n0;1\n", "'begin_s' is missing (it has begin_s;scale)"),
+        ("begin_s,scale\n0,1\n\n900,many\n", "scale in row 4 is 'many'"),
         ("begin_s,junction,movement,count_veh\n0,A,nowhere,4\n", "no signalled junction and movement"),
     ],
 )
