@@ -87,10 +87,10 @@ class Proposer:
         exchanged = self._exchanges(best, priced) if turn % EXCHANGE_EVERY == 0 else []
         if exchanged:
             return exchanged
-        repeated = self._again(best, best.before) if best.before is not None and best.turn == turn else []
+        followed = self._again(best, best.before) if best.before is not None and best.turn == turn else []
         # the first turn looks at other solutions, so no draw has been idle by then
         dice = Dice(self.rng, max(0, turn - max(best.turn, 1)))
-        return repeated + self._drawn(best, priced, dice)
+        return followed + self._drawn(best, priced, dice)
 
     def remember(self, tried: Sequence[Candidate], losses: Sequence[float]) -> None:
         """Keep what changes of single junctions lost, for the next time that other solutions are looked at."""
@@ -170,13 +170,20 @@ class Proposer:
         return [candidate for _, _, candidate in found[:most]]
 
     def _again(self, best: Incumbent, before: Timings) -> list[Candidate]:
-        """What made the incumbent, done once more."""
+        """What made the incumbent, done once more; and what other solutions have at the junctions that it changed and
+        was never looked at, such as their stages at the cycle that the junction has now."""
         parts: list[Part] = []
+        fresh: list[Candidate] = []
         for name, timing in sorted(before.items()):
-            move = again(self.network.junction(name), timing, best.timings[name], self.freedom)
+            junction, now = self.network.junction(name), best.timings[name]
+            move = again(junction, timing, now, self.freedom)
             if move is not None:
                 parts.append({name: (move.timing, move.what)})
-        return [Candidate(tuple(parts))] if parts else []
+            for offer in exchanges(junction, now, self.others, self.freedom) if now != timing else ():
+                key = _key(name, offer.timing)
+                if key not in self.looked and key not in self.barred:
+                    fresh.append(Candidate(({name: (offer.timing, offer.what)},)))
+        return [*([Candidate(tuple(parts))] if parts else []), *fresh[: self.batch]]
 
     def _drawn(self, best: Incumbent, priced: Prices, dice: Dice) -> list[Candidate]:
         """Candidates around the incumbent, each with moves at one to a few junctions."""
