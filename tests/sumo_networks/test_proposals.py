@@ -100,6 +100,27 @@ def test_other_solutions_are_looked_at_again_where_they_lost_least(network: Netw
     assert [one.changes for one in again] == [first[n].changes for n in least]
 
 
+def test_what_a_step_makes_possible_is_looked_at_in_the_next_turn(network: Network) -> None:
+    running, junction = running_timings(network), network.junctions[0]
+    before = running[junction.id]
+    turned = before.sequence.model_copy(
+        update={
+            "stages": (*before.sequence.stages[1:], before.sequence.stages[0]),
+            "interstages": (*before.sequence.interstages[1:], before.sequence.interstages[0]),
+        }
+    )
+    slower = replace(before, sequence=turned, durations_s=tuple(8 + d for d in before.durations_s))
+    proposer = replace(_proposer(network), others=({**running, junction.id: slower},))
+    longer = replace(before, durations_s=(before.durations_s[0] + 2, *before.durations_s[1:]))
+    best = replace(_incumbent(network), timings={**running, junction.id: longer}, before=running, turn=1)
+    looked = Candidate(({junction.id: (slower, "timing of another solution")},))
+    proposer.remember([looked], [0.1])
+    offered = [one.what for one in proposer.proposals(best, NO_PRICE, 1)]
+    assert f"{junction.id}: stages of another solution" in offered, "at the cycle that the step gave the junction"
+    assert f"{junction.id}: timing of another solution" not in offered, "that was looked at"
+    assert all("another solution" not in one.what for one in proposer.proposals(best, NO_PRICE, 2))
+
+
 def test_junctions_that_shifted_together_are_put_together_with_others_as_one(network: Network) -> None:
     a, b, c, *_ = (junction.id for junction in network.junctions)
     near = {junction.id: frozenset({junction.id}) for junction in network.junctions}
