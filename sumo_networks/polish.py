@@ -29,7 +29,7 @@ from sumo_networks.proposals import Candidate, Proposer
 from sumo_networks.race import VERDICT_SEEDS, Progress, Race
 from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.scenario import Scenario
-from sumo_networks.starts import RUNNING, UNPROVED, Incumbent, best_start, is_shipped, judged_on, solutions
+from sumo_networks.starts import UNPROVED, Incumbent, best_start, is_shipped, judged_on, solutions
 from sumo_networks.stress import ALL_DEMANDS, MARGIN, Fallen, Stress
 from sumo_networks.timings import network_plan
 from sumo_networks.trips import read_demand
@@ -170,16 +170,14 @@ def polish(
     near = neighbourhoods(model.network)
     proposer = Proposer(model.network, others, freedom, near, rng, budget.batch, most_exchanges)
     search = _Search(race, stress, proposer, seeds)
-    left = [judged_on(race, [one], seeds)[0] if one.name == RUNNING else one for one in ranked.left]
-    begun = [ranked.start, *(one for one in left if one.name == RUNNING)]
-    judged, steps = _climb(search, begun, budget.runs - len(ALL_DEMANDS) * budget.proof_runs)
-    best = proven(race, stress, judged, left, seeds)
+    judged, steps = _climb(search, ranked.start, budget.runs - len(ALL_DEMANDS) * budget.proof_runs)
+    best = proven(race, stress, judged, ranked.left, seeds)
     path = lineage(judged, best)
     return Polished(
         plan=network_plan(model.network, best.timings, profile),
         score=race.score(best.measures),
         start=path[0].name,
-        steps=tuple(step for step, one in zip(steps, judged[len(begun) :], strict=True) if one in path),
+        steps=tuple(step for step, one in zip(steps, judged[1:], strict=True) if one in path),
         runs=round(race.spent),
         seeds=seeds,
         fallen=tuple(stress.fallen),
@@ -187,14 +185,18 @@ def polish(
     )
 
 
-def _climb(search: _Search, begun: Sequence[Incumbent], most_runs: int) -> tuple[list[Incumbent], list[Step]]:
-    """Rounds on one seed after the other from the best of `begun`, until the runs are spent or nothing is left to
-    change: all that were ever judged on all seeds, and what was changed at each step."""
-    race, judged = search.race, list(begun)
+def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[list[Incumbent], list[Step]]:
+    """Rounds on one seed after the other, until the runs are spent or nothing is left to change: all that were ever
+    judged on all seeds, and what was changed at each step.
+
+    A place for which a verdict would refuse the best plan costs much more from then on, so another may take its place:
+    all of them stay in the race, and come back."""
+    race, judged = search.race, [start]
     steps: list[Step] = []
     turn = 0
     while race.spent < most_runs:
-        best = leader(race, judged)
+        best = min(judged, key=lambda one: race.score(one.measures))
+        race.press(best.measures)
         priced = prices(race, best.measures)
         batch = search.proposer.proposals(best, priced, turn)
         if not batch:
@@ -205,17 +207,6 @@ def _climb(search: _Search, begun: Sequence[Incumbent], most_runs: int) -> tuple
             judged.append(replace(found, turn=turn))
             steps.append(Step(race.spent, round(race.score(found.measures), 6), found.name))
     return judged, steps
-
-
-def leader(race: Race, judged: Sequence[Incumbent]) -> Incumbent:
-    """The best by score. A place for which a verdict would refuse it costs much more from then on, so another may take
-    its place at once: all that were ever judged on all seeds stay in the race, and come back."""
-    while True:
-        best = min(judged, key=lambda one: race.score(one.measures))
-        pressed = len(race.pressed)
-        race.press(best.measures)
-        if len(race.pressed) == pressed:
-            return best
 
 
 def lineage(judged: Sequence[Incumbent], one: Incumbent) -> list[Incumbent]:

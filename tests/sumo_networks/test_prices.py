@@ -9,7 +9,7 @@ import pytest
 
 from sumo_networks.approaches import ApproachKey, read_approaches
 from sumo_networks.measure import DelayAt, Measures, RunMeasures
-from sumo_networks.polish import held_back, leader, lineage, proven
+from sumo_networks.polish import held_back, lineage, proven
 from sumo_networks.prices import neighbourhoods, prices
 from sumo_networks.profiles import profile_named
 from sumo_networks.proposals import Candidate
@@ -182,18 +182,6 @@ def test_what_saves_delay_and_loses_by_a_place_alone_is_held_back(race: Race) ->
     assert [candidate.what for candidate, _ in held] == ["nearer: nearer", "held back: held back"]
     pressure = held[0][1].delay_s
     assert pressure["A", "middle_A"] >= SHIPPED.approaches[AT_A].delay_s
-
-
-def test_where_a_verdict_would_refuse_the_leader_the_next_takes_its_place_at_once(race: Race) -> None:
-    def judged(name: str, delay_s: float, line_rise_s: float) -> Incumbent:
-        means = replace(SHIPPED.measures, person_delay_s=delay_s, vehicle_delay_s=delay_s)
-        runs = [replace(one, measures=means) for one in _rising(race, *[line_rise_s + k / 10 for k in range(5)])]
-        return Incumbent(name, {}, tuple(runs))
-
-    start, running = judged("start", 20.0, 30.0), judged("running", 30.0, 0.0)
-    assert race.score(start.measures) < race.score(running.measures)
-    assert leader(race, [start, running]) is running
-    assert ("line", "7") in race.pressed
 
 
 def test_a_plan_is_told_by_the_steps_it_came_by_alone() -> None:
