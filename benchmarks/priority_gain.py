@@ -119,8 +119,7 @@ def runs(
 def told(scenario: Scenario, found: PrioritisedPlan, shown: dict[str, list[Seen]]) -> dict[str, Any]:
     before, after = ([one.measures for one in shown[name]] for name in ("without", "with"))
     compared = compare(before, after)
-    limits = RegressionLimits().on_ways(read_demand(scenario), read_approaches(scenario.net))
-    places = compare_places(before, after, limits)
+    places = compare_places(before, after, RegressionLimits())
     broken = {name: frozenset().union(*(one.findings for one in shown[name])) for name in shown}
     return {
         "map": scenario.name,

@@ -77,8 +77,7 @@ class Weights(Table):
 
 
 class VerdictRules(Table):
-    """By how many s of mean delay a junction, or a line at each stop line on its way, may surely get worse before the
-    verdict refuses."""
+    """How much worse a junction or a line may surely get before the verdict refuses; s of mean delay."""
 
     regression_limit_s: Seconds = 5.0
 

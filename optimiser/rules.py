@@ -40,7 +40,7 @@ weight = 2.0
 regression_limit_s = 5
 
 [verdict]
-regression_limit_s = 5                # of a junction; of a line at each stop line on its way
+regression_limit_s = 5                # where no junction or line says otherwise
 
 [polish]
 runs = 300                            # SUMO runs; judging and proving the starts may pass them

@@ -145,12 +145,11 @@ def polish(
     Runs are written under `folder` and deleted; a search that was killed goes on from those in its `journal`.
     Raises SimulationError where SUMO fails."""
     profile = next((plan.profile for plan in starts.values()), "")
-    demand, approaches = read_demand(scenario), read_approaches(scenario.net)
     race = Race(
         scenario,
         model,
-        demand,
-        approaches,
+        read_demand(scenario),
+        read_approaches(scenario.net),
         folder,
         budget.runs,
         workers,
@@ -158,7 +157,7 @@ def polish(
         profile,
         journal or Journal(),
         weights or PersonWeights(),
-        (limits or RegressionLimits()).on_ways(demand, approaches),
+        limits or RegressionLimits(),
     )
     seeds = budget.seed_numbers()
     race.ship(seeds)

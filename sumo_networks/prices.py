@@ -61,8 +61,7 @@ def prices(race: Race, found: Sequence[RunMeasures]) -> Prices:
     for kind, name in race.excess_s(found):
         price_s = race.surcharge((kind, name)) * total_s
         if kind == "line":
-            edges = {edge for way in race.demand.ways.get(name, ()) for edge in way}
-            on_way = {race.approaches.of_edge.get(edge) for edge in edges}
+            on_way = {race.approaches.of_edge.get(edge) for edge in race.demand.ways.get(name, ())}
             shares = {key: 1.0 for key in on_way if key is not None}
         else:
             counts = {key: delay.vehicles for key, delay in found[0].approaches.items() if key.junction == name}

@@ -99,7 +99,7 @@ def tried(
     if dropped:
         kept = _without(plan, set(dropped))
         after = bench.runs("with_fewer", kept)
-    limits = (limits or RegressionLimits()).on_ways(read_demand(scenario), read_approaches(scenario.net))
+    limits = limits or RegressionLimits()
     pays = _person_delay_s(after) < _person_delay_s(before)
     if not pays or _refused(shipped, after, limits) - _refused(shipped, before, limits):
         dropped = tuple(controller.junction for controller in plan.controllers if active(controller.priority))

@@ -20,11 +20,11 @@ _NUMBERED: Final = re.compile(r"[._#:-]\d+$")
 @dataclass(frozen=True)
 class Demand:
     """`lines`: line name of every bus, by the id of its vehicle or flow. `origins`: first edge of every vehicle or
-    flow, where its route or `from` names one. `ways`: the routes that buses of each line take, as edges, by line."""
+    flow, where its route or `from` names one. `ways`: edges that the buses of each line drive on, by line."""
 
     lines: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
-    ways: dict[str, set[tuple[str, ...]]] = field(default_factory=dict)
+    ways: dict[str, set[str]] = field(default_factory=dict)
 
     def line(self, vehicle: str) -> str | None:
         """Line of a vehicle as SUMO names it in its outputs; None where it is no bus."""
@@ -109,8 +109,7 @@ def _add_vehicle(element: ET.Element, routes: _Routes, demand: Demand) -> None:
     if _has_bus_stop(element) or route_name in routes.with_bus_stops:
         line = element.get("line") or route_name or _NUMBERED.sub("", name)
         demand.lines[name] = line
-        if way := edges or routes.edges.get(route_name, []):
-            demand.ways.setdefault(line, set()).add(tuple(way))
+        demand.ways.setdefault(line, set()).update(edges or routes.edges.get(route_name, []))
 
 
 def within_period(scenario: Scenario, folder: Path) -> Scenario:

@@ -196,7 +196,7 @@ def verify(
         ),
     )
     records = _run_all(design, folder, demand, approaches, check, workers, progress, journal or Journal(), keep_runs)
-    return _verdict(records, design, (limits or RegressionLimits()).on_ways(demand, approaches), plan_id, network_hash)
+    return _verdict(records, design, limits or RegressionLimits(), plan_id, network_hash)
 
 
 def _at_scale(scenario: Scenario, demand: Demand, scale: float, folder: Path) -> Scenario:

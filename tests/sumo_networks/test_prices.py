@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from optimiser.signals import StageSequence
 from sumo_networks.approaches import ApproachKey, read_approaches
 from sumo_networks.measure import DelayAt, Measures, RunMeasures
 from sumo_networks.polish import held_back, lineage, proven
@@ -19,6 +20,7 @@ from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.scenario import Scenario
 from sumo_networks.starts import Incumbent
 from sumo_networks.stress import Stress
+from sumo_networks.timings import Timing
 from sumo_networks.trips import read_demand
 
 KEPT_S = 4.0
@@ -56,14 +58,13 @@ def test_a_line_that_loses_makes_delay_dearer_on_its_way_alone(race: Race) -> No
     assert found.cost(AT_A, SHIPPED.approaches[AT_A]) == 2000.0, "what was lost before is not surcharged"
 
 
-def test_the_engineers_limits_are_what_the_search_keeps_to_a_line_having_one_for_each_stop_line(race: Race) -> None:
+def test_the_engineers_limits_are_what_the_search_keeps_to(race: Race) -> None:
     found = _rising(race, 30.0, 30.0)
     assert race.excess_s(found) == {("line", "7"): pytest.approx(30.0 - KEPT_S)}
-    race.limits = RegressionLimits(default_s=10.0).on_ways(race.demand, race.approaches)
-    assert race.limits.stop_lines["7"] == 2
-    assert race.excess_s(found) == {("line", "7"): pytest.approx(30.0 - 16.0)}
+    race.limits = RegressionLimits(default_s=10.0)
+    assert race.excess_s(found) == {("line", "7"): pytest.approx(30.0 - 8.0)}
     assert race.refused(found) == [("line", "7")]
-    race.limits = RegressionLimits(lines={"7": 40.0}).on_ways(race.demand, race.approaches)
+    race.limits = RegressionLimits(lines={"7": 40.0})
     assert race.excess_s(found) == {}
     assert not race.refused(found)
 
@@ -82,6 +83,10 @@ def test_a_junction_that_loses_is_charged_to_its_approaches_by_their_traffic(rac
 
 def test_neighbours_are_the_junctions_that_traffic_comes_from_and_goes_to(race: Race) -> None:
     assert neighbourhoods(race.model.network) == {"A": frozenset({"A", "B"}), "B": frozenset({"A", "B"})}
+
+
+def _timing(start_s: float) -> Timing:
+    return Timing(StageSequence(id="", stages=(), interstages=()), (), start_s)
 
 
 def _rising(race: Race, *rises_s: float) -> list[RunMeasures]:
@@ -177,7 +182,7 @@ def test_what_saves_delay_and_loses_by_a_place_alone_is_held_back(race: Race) ->
         "nearer": run(26.0, 40.0),
         "no better": run(29.5, 0.0),
     }
-    tried = [(Candidate(({name: (None, name)},)), found) for name, found in names.items()]  # type: ignore[dict-item]
+    tried = [(Candidate(({name: (_timing(0.0), name)},)), found) for name, found in names.items()]
     held = held_back(race, best, 0, tried)
     assert [candidate.what for candidate, _ in held] == ["nearer: nearer", "held back: held back"]
     pressure = held[0][1].delay_s
@@ -185,10 +190,10 @@ def test_what_saves_delay_and_loses_by_a_place_alone_is_held_back(race: Race) ->
 
 
 def test_a_plan_is_told_by_the_steps_it_came_by_alone() -> None:
-    begun = [Incumbent("start", {"A": 1}, ()), Incumbent("running", {"A": 2}, ())]  # type: ignore[dict-item]
-    other = Incumbent("other", {"A": 3}, (), before=begun[0].timings)  # type: ignore[dict-item]
-    first = Incumbent("first", {"A": 4}, (), before=begun[1].timings)  # type: ignore[dict-item]
-    last = Incumbent("last", {"A": 5}, (), before=first.timings)  # type: ignore[dict-item]
+    begun = [Incumbent("start", {"A": _timing(1.0)}, ()), Incumbent("running", {"A": _timing(2.0)}, ())]
+    other = Incumbent("other", {"A": _timing(3.0)}, (), before=begun[0].timings)
+    first = Incumbent("first", {"A": _timing(4.0)}, (), before=begun[1].timings)
+    last = Incumbent("last", {"A": _timing(5.0)}, (), before=first.timings)
     judged = [*begun, other, first, last]
     assert [one.name for one in lineage(judged, last)] == ["running", "first", "last"]
     assert lineage(judged, begun[0]) == [begun[0]]
