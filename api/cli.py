@@ -38,7 +38,7 @@ from sumo_networks.verdict import SEEDS_BELOW
 
 REFUSED = 3
 STOPPED = 130
-DEMO_POLISH_RUNS = 60
+DEMO_POLISH_RUNS = 100
 DEMO_PERIOD_S = 1800.0
 
 app = typer.Typer(
