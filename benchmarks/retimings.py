@@ -41,7 +41,7 @@ from sumo_networks.repaired import repaired_network_plan
 from sumo_networks.scenario import Scenario, load_scenario
 from sumo_networks.simulate import Job, Record, Run, simulate_many
 from sumo_networks.trips import Demand, read_demand, within_period
-from sumo_networks.verify import MOST_RUN_ON_S
+from sumo_networks.verdict_runs import MOST_RUN_ON_S
 
 FLOOR_SCALE = 0.02
 States = dict[str, tuple[tuple[float, ...], tuple[str, ...]]]

@@ -147,6 +147,7 @@ def _key(job: Job, of: str, purpose: str) -> str:
         purpose,
         version("eclipse-sumo"),
         *([_controller_code()] if job.priority else []),
+        *([job.departures.digest] if job.departures else []),
         *(_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files),
         repr((job.plan is not None, len(scenario.routes), len(scenario.additionals))),
         repr(sorted(scenario.options)),

@@ -9,6 +9,7 @@ Modeling and Analysis, section 11.2.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -20,6 +21,7 @@ import numpy as np
 from optimiser.signals import NetworkPlan
 from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
+from sumo_networks.departures import timetabled
 from sumo_networks.journal import Journal
 from sumo_networks.measure import RunMeasures
 from sumo_networks.moves import Freedom, Pressure
@@ -145,10 +147,11 @@ def polish(
     Runs are written under `folder` and deleted; a search that was killed goes on from those in its `journal`.
     Raises SimulationError where SUMO fails."""
     profile = next((plan.profile for plan in starts.values()), "")
+    demand = read_demand(scenario)
     race = Race(
-        scenario,
+        timetabled(scenario, demand, folder / "timetable"),
         model,
-        read_demand(scenario),
+        demand,
         read_approaches(scenario.net),
         folder,
         budget.runs,
@@ -172,6 +175,7 @@ def polish(
     judged, steps = _climb(search, ranked.start, budget.runs - len(ALL_DEMANDS) * budget.proof_runs)
     best = proven(race, stress, judged, ranked.left, seeds)
     path = lineage(judged, best)
+    shutil.rmtree(folder / "timetable", ignore_errors=True)
     return Polished(
         plan=network_plan(model.network, best.timings, profile),
         score=race.score(best.measures),

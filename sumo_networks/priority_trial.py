@@ -12,6 +12,7 @@ from optimiser.signals import NetworkPlan, Priority
 from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.compare import compare_places
+from sumo_networks.departures import Service, timetabled
 from sumo_networks.journal import Journal, Kept, run_measured
 from sumo_networks.measure import RunMeasures, measure
 from sumo_networks.priority_control import write_priority
@@ -19,7 +20,7 @@ from sumo_networks.programs import write_programs
 from sumo_networks.regression_limits import LEAST_WORSENING_S, RegressionLimits
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job, Record, Run
-from sumo_networks.trips import read_demand
+from sumo_networks.trips import Demand, read_demand
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Trial:
 @dataclass(frozen=True)
 class _Bench:
     scenario: Scenario
+    service: Service
+    demand: Demand
     model: CityModel
     seeds: tuple[int, ...]
     folder: Path
@@ -46,7 +49,7 @@ class _Bench:
 
     def runs(self, name: str, plan: NetworkPlan | None) -> list[RunMeasures]:
         """Measures of a plan on all seeds, with its priority in the loop; of the shipped programs for None."""
-        demand, approaches = read_demand(self.scenario), read_approaches(self.scenario.net)
+        approaches = read_approaches(self.scenario.net)
         place = self.folder / name
         place.mkdir(parents=True, exist_ok=True)
         programs, control = None, None
@@ -55,12 +58,20 @@ class _Bench:
             write_programs(plan, self.model.bindings, programs)
             control = write_priority(plan, self.model, self.scenario, place / "priority.json")
         jobs = [
-            Job(self.scenario, seed, place / f"seed_{seed}", programs, record=Record.DELAYS, priority=control)
+            Job(
+                self.service.scenario,
+                seed,
+                place / f"seed_{seed}",
+                programs,
+                record=Record.DELAYS,
+                priority=control,
+                departures=self.service.departures,
+            )
             for seed in self.seeds
         ]
 
         def look(_: Job, run: Run) -> Kept:
-            return Kept(measure(run, self.scenario, demand, approaches))
+            return Kept(measure(run, self.scenario, self.demand, approaches))
 
         kept = run_measured(jobs, self.workers, self.journal, look, lambda _: self.done(1))
         return [one.measures for one in kept]
@@ -90,7 +101,9 @@ def tried(
         if progress is not None:
             progress(min(count, total), total)
 
-    bench = _Bench(scenario, model, tuple(seeds), folder, workers, journal or Journal(), done)
+    demand = read_demand(scenario)
+    service = timetabled(scenario, demand, folder / "timetable")
+    bench = _Bench(scenario, service, demand, model, tuple(seeds), folder, workers, journal or Journal(), done)
     shipped = bench.runs("shipped", None)
     bare = _without(plan, {controller.junction for controller in plan.controllers})
     before = bench.runs("without", bare)

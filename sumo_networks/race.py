@@ -13,12 +13,12 @@ from typing import Final
 from sumo_networks.approaches import Approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.compare import compare_places
+from sumo_networks.departures import Service
 from sumo_networks.journal import Journal, Kept, run_measured
 from sumo_networks.measure import DelayAt, RunMeasures, measure
 from sumo_networks.person_weights import PersonWeights
 from sumo_networks.programs import write_programs
 from sumo_networks.regression_limits import RegressionLimits
-from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job, Record, Run
 from sumo_networks.timings import Timing, network_plan
 from sumo_networks.trips import Demand
@@ -49,7 +49,7 @@ class Race:
     told to `progress`. The surcharge of the places in `pressed` counts so many times; persons count by `weights`, and a
     verdict would bear what `limits` say."""
 
-    scenario: Scenario
+    service: Service
     model: CityModel
     demand: Demand
     approaches: Approaches
@@ -66,7 +66,7 @@ class Race:
     shipped: dict[int, RunMeasures] = field(default_factory=dict)
 
     def run(self, candidates: Sequence[tuple[Timings | None, int]], scale: float = 1.0) -> list[RunMeasures]:
-        """Measures of each (timings, seed) at demand × `scale`; None runs the scenario as it is.
+        """Measures of each (timings, seed) at demand × `scale`; None runs the programs as they are.
 
         Raises SimulationError where SUMO fails."""
         jobs: list[Job] = []
@@ -77,10 +77,10 @@ class Race:
             if timings is not None:
                 plan = place / "candidate.add.xml"
                 write_programs(network_plan(self.model.network, timings, self.profile), self.model.bindings, plan)
-            jobs.append(Job(self.scenario, seed, place, plan, scale, record=Record.DELAYS))
+            jobs.append(self._job(seed, place, plan, scale))
 
         def look(_: Job, run: Run) -> Kept:
-            return Kept(measure(run, self.scenario, self.demand, self.approaches))
+            return Kept(measure(run, self.service.scenario, self.demand, self.approaches))
 
         def count(_: Job) -> None:
             self.spent += 1
@@ -92,6 +92,10 @@ class Race:
             # What the journal knew was not run, so nobody has taken its folder away.
             shutil.rmtree(job.folder, ignore_errors=True)
         return found
+
+    def _job(self, seed: int, place: Path, plan: Path | None, scale: float) -> Job:
+        scenario, departures = self.service.scenario, self.service.departures
+        return Job(scenario, seed, place, plan, scale, record=Record.DELAYS, departures=departures)
 
     def ship(self, seeds: Sequence[int]) -> None:
         """Have the shipped program's measures on these seeds, for `score`."""

@@ -16,6 +16,7 @@ from typing import Final
 
 import sumo
 
+from sumo_networks.departures import Departures
 from sumo_networks.errors import ScenarioError, SimulationError
 from sumo_networks.recording import (
     redirect_devices,
@@ -65,7 +66,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Job:
-    """What `simulate` is asked to do; the fields are its arguments."""
+    """What `simulate` is asked to do; the fields are its arguments. `departures`: buses that are not in the scenario,
+    which the run lets depart by its seed."""
 
     scenario: Scenario
     seed: int
@@ -76,6 +78,7 @@ class Job:
     additionals: tuple[Path, ...] = ()
     record: Record = Record.FULL
     priority: Path | None = None
+    departures: Departures | None = None
 
 
 class _StoppedError(SimulationError):
@@ -282,8 +285,12 @@ def _options(job: Job, run: Run) -> dict[str, str]:
         "duration-log.disable": "true",
         "verbose": "false",
     }
-    if scenario.routes:
-        options["route-files"] = ",".join(map(str, redirect_devices(scenario.routes, folder)))
+    routes = list(redirect_devices(scenario.routes, folder))
+    if job.departures is not None and job.departures.buses:
+        routes.append(folder / "departures.rou.xml")
+        job.departures.write(job.seed, routes[-1])
+    if routes:
+        options["route-files"] = ",".join(map(str, routes))
     if job.record is Record.FULL:
         recording = folder / "recording.add.xml"
         write_recording(signalled_lanes(scenario.net), recording, run.begin_s, run.end_s)

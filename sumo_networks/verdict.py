@@ -12,7 +12,8 @@ DECIMALS: Final = 4
 # Seeds from here up belong to the search for a plan: what it was tuned on proves nothing.
 SEEDS_BELOW: Final = 1000
 SEEDS_NOTE: Final = (
-    "Seeds vary how drivers behave, not how many come or where they go: the intervals say nothing of other demand."
+    "Seeds vary how drivers behave and when, within two minutes, each bus departs, not how many come or where they go: "
+    "the intervals say nothing of other demand."
 )
 PRIORITY_NOTE: Final = (
     "The plan's bus priority ran in the loop; its controllers knew buses by reports every 10 s that were 10 s old."

@@ -24,11 +24,10 @@ from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job, Run
 from sumo_networks.sumo_xml import check_well_formed, elements, time_text
-from sumo_networks.timetable import keep_timetable
-from sumo_networks.trips import Demand, read_demand, within_period
+from sumo_networks.trips import Demand, read_demand
 from sumo_networks.verdict import PRIORITY_NOTE, SEEDS_NOTE, Comparison, Place, RecordedFinding, Side, Verdict
+from sumo_networks.verdict_runs import Asked, Design, Programs, Series, verdict_runs
 
-MOST_RUN_ON_S: Final = 1800.0
 MOST_RISE_AT_OTHER_DEMAND: Final = 0.05
 
 Check = Callable[[Side, Run], Sequence[Finding]]
@@ -51,44 +50,6 @@ _GRADED: Final = frozenset(
 _TOLERANCE_S: Final = 1e-3
 
 
-@dataclass(frozen=True)
-class _Programs:
-    """The candidate's programs, and the control file of its bus priority where it has any."""
-
-    plan: Path
-    priority: Path | None
-
-
-@dataclass(frozen=True)
-class _Series:
-    """Runs of one program on all seeds. `name` is the folder's name."""
-
-    name: str
-    side: Side
-    scenario: Scenario
-    plan: Path | None
-    seeds: tuple[int, ...]
-    scale: float = 1.0
-    end_s: float | None = None
-    priority: Path | None = None
-
-
-@dataclass(frozen=True)
-class _Design:
-    """All series of runs of a verdict; pairs are baseline and candidate."""
-
-    main: tuple[_Series, _Series]
-    repaired: _Series | None
-    cleared: tuple[_Series, _Series] | None
-    varied: tuple[tuple[_Series, _Series], ...]
-
-    @property
-    def series(self) -> list[_Series]:
-        """In the order in which they run."""
-        further = [one for pair in self.varied for one in pair]
-        return [*self.main, *([self.repaired] if self.repaired else []), *(self.cleared or ()), *further]
-
-
 @dataclass
 class _Records:
     """What is kept of the runs: measures by series and seed, and the findings of each side."""
@@ -97,7 +58,7 @@ class _Records:
     findings: dict[Side, dict[tuple[str, str, tuple[str, ...]], Finding]] = field(default_factory=dict)
     done: int = 0
 
-    def of(self, series: _Series) -> list[RunMeasures]:
+    def of(self, series: Series) -> list[RunMeasures]:
         return [self.measures[series.name, seed] for seed in series.seeds]
 
     def add_findings(self, side: Side, found: Sequence[Finding]) -> None:
@@ -183,44 +144,14 @@ def verify(
         check_plan_fits(file, approaches)
     common = tuple(dict.fromkeys(seeds))
     extra = tuple(dict.fromkeys(extra_seeds or common))
-    until = within_period(scenario, folder / "cleared_demand") if cleared else None
-    candidate = _Programs(plan, priority)
-    design = _Design(
-        main=_pair("demand_1", scenario, candidate, common),
-        repaired=_Series("repaired", Side.REPAIRED, scenario, repaired, common) if repaired is not None else None,
-        cleared=_pair("cleared", until, candidate, extra, end_s=scenario.end_s + MOST_RUN_ON_S) if until else None,
-        varied=tuple(
-            _pair(f"demand_{scale:g}", _at_scale(scenario, demand, scale, folder), candidate, extra, scale=scale)
-            for scale in dict.fromkeys(robustness)
-            if scale != 1.0
-        ),
-    )
+    asked = Asked(scenario, demand, Programs(plan, priority), repaired, common, extra, tuple(robustness), cleared)
+    design = verdict_runs(asked, folder)
     records = _run_all(design, folder, demand, approaches, check, workers, progress, journal or Journal(), keep_runs)
     return _verdict(records, design, limits or RegressionLimits(), plan_id, network_hash)
 
 
-def _at_scale(scenario: Scenario, demand: Demand, scale: float, folder: Path) -> Scenario:
-    return keep_timetable(scenario, demand, scale, folder / f"demand_{scale:g}_timetable")
-
-
-def _pair(
-    name: str,
-    scenario: Scenario,
-    candidate: _Programs,
-    seeds: tuple[int, ...],
-    *,
-    scale: float = 1.0,
-    end_s: float | None = None,
-) -> tuple[_Series, _Series]:
-    plan, priority = candidate.plan, candidate.priority
-    return (
-        _Series(f"{name}_{Side.BASELINE}", Side.BASELINE, scenario, None, seeds, scale, end_s),
-        _Series(f"{name}_{Side.CANDIDATE}", Side.CANDIDATE, scenario, plan, seeds, scale, end_s, priority),
-    )
-
-
 def _run_all(
-    design: _Design,
+    design: Design,
     folder: Path,
     demand: Demand,
     approaches: Approaches,
@@ -230,19 +161,18 @@ def _run_all(
     journal: Journal,
     keep_runs: bool,
 ) -> _Records:
-    of_folder: dict[Path, tuple[_Series, int]] = {}
+    of_folder: dict[Path, tuple[Series, int]] = {}
     jobs: list[Job] = []
     for one in design.series:
         for seed in one.seeds:
-            place = (folder / f"{one.name}_{seed}").absolute()
-            of_folder[place] = (one, seed)
-            jobs.append(Job(one.scenario, seed, place, one.plan, one.scale, one.end_s, priority=one.priority))
+            jobs.append(one.job(seed, folder))
+            of_folder[jobs[-1].folder] = (one, seed)
     records = _Records()
 
     def look(job: Job, run: Run) -> Kept:
         one, _ = of_folder[job.folder]
         findings = check(one.side, run) if check is not None else ()
-        return Kept(measure(run, one.scenario, demand, approaches), tuple(findings))
+        return Kept(measure(run, one.service.scenario, demand, approaches), tuple(findings))
 
     def count(_: Job) -> None:
         records.done += 1
@@ -260,7 +190,7 @@ def _run_all(
     return records
 
 
-def _compared(records: _Records, pair: tuple[_Series, _Series]) -> Comparison:
+def _compared(records: _Records, pair: tuple[Series, Series]) -> Comparison:
     return compare(records.of(pair[0]), records.of(pair[1]), pair[0].scale)
 
 
@@ -268,7 +198,7 @@ def _with_priority(control: Path | None) -> tuple[str, ...]:
     return () if control is None else tuple(sorted(one.plan.junction for one in read_priority(control).junctions))
 
 
-def _verdict(records: _Records, design: _Design, limits: RegressionLimits, plan_id: str, network_hash: str) -> Verdict:
+def _verdict(records: _Records, design: Design, limits: RegressionLimits, plan_id: str, network_hash: str) -> Verdict:
     before, after = records.of(design.main[0]), records.of(design.main[1])
     compared = _compared(records, design.main)
     robustness = tuple(_compared(records, pair) for pair in design.varied)
@@ -276,7 +206,7 @@ def _verdict(records: _Records, design: _Design, limits: RegressionLimits, plan_
     findings = _recorded(records)
     against = [
         *_unsafe(findings, before, after),
-        *_without_trips(design.main[0].scenario, before),
+        *_without_trips(design.main[0].service.scenario, before),
         *(() if compared.accepted else compared.reasons),
         *_worse("Junction", junctions),
         *_worse("Bus line", lines),

@@ -9,6 +9,7 @@ import pytest
 
 from optimiser.signals import StageSequence
 from sumo_networks.approaches import ApproachKey, read_approaches
+from sumo_networks.departures import timetabled
 from sumo_networks.measure import DelayAt, Measures, RunMeasures
 from sumo_networks.polish import held_back, lineage, proven
 from sumo_networks.prices import neighbourhoods, prices
@@ -39,7 +40,8 @@ SHIPPED = RunMeasures(
 def race(grid_scenario: Scenario, tmp_path: Path) -> Race:
     model = read_network(grid_scenario.net, grid_scenario.additionals, profile_named("shipped"))
     demand, approaches = read_demand(grid_scenario), read_approaches(grid_scenario.net)
-    return Race(grid_scenario, model, demand, approaches, tmp_path, 0, 1, None, "shipped", shipped={1000: SHIPPED})
+    service = timetabled(grid_scenario, demand, tmp_path / "timetable")
+    return Race(service, model, demand, approaches, tmp_path, 0, 1, None, "shipped", shipped={1000: SHIPPED})
 
 
 def test_where_nothing_loses_a_vehicle_second_costs_one(race: Race) -> None:

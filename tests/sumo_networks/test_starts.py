@@ -10,6 +10,7 @@ import pytest
 from known_race import LOCKED_S, SHIPPED_S, KnownRace
 
 from sumo_networks.approaches import read_approaches
+from sumo_networks.departures import timetabled
 from sumo_networks.polish import borne, proven
 from sumo_networks.profiles import profile_named
 from sumo_networks.race import Timings
@@ -27,7 +28,8 @@ SEEDS = (1000, 1001)
 def race(grid_scenario: Scenario, tmp_path: Path) -> KnownRace:
     model = read_network(grid_scenario.net, grid_scenario.additionals, profile_named("shipped"))
     demand, approaches = read_demand(grid_scenario), read_approaches(grid_scenario.net)
-    return KnownRace(grid_scenario, model, demand, approaches, tmp_path, 0, 1, None, "shipped")
+    service = timetabled(grid_scenario, demand, tmp_path / "timetable")
+    return KnownRace(service, model, demand, approaches, tmp_path, 0, 1, None, "shipped")
 
 
 def _known(race: KnownRace, delays_s: Mapping[str, tuple[float, float]]) -> dict[str, Timings]:

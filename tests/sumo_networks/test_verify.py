@@ -57,7 +57,8 @@ def verdict(grid_scenario: Scenario, grid_plan: Path, tmp_path_factory: pytest.T
         extra_seeds=[1, 2],
     )
     assert told == [(done, 21) for done in range(1, 22)]
-    kept = ["cleared_demand", "demand_0.9_timetable", "demand_1.1_timetable"]
+    kept = ["cleared_demand", "cleared_timetable", "demand_0.9_timetable", "demand_0.9_types"]
+    kept += ["demand_1.1_timetable", "demand_1.1_types", "demand_1_timetable"]
     assert sorted(path.name for path in folder.iterdir()) == kept
     return found
 
@@ -176,7 +177,7 @@ def test_findings_count_only_where_the_shipped_program_has_none_like_it(
         found = shipped if side is Side.BASELINE else new
         return (found, found) if found is not None else ()
 
-    found = _verify(grid_scenario, grid_plan, tmp_path, seeds=[1, 2], check=check)
+    found = _verify(grid_scenario, grid_plan, tmp_path, check=check)
     assert found.accepted is accepted
     assert len(found.findings) == sum(finding is not None for finding in (shipped, new))
     if not accepted:
