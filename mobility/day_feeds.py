@@ -88,7 +88,7 @@ def day_feeds(feeds: Path, manifest: Manifest, key: bytes, tell: Progress) -> Da
     locations = _locations(raw, manifest, timetable)
     del raw
     tell("stop visits", 0.25)
-    placed = _placed(locations.accepted, timetable)
+    placed = _placed(locations.accepted, timetable, manifest.midnight().timestamp())
     # not before: to place positions takes the most memory of all steps, and needs no tap
     raw_taps = _raw(feeds, "fare_transactions", FARE_TRANSACTIONS, manifest)
     tapped = pl.Series([], dtype=pl.String) if raw_taps is None else _distinct(repeated_text(raw_taps, "vehicle_id"))
@@ -161,9 +161,9 @@ def _locations(raw: RawTable | None, manifest: Manifest, timetable: Timetable) -
     return ingest_locations(raw, day)
 
 
-def _placed(locations: pl.DataFrame, timetable: Timetable) -> PlacedPositions:
+def _placed(locations: pl.DataFrame, timetable: Timetable, midnight_s: float) -> PlacedPositions:
     projected = timetable.projection.project(locations, "longitude", "latitude")
-    return place_positions(assign_trips(projected, timetable), timetable.paths)
+    return place_positions(assign_trips(projected, timetable, midnight_s), timetable.paths)
 
 
 def _distinct(names: pl.Series) -> pl.Series:

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from mobility.line_stops import Floats, Ints, spread
+from mobility.repetitions import name_repetitions
 from mobility.runs import runs_of, spans
 from mobility.sources.gtfs import Timetable
 
@@ -49,11 +50,11 @@ class Performed:
     unmatched: int
 
 
-def assign_trips(pings: pl.DataFrame, timetable: Timetable) -> Performed:
+def assign_trips(pings: pl.DataFrame, timetable: Timetable, midnight_s: float) -> Performed:
     """Give every position its trip. `pings`: rows of VehicleLocation with x_m, y_m, sorted by vehicle and time; names
-    may be text or categories."""
+    may be text or categories. `midnight_s`: epoch second of the service date's midnight."""
     joined = (
-        _named(_runs(pings))
+        name_repetitions(_named(_runs(pings)), timetable.repetitions, midnight_s)
         .join(_by_name(timetable), on="named_trip", how="left", maintain_order="left")
         .join(_by_vehicle_id(timetable), on="vehicle_id", how="left", maintain_order="left")
         .with_columns(pl.coalesce("trip_by_name", "trip_by_vehicle").alias("trip_id"))
@@ -84,10 +85,12 @@ def assign_trips(pings: pl.DataFrame, timetable: Timetable) -> Performed:
 
 
 def _runs(pings: pl.DataFrame) -> pl.DataFrame:
-    """Neighbouring positions of one vehicle that say the same trip: first_row, rows, vehicle_id, trip_id_performed."""
+    """Neighbouring positions of one vehicle that say the same trip: first_row, rows, vehicle_id, trip_id_performed,
+    began_s (epoch seconds)."""
     first, rows = runs_of(pings, RUN)
     said = pings.select(RUN)[first].cast(pl.String)
-    return said.with_columns(pl.Series("first_row", first), pl.Series("rows", rows))
+    began_s = pings["event_timestamp"][first].dt.epoch("ms").alias("began_s") / 1000
+    return said.with_columns(pl.Series("first_row", first), pl.Series("rows", rows), began_s)
 
 
 def _named(runs: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ each pattern drives, with the place of its stops on it.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import polars as pl
 from mobility.geometry import Projection
 from mobility.map_matching import place_stops
 from mobility.repeats import may_repeat
+from mobility.sources.frequencies import none_repeated, repeat_trips
 from mobility.sources.gtfs_tables import (
     REQUIRED,
     SHAPES,
@@ -54,9 +55,9 @@ class Timetable:
 
     `trip_stop_sequence` counts 1, 2, 3 along a trip (TIDES) whatever numbers GTFS gave. Times are seconds after the
     service date's midnight (null where GTFS gives none); at a timepoint they are exact (GTFS `timepoint`). `path_m` is
-    the distance along the driven path; `x_m`, `y_m` are metres in `projection`. `bounds`: min longitude, min
-    latitude, max longitude, max latitude of the stops. `notes`: what was not taken as it stands in the files, a
-    sentence each."""
+    the distance along the driven path; `x_m`, `y_m` are metres in `projection`. `repetitions`: which trips
+    `frequencies.txt` made of which (REPETITION); `bounds`: min longitude, min latitude, max longitude, max latitude of
+    the stops. `notes`: what was not taken as it stands in the files, a sentence each."""
 
     stops: pl.DataFrame
     trips: pl.DataFrame
@@ -64,6 +65,7 @@ class Timetable:
     pattern_stops: pl.DataFrame
     paths: pl.DataFrame
     projection: Projection
+    repetitions: pl.DataFrame = field(default_factory=none_repeated)
     bounds: tuple[float, float, float, float] | None = None
     notes: tuple[str, ...] = ()
 
@@ -101,7 +103,8 @@ def read_timetable(path: Path, service_date: date) -> Timetable:
     notes = _notes(tables, service_date if running is None else None, trips_raw, times_raw, stops)
     calls = _calls(tables, times_raw, stops)
     notes += _of_times_that_run_back(calls)
-    trips = _trips(trips_raw, calls)
+    repeated = repeat_trips(tables, _trips(trips_raw, calls), calls)
+    trips, calls = repeated.trips, repeated.calls
     if trips.is_empty():
         return replace(empty_timetable(projection), stops=stops.sort("stop_id"), bounds=_extent(stops_raw), notes=notes)
     paths = _paths(tables, trips, calls, stops, projection)
@@ -114,6 +117,7 @@ def read_timetable(path: Path, service_date: date) -> Timetable:
         pattern_stops.sort("pattern_id", "trip_stop_sequence"),
         paths,
         projection,
+        repeated.repetitions,
         _extent(stops_raw),
         notes,
     )
@@ -183,14 +187,6 @@ def _notes(
             f"{lost.len()} calls of the timetable were left out: stops.txt lacks their stop or gives it no place "
             f"(first: {lost[0]})."
         )
-    repeated = tables.optional("frequencies.txt")
-    if repeated is not None:
-        count = trips.join(repeated, on="trip_id", how="semi").height
-        if count:
-            notes.append(
-                f"The timetable repeats {count} trips by frequencies.txt, which is not read: each was taken once, at "
-                "the times of stop_times.txt."
-            )
     return tuple(notes)
 
 

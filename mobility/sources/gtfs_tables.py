@@ -26,7 +26,7 @@ SHAPES: Final = "shapes.txt"
 OPTIONAL: Final = {
     "calendar.txt": ("service_id", *WEEKDAYS, "start_date", "end_date"),
     "calendar_dates.txt": ("service_id", "date", "exception_type"),
-    "frequencies.txt": ("trip_id",),
+    "frequencies.txt": ("trip_id", "start_time", "end_time", "headway_secs"),
 }
 """Files there may be, with the columns they must have then."""
 NAMES: Final = {*REQUIRED, *OPTIONAL, SHAPES}

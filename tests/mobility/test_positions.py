@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -35,13 +36,13 @@ def street() -> Timetable:
     )
 
 
-def positions(*drive: tuple[str | None, float, float]) -> pl.DataFrame:
+def positions(*drive: tuple[str | None, float, float], vehicle: str = "bus", later_s: float = 0.0) -> pl.DataFrame:
     """Positions of one bus every 20 s: trip it names, x, y."""
     rows = [
         {
             "location_ping_id": f"{number:04d}",
-            "event_timestamp": BEGIN + timedelta(seconds=20 * number),
-            "vehicle_id": "bus",
+            "event_timestamp": BEGIN + timedelta(seconds=20 * number + later_s),
+            "vehicle_id": vehicle,
             "trip_id_performed": trip,
             "latitude": y / 1e5,
             "longitude": x / 1e5,
@@ -60,7 +61,7 @@ def east(trip: str | None, y: float = 0.0) -> list[tuple[str | None, float, floa
 
 def test_a_trip_named_on_the_way_back_begins_where_the_bus_turns() -> None:
     back = [("t1", x, y) for _, x, y in reversed(east("t1"))]
-    placed = place_positions(assign_trips(positions(*back, *east("t1")), street()), street().paths)
+    placed = place_positions(assign_trips(positions(*back, *east("t1")), street(), BEGIN.timestamp()), street().paths)
     before = off_paths(placed)
     assert before.height >= 24
     assert before["reason"].unique().to_list() == ["the vehicle names the trip but has not begun it"]
@@ -74,7 +75,7 @@ def test_each_position_astray_has_its_own_reason_and_none_is_lost() -> None:
     depot: list[tuple[str | None, float, float]] = [(None, LENGTH_M, 900.0)] * 3
     unknown = [("special", x, y + 5000.0) for _, x, y in east("special")]
     pings = positions(*there, *depot, *unknown)
-    placed = place_positions(assign_trips(pings, street()), street().paths)
+    placed = place_positions(assign_trips(pings, street(), BEGIN.timestamp()), street().paths)
     assert on_paths(placed).height + off_paths(placed).height == pings.height
     assert reasons(placed) == {
         "further from the path of its trip than positions can be wrong": 1,
@@ -87,19 +88,40 @@ def test_each_position_astray_has_its_own_reason_and_none_is_lost() -> None:
 def test_a_blank_between_two_positions_of_a_trip_is_of_that_trip() -> None:
     there = east("t2")
     there[7] = (None, 7 * 160.0, 0.0)
-    placed = place_positions(assign_trips(positions(*there), street()), street().paths)
+    placed = place_positions(assign_trips(positions(*there), street(), BEGIN.timestamp()), street().paths)
     assert on_paths(placed).height == 26
     assert on_paths(placed)["trip_id_performed"].unique().to_list() == ["t2"]
 
 
 def test_a_bus_that_names_no_trip_all_day_gets_the_pattern_whose_stops_it_passed() -> None:
-    performed = assign_trips(positions(*[step for x in east(None) for step in (x, (None, x[1] + 60, 0.0))]), street())
+    performed = assign_trips(
+        positions(*[step for x in east(None) for step in (x, (None, x[1] + 60, 0.0))]), street(), BEGIN.timestamp()
+    )
     assert performed.trips["pattern_id"].to_list() == ["p"]
     assert performed.by_pattern == 1
 
 
 def test_no_positions_give_no_places() -> None:
     empty = positions(("t1", 0.0, 0.0)).clear()
-    placed = place_positions(assign_trips(empty, street()), street().paths)
+    placed = place_positions(assign_trips(empty, street(), BEGIN.timestamp()), street().paths)
     assert on_paths(placed).is_empty() and off_paths(placed).is_empty()
     assert reasons(placed) == {}
+
+
+def test_buses_that_name_a_repeated_trip_drive_its_repetitions() -> None:
+    """Each the one that starts nearest, no two the same; one that none is near names no trip of the timetable."""
+    names = ["t1@03:00:00", "t1@03:10:00"]
+    once = street()
+    repeated = replace(
+        once,
+        trips=pl.concat([once.trips.with_columns(pl.lit(name).alias("trip_id")).head(1) for name in names]),
+        repetitions=pl.DataFrame({"repeats": ["t1"] * 2, "trip_id": names, "start_s": [10800.0, 11400.0]}),
+    )
+    buses = [
+        positions(*east("t1"), vehicle=vehicle, later_s=later_s)
+        for vehicle, later_s in (("a", 60.0), ("b", 100.0), ("c", 9000.0))
+    ]
+    performed = assign_trips(pl.concat(buses), repeated, BEGIN.timestamp() - 10800.0)
+    given = performed.trips.select("vehicle_id", "trip_id", "trip_id_performed", "pattern_id").rows()
+    assert given == [("a", names[0], names[0], "p"), ("b", names[1], names[1], "p")]
+    assert performed.unmatched == 1

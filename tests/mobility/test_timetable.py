@@ -225,11 +225,57 @@ def test_calls_that_run_back_in_time_are_noted(city: City, tmp_path: Path) -> No
     )
 
 
-def test_trips_repeated_by_frequencies_are_noted(city: City, tmp_path: Path) -> None:
+def _every(trip: str, begin: str, end: str, headway_s: str, exact: str = "") -> dict[str, str]:
+    return {"trip_id": trip, "start_time": begin, "end_time": end, "headway_secs": headway_s, "exact_times": exact}
+
+
+def test_trips_of_frequencies_run_once_a_headway(city: City, tmp_path: Path) -> None:
     trip = city.gtfs["trips.txt"][0]["trip_id"]
-    city.gtfs["frequencies.txt"] = [{"trip_id": trip, "start_time": "06:00:00", "end_time": "09:00:00"}]
-    (note,) = read_timetable(archive(city, tmp_path), MONDAY).notes
-    assert note.startswith("The timetable repeats 1 trips by frequencies.txt, which is not read")
+    once = read_timetable(archive(city, tmp_path / "once"), MONDAY)
+    city.gtfs["frequencies.txt"] = [
+        _every(trip, "06:00:00", "07:00:00", "1200", "1"),
+        _every(trip, "07:00:00", "08:30:00", "2400"),
+        _every(trip, "23:59:59", "24:00:00", "600"),
+    ]
+    timetable = read_timetable(archive(city, tmp_path / "repeated"), MONDAY)
+    starts = ["06:00:00", "06:20:00", "06:40:00", "07:00:00", "07:40:00", "08:20:00", "23:59:59"]
+    repeated = timetable.calls.filter(pl.col("trip_id").str.starts_with(f"{trip}@"))
+    assert repeated["trip_id"].unique().sort().to_list() == [f"{trip}@{start}" for start in starts]
+    assert timetable.repetitions["repeats"].unique().to_list() == [trip]
+    assert not timetable.trips["trip_id"].is_in([trip]).any()
+    as_given = once.calls.filter(pl.col("trip_id") == trip)
+    for start_s, (_, calls) in zip(
+        [6 * 3600, 6 * 3600 + 1200, 6 * 3600 + 2400], repeated.group_by("trip_id", maintain_order=True), strict=False
+    ):
+        later_s = start_s - as_given["departure_s"][0]
+        assert calls["arrival_s"].to_list() == (as_given["arrival_s"] + later_s).to_list()
+        assert calls["stop_id"].to_list() == as_given["stop_id"].to_list()
+        assert calls["is_timepoint"].all()
+    assert not repeated.filter(pl.col("trip_id").str.ends_with("07:40:00"))["is_timepoint"].any()
+    assert timetable.trips.height == once.trips.height - 1 + len(starts)
+    assert timetable.pattern_stops.equals(once.pattern_stops)
+
+
+def test_what_cannot_be_read_of_frequencies_is_named_with_its_line(city: City, tmp_path: Path) -> None:
+    trip = city.gtfs["trips.txt"][0]["trip_id"]
+    for number, (row, said) in enumerate(
+        [
+            (_every(trip, "06:00:00", "07:00:00", "0"), "headway_secs '0' is no number of seconds over 0"),
+            (_every(trip, "06:00:00", "", "600"), "end_time is missing"),
+            (_every(trip, "six", "07:00:00", "600"), "start_time 'six' is no time such as 08:15:00"),
+        ]
+    ):
+        city.gtfs["frequencies.txt"] = [_every(trip, "05:00:00", "06:00:00", "600"), row]
+        with pytest.raises(FeedError, match=rf"frequencies\.txt, line 3: {said}"):
+            read_timetable(archive(city, tmp_path / str(number)), MONDAY)
+
+
+def test_frequencies_that_end_as_they_begin_leave_no_trip(city: City, tmp_path: Path) -> None:
+    trip = city.gtfs["trips.txt"][0]["trip_id"]
+    city.gtfs["frequencies.txt"] = [_every(trip, "07:00:00", "06:00:00", "600")]
+    timetable = read_timetable(archive(city, tmp_path), MONDAY)
+    assert timetable.trips.height == len(city.gtfs["trips.txt"]) - 1
+    assert timetable.repetitions.is_empty()
 
 
 def test_notes_of_the_timetable_are_warnings_of_the_flows(city: City, tmp_path: Path) -> None:
