@@ -34,7 +34,7 @@ def run(folder: Path, out: Path, begun_s: float) -> dict[str, object]:
     pings = _positions(folder / "vehicle_locations.parquet", timetable.projection)
     taps = _taps(folder / "fare_transactions.parquet")
     watch.lap("read and cluster")
-    placed = place_positions(assign_trips(pings, timetable), timetable.paths)
+    placed = place_positions(assign_trips(pings, timetable, midnight.timestamp()), timetable.paths)
     end_s = (midnight + timedelta(seconds=manifest.end_s)).timestamp()
     visits = stop_visits(placed, timetable, pl.DataFrame(schema=PERFORMED), midnight.timestamp(), end_s)
     pattern_stops, stops = timetable.pattern_stops, timetable.stops

@@ -37,8 +37,8 @@ def case(data: Path) -> dict[str, Any]:
         read_vehicle_positions(positions), ServiceDay("wmata", SERVICE_DATE, midnight, timetable.bounds)
     )
     projected = timetable.projection.project(ingested.accepted, "longitude", "latitude")
-    placed = place_positions(assign_trips(projected, timetable), timetable.paths)
     midnight_s = midnight.timestamp()
+    placed = place_positions(assign_trips(projected, timetable, midnight_s), timetable.paths)
     visits = stop_visits(
         placed, timetable, pl.DataFrame(schema=PERFORMED), midnight_s, midnight_s + timedelta(hours=30).total_seconds()
     )
