@@ -16,6 +16,7 @@ from api.run_options import RunOptions
 from api.step_clock import StepClock
 from optimiser.coordination import optimise
 from optimiser.demand import Demand
+from optimiser.heavy_buses import plan_with_heavy_buses
 from optimiser.result import OptimisationResult
 from optimiser.signals import Network, NetworkPlan
 from optimiser.turners import with_time_to_leave
@@ -27,6 +28,7 @@ from sumo_networks.programs import read_plan
 from sumo_networks.scenario import Scenario
 
 EARLIER: Final = "earlier plan"
+HEAVY_BUSES: Final = "milp with heavy buses"
 OPTIMISE: Final = "optimise"
 POLISH: Final = "polish in SUMO"
 WITH_TIME_TO_LEAVE: Final = ", with time for turners to leave"
@@ -122,6 +124,11 @@ def _polished(
     """Simulated candidates around the plans of the MILP, and around an earlier plan where one is given."""
     starts = {} if options.start is None else {EARLIER: earlier_plan(options.start, model)}
     starts |= {f"milp {number}": candidate.plan for number, candidate in enumerate(result.candidates)}
+    if demand.bus_flows:
+        profile = options.rules.profile or PROFILE
+        starts[HEAVY_BUSES] = plan_with_heavy_buses(
+            model.network, demand, options.rules, options.settings, profile, options.workers
+        )
     budget = Budget(runs=options.rules.polish.runs, seeds=options.rules.polish.seeds)
     return polish(
         scenario,

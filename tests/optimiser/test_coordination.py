@@ -12,6 +12,7 @@ from optimiser.demand import BusFlow, Demand, TurningFlow
 from optimiser.errors import InfeasibleError, RulesError
 from optimiser.evaluation import evaluate
 from optimiser.formulation.names import CYCLIC_OFFSETS, LANE_FLOW_PERSON_DELAY
+from optimiser.heavy_buses import plan_with_heavy_buses
 from optimiser.result import OptimisationResult
 from optimiser.rule_tables import GroupRules, JunctionRules
 from optimiser.rules import Rules
@@ -122,6 +123,22 @@ def test_bus_passengers_draw_green() -> None:
     plain = {f.movement: f for f in solved(network, demand).evaluation.movements}
     full = {f.movement: f for f in solved(network, demand.model_copy(update={"bus_flows": buses})).evaluation.movements}
     assert full["south_left"].delay_s < plain["south_left"].delay_s
+
+
+@pytest.mark.parametrize("formulation", [CYCLIC_OFFSETS, LANE_FLOW_PERSON_DELAY, "MAXBAND"])
+def test_heavy_buses_draw_more_green_than_their_passengers(formulation: str) -> None:
+    network = alone(tee())
+    buses = (BusFlow(junction="tee", movement="south_left", line="1", buses_h=12, headway_s=300, load_pax=20),)
+    demand = even_demand(network, 250.0).model_copy(update={"bus_flows": buses})
+    rules = Rules(formulation=formulation)
+    plain = solved(network, demand, rules)
+    heavy = plan_with_heavy_buses(network, demand, rules, FEW_CYCLES, "shipped")
+    assert check_network_plan(heavy) == ()
+    delays_s = {
+        name: {f.movement: f.delay_s for f in evaluate(network, demand, plan, rules, FEW_CYCLES).movements}
+        for name, plan in (("plain", plain.plan), ("heavy", heavy))
+    }
+    assert delays_s["heavy"]["south_left"] < delays_s["plain"]["south_left"]
 
 
 def test_unkeepable_limits_are_named_with_the_junction() -> None:
