@@ -22,7 +22,7 @@ from api.run import observe
 from api.run_options import RunOptions
 from api.step_clock import StepClock
 from optimiser.bus_priority import PrioritisedPlan, with_priority
-from optimiser.rule_tables import PriorityRules
+from optimiser.rule_tables import PriorityRules, Weights
 from optimiser.rules import Rules
 from optimiser.safety import check_log
 from optimiser.signals import NetworkPlan
@@ -56,11 +56,11 @@ class Seen:
 
 
 def chosen(
-    scenario: Scenario, plan: Path | None, limits: PriorityRules, skip: bool, folder: Path
+    scenario: Scenario, plan: Path | None, rules: Rules, skip: bool, folder: Path
 ) -> tuple[CityModel, PrioritisedPlan]:
     """The network, and the plan with the priority that the model chooses for it; with `skip` any stage may be left out
     that the checker lets be."""
-    options = RunOptions(begin_s=scenario.begin_s, end_s=scenario.end_s, rules=Rules(priority=limits))
+    options = RunOptions(begin_s=scenario.begin_s, end_s=scenario.end_s, rules=rules)
     model, demand = observe(scenario, folder, folder / "work", options, StepClock(None))
     shipped = tuple(junction.running for junction in model.network.junctions if not junction.locked)
     bare = NetworkPlan(network_hash=model.network.network_hash, profile="", controllers=shipped)
@@ -162,6 +162,7 @@ def main() -> None:
     parser.add_argument("--max-early-green-s", type=int, default=PriorityRules().max_early_green_s)
     parser.add_argument("--max-insertion-s", type=int, default=PriorityRules().max_insertion_s)
     parser.add_argument("--skip", action="store_true", help="any stage may be skipped, within the plan's limits")
+    parser.add_argument("--bus-weight", type=float, default=1.0, help="of those aboard, in the choice of priority")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -170,13 +171,14 @@ def main() -> None:
         max_early_green_s=given.max_early_green_s,
         max_insertion_s=given.max_insertion_s,
     )
+    rules = Rules(priority=limits, weights=Weights(bus=given.bus_weight))
     seeds = [int(seed) for seed in given.seeds.split(",")]
     for path in given.maps:
         scenario = load_scenario(path)
         if given.period_s is not None:
             scenario = load_scenario(path, scenario.begin_s, scenario.begin_s + given.period_s)
         with tempfile.TemporaryDirectory(prefix="jasyl-priority-") as name:
-            model, found = chosen(scenario, given.plan, limits, given.skip, Path(name))
+            model, found = chosen(scenario, given.plan, rules, given.skip, Path(name))
             line = json.dumps(told(scenario, found, runs(scenario, model, found, seeds, given.workers, Path(name))))
         print(line, flush=True)
         if given.json is not None:
