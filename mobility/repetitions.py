@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-# So far from its start a run is no longer taken for that repetition (as in trips_performed.py).
-LONGEST_SHIFT_S = 1800.0
+from mobility.nearest_starts import nearest_starts
 
 
 def name_repetitions(runs: pl.DataFrame, repetitions: pl.DataFrame, midnight_s: float) -> pl.DataFrame:
@@ -21,22 +20,15 @@ def name_repetitions(runs: pl.DataFrame, repetitions: pl.DataFrame, midnight_s: 
     )
     numbered = runs.with_columns(change.fill_null(True).cum_sum().alias("run"))
     asked = numbered.group_by("run", maintain_order=True).agg(pl.col("named_trip", "began_s").first())
-    pairs = (
-        asked.join(repetitions, left_on="named_trip", right_on="repeats")
-        .with_columns((pl.col("began_s") - midnight_s - pl.col("start_s")).abs().alias("shift_s"))
-        .filter(pl.col("shift_s") <= LONGEST_SHIFT_S)
-        .sort("shift_s", "run", "trip_id")
-        .select("run", "trip_id")
+    pairs = asked.join(repetitions, left_on="named_trip", right_on="repeats").select(
+        "run",
+        pl.col("trip_id").alias("repetition"),
+        (pl.col("began_s") - midnight_s).alias("driven_s"),
+        pl.col("start_s").alias("planned_s"),
     )
-    given: dict[int, str] = {}
-    taken: set[str] = set()
-    for run, trip in pairs.iter_rows():
-        if run not in given and trip not in taken:
-            given[run] = trip
-            taken.add(trip)
-    named = pl.DataFrame({"run": list(given), "repetition": list(given.values())}, schema_overrides={"run": pl.UInt32})
+    named = nearest_starts(pairs, ["run"], "repetition")
     return (
-        numbered.join(named.cast({"run": numbered.schema["run"]}), on="run", how="left", maintain_order="left")
+        numbered.join(named, on="run", how="left", maintain_order="left")
         .with_columns(pl.coalesce("repetition", "named_trip").alias("named_trip"))
         .drop("run", "repetition")
     )

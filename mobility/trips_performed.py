@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from mobility.nearest_starts import nearest_starts
 from mobility.service_schemas import TripPerformed
 from mobility.sources.gtfs import Timetable
 
-LONGEST_SHIFT_S = 1800.0
 EDGE_S = 600.0
 RUN = ["vehicle_id", "trip_id_performed"]
 
@@ -95,22 +95,10 @@ def _by_name(driven: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
 def _by_start(driven: pl.DataFrame, free: pl.DataFrame) -> pl.DataFrame:
     """RUN, trip_by_start: pairs of a run and a free planned trip of its pattern, the nearest starts first."""
     started = driven.select(*RUN, "pattern_id", (pl.col("first_departure").dt.epoch("ms") / 1000).alias("driven_s"))
-    pairs = (
-        started.join(free.select("pattern_id", "trip_id", "planned_s"), on="pattern_id")
-        .with_columns((pl.col("driven_s") - pl.col("planned_s")).abs().alias("shift_s"))
-        .filter(pl.col("shift_s") <= LONGEST_SHIFT_S)
-        .sort("shift_s", *RUN, "trip_id")
+    pairs = started.join(
+        free.select("pattern_id", pl.col("trip_id").alias("trip_by_start"), "planned_s"), on="pattern_id"
     )
-    taken_runs: set[tuple[str, str]] = set()
-    taken_trips: set[str] = set()
-    matches: list[tuple[str, str, str]] = []
-    for vehicle, run, trip in pairs.select(*RUN, "trip_id").iter_rows():
-        if (vehicle, run) not in taken_runs and trip not in taken_trips:
-            taken_runs.add((vehicle, run))
-            taken_trips.add(trip)
-            matches.append((vehicle, run, trip))
-    types = {**{name: driven.schema[name] for name in RUN}, "trip_by_start": free.schema["trip_id"]}
-    return pl.DataFrame(matches, schema=types, orient="row")
+    return nearest_starts(pairs, RUN, "trip_by_start")
 
 
 def _described(

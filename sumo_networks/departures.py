@@ -60,14 +60,14 @@ class Departures:
 
 
 @dataclass(frozen=True)
-class Service:
+class BusService:
     """A scenario whose buses depart otherwise in each run, by its seed."""
 
     scenario: Scenario
     departures: Departures
 
 
-def timetabled(scenario: Scenario, demand: Demand, folder: Path) -> Service:
+def timetabled(scenario: Scenario, demand: Demand, folder: Path) -> BusService:
     """The buses taken out of the scenario, into copies of its route files in `folder`.
 
     A flow of buses at even intervals becomes its buses, under the ids that SUMO gives them. Flows at random intervals
@@ -87,7 +87,7 @@ def timetabled(scenario: Scenario, demand: Demand, folder: Path) -> Service:
         if any(element.get("id", "") in demand.lines for element in elements(file, *VEHICLES)):
             folder.mkdir(parents=True, exist_ok=True)
             routes[index] = copy_demand(file, folder / f"routes_{index}.rou.xml", stays)
-    return Service(replace(scenario, routes=tuple(routes)), Departures(tuple(buses)))
+    return BusService(replace(scenario, routes=tuple(routes)), Departures(tuple(buses)))
 
 
 def _buses(element: ET.Element, scenario: Scenario) -> list[Bus]:

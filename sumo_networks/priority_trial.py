@@ -12,7 +12,7 @@ from optimiser.signals import NetworkPlan, Priority
 from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.compare import compare_places
-from sumo_networks.departures import Service, timetabled
+from sumo_networks.departures import BusService, timetabled
 from sumo_networks.journal import Journal, Kept, run_measured
 from sumo_networks.measure import RunMeasures, measure
 from sumo_networks.priority_control import write_priority
@@ -38,7 +38,7 @@ class Trial:
 @dataclass(frozen=True)
 class _Bench:
     scenario: Scenario
-    service: Service
+    service: BusService
     demand: Demand
     model: CityModel
     seeds: tuple[int, ...]

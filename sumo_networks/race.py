@@ -13,7 +13,7 @@ from typing import Final
 from sumo_networks.approaches import Approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.compare import compare_places
-from sumo_networks.departures import Service
+from sumo_networks.departures import BusService
 from sumo_networks.journal import Journal, Kept, run_measured
 from sumo_networks.measure import DelayAt, RunMeasures, measure
 from sumo_networks.person_weights import PersonWeights
@@ -49,7 +49,7 @@ class Race:
     told to `progress`. The surcharge of the places in `pressed` counts so many times; persons count by `weights`, and a
     verdict would bear what `limits` say."""
 
-    service: Service
+    service: BusService
     model: CityModel
     demand: Demand
     approaches: Approaches

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from sumo_networks.departures import Service, timetabled
+from sumo_networks.departures import BusService, timetabled
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job
 from sumo_networks.timetable import keep_timetable
@@ -30,7 +30,7 @@ class Series:
 
     name: str
     side: Side
-    service: Service
+    service: BusService
     plan: Path | None
     seeds: tuple[int, ...]
     scale: float = 1.0
@@ -106,13 +106,13 @@ class _Services:
     demand: Demand
     folder: Path
 
-    def at(self, scale: float) -> Service:
+    def at(self, scale: float) -> BusService:
         """For runs at so much of the demand: its buses keep their number."""
         name = f"demand_{scale:g}"
         scaled = keep_timetable(self.scenario, self.demand, scale, self.folder / f"{name}_types")
         return timetabled(scaled, self.demand, self.folder / f"{name}_timetable")
 
-    def until_its_end(self) -> Service:
+    def until_its_end(self) -> BusService:
         """For runs that go on, with nothing in them that is due after the end."""
         cut = within_period(self.scenario, self.folder / "cleared_demand")
         return timetabled(cut, self.demand, self.folder / "cleared_timetable")
@@ -120,7 +120,7 @@ class _Services:
 
 def _pair(
     name: str,
-    service: Service,
+    service: BusService,
     candidate: Programs,
     seeds: tuple[int, ...],
     *,

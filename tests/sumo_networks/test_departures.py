@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sumo_networks.departures import SPREAD_S, Departures, Service, timetabled
+from sumo_networks.departures import SPREAD_S, BusService, Departures, timetabled
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Job, Record, simulate_many
 from sumo_networks.sumo_xml import elements, time_s
@@ -22,7 +22,7 @@ BUSES = {
 
 
 @pytest.fixture
-def service(grid_scenario: Scenario, tmp_path: Path) -> Service:
+def service(grid_scenario: Scenario, tmp_path: Path) -> BusService:
     return timetabled(grid_scenario, read_demand(grid_scenario), tmp_path / "timetable")
 
 
@@ -42,7 +42,7 @@ def _with_routes(scenario: Scenario, folder: Path, demand: str) -> Scenario:
     return replace(scenario, routes=(routes,))
 
 
-def test_every_bus_departs_within_two_minutes_after_its_time(service: Service, tmp_path: Path) -> None:
+def test_every_bus_departs_within_two_minutes_after_its_time(service: BusService, tmp_path: Path) -> None:
     assert {bus.element.get("id"): bus.due_s for bus in service.departures.buses} == BUSES
     written = _written(service.departures, 1, tmp_path)
     assert written.keys() == BUSES.keys()
@@ -50,14 +50,14 @@ def test_every_bus_departs_within_two_minutes_after_its_time(service: Service, t
     assert list(written.values()) == sorted(written.values()), "SUMO asks for the order of departure"
 
 
-def test_departures_follow_from_the_seed_alone(service: Service, tmp_path: Path) -> None:
+def test_departures_follow_from_the_seed_alone(service: BusService, tmp_path: Path) -> None:
     once = _written(service.departures, 1, tmp_path)
     assert _written(service.departures, 1, tmp_path) == once
     assert _written(service.departures, 2, tmp_path) != once
 
 
 def test_a_run_has_the_same_traffic_with_its_buses_at_other_times(
-    grid_scenario: Scenario, service: Service, tmp_path: Path
+    grid_scenario: Scenario, service: BusService, tmp_path: Path
 ) -> None:
     jobs = [
         Job(grid_scenario, 3, tmp_path / "as_is", record=Record.TRIPS),
@@ -128,4 +128,4 @@ def test_flows_at_even_intervals_become_their_buses(
 
 def test_a_scenario_without_buses_is_the_scenario(grid_scenario: Scenario, tmp_path: Path) -> None:
     scenario = _with_routes(grid_scenario, tmp_path, '<flow id="a" begin="0" period="9" end="60" route="r"/>')
-    assert timetabled(scenario, read_demand(scenario), tmp_path / "t") == Service(scenario, Departures(()))
+    assert timetabled(scenario, read_demand(scenario), tmp_path / "t") == BusService(scenario, Departures(()))
