@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -25,19 +25,20 @@ class ApproachKey:
 class Approaches:
     """`of_edge`: the approach that every edge (internal ones too) counts for; edges from which vehicles may reach
     several controllers next, or none, are not in it. `lanes`: incoming lanes of each approach with their length in m.
-    `link_counts`: how many signals each controller has. `signal_nodes` are the nodes where a signal stands,
-    `signal_edges` the edges that lead there or away."""
+    `link_counts`: how many signals each controller has. `signal_nodes` and `signal_edges` tell the controller of the
+    nodes where a signal stands and of the edges that lead there, or else away."""
 
     of_edge: dict[str, ApproachKey]
     lanes: dict[ApproachKey, tuple[tuple[str, float], ...]]
     link_counts: dict[str, int]
-    signal_nodes: frozenset[str] = frozenset()
-    signal_edges: frozenset[str] = frozenset()
+    signal_nodes: dict[str, str] = field(default_factory=dict)
+    signal_edges: dict[str, str] = field(default_factory=dict)
 
-    def at_signal(self, lane: str) -> bool:
-        """Whether a lane lies within a node with signals, or on an edge that leads there or away."""
+    def signal_at(self, lane: str) -> str | None:
+        """The controller of the node within which a lane lies, or to which its edge leads, or from which it leads away;
+        None where there are no signals."""
         edge = lane.rpartition("_")[0]
-        return edge[1:].rpartition("_")[0] in self.signal_nodes if edge.startswith(":") else edge in self.signal_edges
+        return self.signal_nodes.get(_node(edge)) if edge.startswith(":") else self.signal_edges.get(edge)
 
 
 @dataclass
@@ -48,8 +49,8 @@ class _Net:
     signalled: dict[str, set[str]]
     entered_from: dict[str, str]
     link_counts: dict[str, int]
-    signal_nodes: set[str]
-    signal_edges: set[str]
+    signal_nodes: dict[str, str]
+    signal_edges: dict[str, str]
 
 
 def read_approaches(net: Path) -> Approaches:
@@ -69,12 +70,16 @@ def read_approaches(net: Path) -> Approaches:
     for edge, controllers in sorted(parsed.signalled.items()):
         if len(controllers) == 1:
             lanes[ApproachKey(min(controllers), edge)] = tuple(sorted(parsed.lengths.get(edge, {}).items()))
-    signal_nodes, signal_edges = frozenset(parsed.signal_nodes), frozenset(parsed.signal_edges)
-    return Approaches(of_edge, lanes, parsed.link_counts, signal_nodes, signal_edges)
+    return Approaches(of_edge, lanes, parsed.link_counts, parsed.signal_nodes, parsed.signal_edges)
+
+
+def _node(internal_edge: str) -> str:
+    """The node within which an edge lies."""
+    return internal_edge[1:].rpartition("_")[0]
 
 
 def _parse(path: Path) -> _Net:
-    net = _Net({}, {}, defaultdict(set), defaultdict(set), {}, {}, set(), set())
+    net = _Net({}, {}, defaultdict(set), defaultdict(set), {}, {}, {}, {})
     rail: set[str] = set()
     for element in elements(path, "edge", "junction", "connection"):
         if element.tag == "junction":
@@ -99,11 +104,12 @@ def _parse(path: Path) -> _Net:
         if controller is not None:
             index = max(int(element.get("linkIndex", "0")), int(element.get("linkIndex2", "-1")))
             net.link_counts[controller] = max(net.link_counts.get(controller, 0), index + 1)
-            net.signal_edges |= {edge for edge in (origin, target) if not edge.startswith(":")}
+            net.signal_edges[origin] = controller
+            net.signal_edges.setdefault(target, controller)
             # A crossing is itself a way within the node; other ways lead through one.
             within = via or target + "_0"
             if within.startswith(":"):
-                net.signal_nodes.add(within[1:].rpartition("_")[0].rpartition("_")[0])
+                net.signal_nodes[_node(within.rpartition("_")[0])] = controller
         if via is not None:
             net.entered_from.setdefault(via.rpartition("_")[0], origin)
         if origin.startswith(":"):

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
+from typing import Final
 
 from sumo_networks.approaches import ApproachKey
 from sumo_networks.measure import DelayAt, RunMeasures
 from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.statistics import Bound, interval, surely_above
+from sumo_networks.sumo_xml import time_text
 from sumo_networks.verdict import ApproachDelay, Comparison, Estimate, Estimates, Figures, Place, Queue
+
+# So many places of collisions are named.
+MOST_TOLD: Final = 3
 
 
 def figures(runs: Sequence[RunMeasures]) -> Figures:
@@ -149,16 +154,30 @@ def compare_collisions(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What speaks against a plan, one more collision at signals being enough, and what is only told: collisions
     at places that no signal governs, such as merges."""
-    at_signals = [sum(run.collisions_at_signals or 0 for run in runs) for runs in (baseline, candidate)]
+    at_signals = [sum(len(run.collisions_at_signals or ()) for run in runs) for runs in (baseline, candidate)]
     in_all = [sum(run.measures.collisions or 0 for run in runs) for runs in (baseline, candidate)]
     elsewhere = [whole - part for whole, part in zip(in_all, at_signals, strict=True)]
     runs = len(candidate)
-    against = f"{at_signals[1]} collisions at signals in {runs} runs instead of {at_signals[0]}."
-    told = f"Away from signals {elsewhere[1]} collisions in {runs} runs instead of {elsewhere[0]}."
+    against = f"{_collisions(at_signals[1])} at signals in {runs} runs instead of {at_signals[0]}: {_where(candidate)}."
+    told = f"Away from signals {_collisions(elsewhere[1])} in {runs} runs instead of {elsewhere[0]}."
     return (
         (against,) if at_signals[1] > at_signals[0] else (),
         (told,) if elsewhere[1] > elsewhere[0] else (),
     )
+
+
+def _collisions(number: int) -> str:
+    return "1 collision" if number == 1 else f"{number} collisions"
+
+
+def _where(runs: Sequence[RunMeasures]) -> str:
+    """The first places of collisions at signals, and when each was in a run with which seed."""
+    told = [
+        f"junction {one.junction}, lane {one.lane} at {time_text(one.time_s)} s with seed {run.seed}"
+        for run in runs
+        for one in run.collisions_at_signals or ()
+    ]
+    return "; ".join(told[:MOST_TOLD]) + (f"; and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else "")
 
 
 def approach_delays(baseline: Sequence[RunMeasures], candidate: Sequence[RunMeasures]) -> tuple[ApproachDelay, ...]:

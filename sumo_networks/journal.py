@@ -20,10 +20,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from optimiser.safety import Finding
 from sumo_networks.approaches import ApproachKey
-from sumo_networks.measure import DelayAt, LaneQueue, Measures, PersonSeconds, RunMeasures
+from sumo_networks.measure import Collision, DelayAt, LaneQueue, Measures, PersonSeconds, RunMeasures
 from sumo_networks.simulate import Job, Run, simulate_many
 
-FORMAT: Final = "1"
+FORMAT: Final = "2"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class _Line(BaseModel):
     approaches: tuple[tuple[ApproachKey, DelayAt], ...]
     lines: dict[str, DelayAt]
     queues: tuple[LaneQueue, ...]
-    collisions_at_signals: int | None
+    collisions_at_signals: tuple[Collision, ...] | None
     lost: PersonSeconds
     findings: tuple[Finding, ...]
 

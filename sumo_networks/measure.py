@@ -77,6 +77,15 @@ class LaneQueue:
 
 
 @dataclass(frozen=True)
+class Collision:
+    """Vehicles that came too close at a junction with signals, on which lane and when."""
+
+    junction: str
+    lane: str
+    time_s: float
+
+
+@dataclass(frozen=True)
 class RunMeasures:
     """All that one run tells: its figures, and delay by junction, approach and line, queues by lane; sorted by name.
     `lost` is behind the person delay of the figures.
@@ -90,7 +99,7 @@ class RunMeasures:
     approaches: dict[ApproachKey, DelayAt]
     lines: dict[str, DelayAt]
     queues: tuple[LaneQueue, ...]
-    collisions_at_signals: int | None = None
+    collisions_at_signals: tuple[Collision, ...] | None = None
     lost: PersonSeconds = PersonSeconds()
 
 
@@ -244,10 +253,12 @@ def _accidents(run: Run) -> tuple[int | None, int | None]:
     return counts["safety"], counts["teleports"]
 
 
-def _collisions_at_signals(run: Run, approaches: Approaches) -> int | None:
+def _collisions_at_signals(run: Run, approaches: Approaches) -> tuple[Collision, ...] | None:
     if run.collisions is None:
         return None
-    return sum(approaches.at_signal(found.get("lane", "")) for found in _output(run.collisions, "collision"))
+    told = [(found.get("lane", ""), float(found.get("time", "0"))) for found in _output(run.collisions, "collision")]
+    at = ((approaches.signal_at(lane), lane, time_s) for lane, time_s in told)
+    return tuple(Collision(junction, lane, time_s) for junction, lane, time_s in at if junction is not None)
 
 
 def _co2_g_per_veh_km(run: Run) -> float | None:

@@ -15,7 +15,7 @@ import pytest
 
 from sumo_networks.approaches import ApproachKey, read_approaches
 from sumo_networks.errors import SimulationError
-from sumo_networks.measure import RunMeasures, measure, measure_trips
+from sumo_networks.measure import Collision, RunMeasures, measure, measure_trips
 from sumo_networks.recording import signalled_lanes
 from sumo_networks.scenario import Scenario, load_scenario
 from sumo_networks.simulate import Record, Run, simulate, sumo_environment
@@ -330,11 +330,18 @@ def test_delay_agrees_with_the_independent_judge(
 
 def test_collisions_at_signals_are_told_from_those_elsewhere(grid_scenario: Scenario, tmp_path: Path) -> None:
     approaches = read_approaches(grid_scenario.net)
-    lanes = {"middle_A_0": True, "A_B_1": True, ":A_0_0": True, ":middle_0_0": False, "west_middle_0": False, "": False}
-    assert {lane: approaches.at_signal(lane) for lane in lanes} == lanes
+    lanes = {
+        "middle_A_0": "A",
+        "A_B_1": "B",
+        "B_east_0": "B",
+        "west_middle_0": None,
+        ":A_0_0": "A",
+        ":middle_0_0": None,
+    }
+    assert {lane: approaches.signal_at(lane) for lane in lanes} == lanes
     run = replace(_run(tmp_path, ""), collisions=tmp_path / "collisions.xml")
     assert run.collisions is not None
     found = "".join(f'<collision time="1.00" lane="{lane}"/>' for lane in lanes)
     run.collisions.write_text(f"<collisions>{found}</collisions>")
     measured = measure(run, grid_scenario, read_demand(grid_scenario), approaches)
-    assert measured.collisions_at_signals == 3
+    assert measured.collisions_at_signals == tuple(Collision(at, lane, 1.0) for lane, at in lanes.items() if at)

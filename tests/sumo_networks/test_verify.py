@@ -12,7 +12,7 @@ from optimiser.safety import Finding, Rule
 from sumo_networks.approaches import ApproachKey, read_approaches
 from sumo_networks.compare import RegressionLimits, compare, compare_collisions, compare_places
 from sumo_networks.errors import PlanMismatchError, ScenarioError
-from sumo_networks.measure import DelayAt, Measures, RunMeasures
+from sumo_networks.measure import Collision, DelayAt, Measures, RunMeasures
 from sumo_networks.scenario import Scenario
 from sumo_networks.simulate import Run
 from sumo_networks.verdict import Side, Verdict
@@ -258,7 +258,7 @@ def test_a_plan_fits_the_net_it_was_made_for(grid_scenario: Scenario, grid_plan:
 
 def _with_collisions(in_all: int, at_signals: int) -> RunMeasures:
     figures = Measures(30.0, 30.0, None, None, None, None, 0, 0, 0, in_all, 0)
-    return RunMeasures(1, figures, {}, {}, {}, (), at_signals)
+    return RunMeasures(1, figures, {}, {}, {}, (), (Collision("A", "middle_A_0", 17.0),) * at_signals)
 
 
 def test_one_more_collision_at_signals_speaks_against_a_plan_and_one_elsewhere_is_told() -> None:
@@ -266,9 +266,11 @@ def test_one_more_collision_at_signals_speaks_against_a_plan_and_one_elsewhere_i
     assert compare_collisions([none, none], [none, none]) == ((), ())
     assert compare_collisions([none, none], [none, elsewhere]) == (
         (),
-        ("Away from signals 1 collisions in 2 runs instead of 0.",),
+        ("Away from signals 1 collision in 2 runs instead of 0.",),
     )
     against, told = compare_collisions([none, elsewhere], [none, at_signals])
-    assert against == ("1 collisions at signals in 2 runs instead of 0.",)
+    assert against == (
+        "1 collision at signals in 2 runs instead of 0: junction A, lane middle_A_0 at 17 s with seed 1.",
+    )
     assert told == ()
     assert compare_collisions([at_signals], [at_signals]) == ((), ())
