@@ -1,10 +1,10 @@
 """A last search around the optimiser's plans in which SUMO itself is the judge.
 
-Candidates are raced on common seeds that no verdict uses: all on one seed, those that win there on two more, then on
-two more, then on all. Traffic that locks up now and then may do so on none of them, so the winner is proved on seeds of
-its own, and the start has to endure some. Runs are counted, not seconds, so the same inputs give the same plan on any
-machine. Racing follows Maron & Moore (1997), "The racing algorithm"; common random numbers as in Law (2015), Simulation
-Modeling and Analysis, section 11.2.
+Candidates are raced on common seeds that no verdict uses: all on one seed, the best of those that win there on more,
+heat by heat, until one has run on all. Traffic that locks up now and then may do so on none of them, so the winner is
+proved on seeds of its own, and the start has to endure some. Runs are counted, not seconds, so the same inputs give the
+same plan on any machine. Racing follows Maron & Moore (1997), "The racing algorithm"; common random numbers as in Law
+(2015), Simulation Modeling and Analysis, section 11.2.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from optimiser.signals import NetworkPlan
 from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.departures import timetabled
+from sumo_networks.heats import ENTRANTS, Heats
 from sumo_networks.journal import Journal
 from sumo_networks.measure import RunMeasures
 from sumo_networks.moves import Freedom, Pressure
@@ -38,11 +38,8 @@ from sumo_networks.trips import read_demand
 from sumo_networks.verdict import SEEDS_BELOW
 
 FIRST_SEED: Final = SEEDS_BELOW
-SURVIVORS: Final = 2
 # So many that beat the incumbent may fall in a turn, under other traffic, before the turn has found nothing.
 MOST_FALLS: Final = 3
-# A candidate must win on so many seeds, then on so many, before it runs on the others.
-HEATS: Final = (3, 5)
 # There is one seed for so many runs, but not fewer than these.
 RUNS_A_SEED: Final = 20
 LEAST_SEEDS: Final = 2
@@ -273,25 +270,27 @@ def _first_to_hold(
     search: _Search, best: Incumbent, lead: int, tried: Sequence[tuple[Candidate, RunMeasures]]
 ) -> Incumbent | None:
     """The first of those that beat the incumbent on one seed that does so on all, brings no place that a verdict would
-    refuse (such places are pressed), and holds. Where one falls, those that do all it did and more are passed over."""
-    race = search.race
-    beaten, fallen = 0, list[Candidate]()
-    for candidate, first in _heat(race, best, lead, tried):
-        if beaten == SURVIVORS or len(fallen) == MOST_FALLS:
+    refuse (such places are pressed), and holds. Where one falls, those that do all it did and more are passed over, and
+    others come to race."""
+    race, fallen = search.race, list[Candidate]()
+    heats, waiting = Heats(race, search.seeds, best, lead), _in_front(race, best, lead, tried)
+    while waiting and len(fallen) < MOST_FALLS:
+        fell = len(fallen)
+        for finalist in heats.finalists(waiting[:ENTRANTS]):
+            candidate = finalist.candidate
+            found = None if any(map(candidate.contains, fallen)) else heats.winner(finalist)
+            if found is None:
+                continue
+            if set(race.refused(found.measures)) - set(race.pressed):
+                race.press(found.measures)
+            elif (held := borne(race, search.stress, found)) is not None:
+                return held
+            else:
+                fallen.append(candidate)
+                search.proposer.bar(candidate)
+        if len(fallen) == fell:
             break
-        if any(candidate.contains(one) for one in fallen):
-            continue
-        found = _judged(search, best, candidate, first, lead)
-        if found is None:
-            beaten += 1
-        elif set(race.refused(found.measures)) - set(race.pressed):
-            race.press(found.measures)
-            beaten += 1
-        elif (held := borne(race, search.stress, found)) is not None:
-            return held
-        else:
-            fallen.append(candidate)
-            search.proposer.bar(candidate)
+        waiting = [one for one in waiting[ENTRANTS:] if not any(map(one[0].contains, fallen))]
     return None
 
 
@@ -324,31 +323,10 @@ def held_back(
     return [(candidate, prices(race, [found]).pressure([found])) for candidate, found in nearest]
 
 
-def _heat(
+def _in_front(
     race: Race, best: Incumbent, lead: int, tried: Sequence[tuple[Candidate, RunMeasures]]
 ) -> list[tuple[Candidate, RunMeasures]]:
     """Those tried on one seed that beat the incumbent there, the best first."""
     losses = _losses(race, best, lead, tried)
     ranked = sorted(range(len(tried)), key=lambda i: (losses[i], i))
     return [tried[i] for i in ranked if losses[i] < 0]
-
-
-def _judged(search: _Search, best: Incumbent, candidate: Candidate, first: RunMeasures, lead: int) -> Incumbent | None:
-    """The candidate with its measures on all seeds; None once it is behind the incumbent on those it has run on."""
-    timings = candidate.timings(best.timings)
-    order = [(lead + k) % len(search.seeds) for k in range(len(search.seeds))]
-    measures = {lead: first}
-    for stage in heats(order):
-        found = search.race.run([(timings, search.seeds[k]) for k in stage])
-        measures |= dict(zip(stage, found, strict=True))
-        before = search.race.score([best.measures[k] for k in measures], best.measures)
-        if search.race.score(list(measures.values()), best.measures) >= before:
-            return None
-    all_seeds = tuple(measures[k] for k in sorted(measures))
-    return Incumbent(candidate.what, timings, all_seeds, best.timings, proved_ratio=best.proved_ratio)
-
-
-def heats(order: Sequence[int]) -> list[Sequence[int]]:
-    """The seeds of one heat after the other, of a candidate that has run on the first of `order`."""
-    ends = [1, *(seeds for seeds in HEATS if seeds < len(order)), len(order)]
-    return [order[begin:end] for begin, end in pairwise(ends) if begin < end]

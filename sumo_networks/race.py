@@ -163,12 +163,21 @@ class Race:
 
     def score(self, found: Sequence[RunMeasures], known: Sequence[RunMeasures] = ()) -> float:
         """Person and vehicle delay as a ratio to the shipped program's on the same seeds, mean over the runs; more
-        where buses or a place lose, since a verdict would refuse that.
+        where buses or a place lose, and much more where the whole does, since a verdict would refuse that.
 
         `known` helps to tell what places would lose on seeds that have not been run (`excess_s`): a few buses on one
         seed may say little of a line, and a limit on means makes nothing but a surcharge of their chance."""
         excess_s = self.excess_s(found, known)
-        return self.delay_ratio(found) + sum(self.surcharge(place) * more_s for place, more_s in excess_s.items())
+        places = sum(self.surcharge(place) * more_s for place, more_s in excess_s.items())
+        return self.delay_ratio(found) + (PRESSED - 1) * max(0.0, self._expected(found, known) - 1.0) + places
+
+    def _expected(self, found: Sequence[RunMeasures], known: Sequence[RunMeasures]) -> float:
+        """The delay ratio on all seeds: what the other program has there, and by how much it changed on those run."""
+        seeds = {one.seed for one in found}
+        shared = [one for one in known if one.seed in seeds]
+        if not shared:
+            return self.delay_ratio(found)
+        return self.delay_ratio(known) + self.delay_ratio(found) - self.delay_ratio(shared)
 
     def delay_ratio(self, found: Sequence[RunMeasures]) -> float:
         """The score without what places lose."""

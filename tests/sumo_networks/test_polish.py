@@ -10,8 +10,9 @@ import pytest
 from optimiser.safety import check_plan
 from optimiser.signals import ControllerPlan, NetworkPlan
 from sumo_networks.bindings import CityModel
+from sumo_networks.heats import ENTRANTS
 from sumo_networks.moves import Freedom
-from sumo_networks.polish import Budget, Polished, heats, polish
+from sumo_networks.polish import Budget, Polished, polish
 from sumo_networks.profiles import profile_named
 from sumo_networks.read import read_network
 from sumo_networks.scenario import Scenario, load_scenario
@@ -56,8 +57,8 @@ def test_any_number_of_workers_finds_the_same(
 
 
 def test_spends_its_budget_and_at_most_one_batch_more(once: Polished) -> None:
-    joined, survivors, demands = 2, 2, len(OTHER_DEMANDS)
-    one_turn = BUDGET.batch + joined + survivors * (BUDGET.seeds - 1 + STRESS_RUNS * demands) + BUDGET.seeds * demands
+    joined, demands = 2, len(OTHER_DEMANDS)
+    one_turn = BUDGET.batch + joined + ENTRANTS * (BUDGET.seeds - 1 + STRESS_RUNS * demands) + BUDGET.seeds * demands
     assert BUDGET.runs <= once.runs <= BUDGET.runs + one_turn
 
 
@@ -65,13 +66,6 @@ def test_few_runs_are_spent_on_fewer_seeds_and_ask_for_no_proof() -> None:
     assert len(Budget(runs=300, seeds=10).seed_numbers()) == 10
     assert len(Budget(runs=60, seeds=10).seed_numbers()) == 3
     assert [Budget(runs=runs).proof_runs for runs in (39, 40, 60, 100, 200, 300, 1000)] == [0, 2, 3, 5, 15, 25, 25]
-
-
-def test_who_wins_on_few_seeds_goes_on_to_more() -> None:
-    assert heats([3, 4, 5, 6, 7, 8, 9, 0, 1, 2]) == [[4, 5], [6, 7], [8, 9, 0, 1, 2]]
-    assert heats([0, 1, 2, 3, 4]) == [[1, 2], [3, 4]]
-    assert heats([1, 0]) == [[0]]
-    assert heats([0]) == []
 
 
 def test_never_ends_worse_than_the_running_plan_on_its_own_seeds(once: Polished) -> None:

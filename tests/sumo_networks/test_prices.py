@@ -128,6 +128,24 @@ def test_of_persons_and_vehicles_the_one_that_gains_less_counts_twice(race: Race
     assert race.score([persons]) == race.score([vehicles]) == pytest.approx((0.8 + 1.0 + 1.0) / 3)
 
 
+def _delayed(delay_s: float, seed: int = 1000) -> RunMeasures:
+    return replace(
+        SHIPPED, seed=seed, measures=replace(SHIPPED.measures, person_delay_s=delay_s, vehicle_delay_s=delay_s)
+    )
+
+
+def test_delay_beyond_the_shipped_programs_costs_as_much_as_at_a_place_that_a_verdict_would_refuse(race: Race) -> None:
+    assert race.score([_delayed(27.0)]) == pytest.approx(0.9)
+    assert race.score([_delayed(33.0)]) == pytest.approx(1.0 + 0.1 * PRESSED)
+
+
+def test_a_seed_on_which_both_lose_makes_no_loser_of_a_plan_that_gains_on_the_others(race: Race) -> None:
+    race.shipped |= {1001: replace(SHIPPED, seed=1001)}
+    known = [_delayed(33.0), _delayed(21.0, 1001)]
+    assert race.score([known[0]], known) == pytest.approx(1.1)
+    assert race.score([_delayed(32.0)], known) == pytest.approx(32.0 / 30.0)
+
+
 def test_a_verdict_would_refuse_what_surely_loses_and_bear_what_only_may(race: Race) -> None:
     assert race.refused(_rising(race, 19.0, 20.0, 21.0, 20.0, 19.5)) == [("line", "7")]
     assert not race.refused(_rising(race, 80.0, -40.0, 90.0, -50.0, 20.0))
