@@ -2,7 +2,8 @@
 
 The score of a race charges for places that get worse than a verdict would bear. Written out linearly around one
 program, that is a price for each second that a vehicle loses on an approach (Lagrange multipliers of the limits), so
-that moves are drawn to where they help and a change can be judged by its own neighbourhood alone.
+that moves are drawn to where they help and a change can be judged by its own neighbourhood alone. Where the charge is
+no straight line, the price is its mean up to what is lost there.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ def prices(race: Race, found: Sequence[RunMeasures]) -> Prices:
         for key, delay in one.approaches.items():
             shipped_s[key] = shipped_s.get(key, 0.0) + delay.per_vehicle_s / len(shipped)
     per_mean_s: dict[ApproachKey, float] = {}
-    for kind, name in race.excess_s(found):
-        price_s = race.surcharge((kind, name)) * total_s
+    for (kind, name), over_s in race.excess_s(found).items():
+        price_s = race.surcharge((kind, name), over_s) / over_s * total_s
         if kind == "line":
             on_way = {race.approaches.of_edge.get(edge) for edge in race.demand.ways.get(name, ())}
             shares = {key: 1.0 for key in on_way if key is not None}

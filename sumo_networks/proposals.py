@@ -90,7 +90,7 @@ class Proposer:
         followed = self._again(best, best.before) if best.before is not None and best.turn == turn else []
         # the first turn looks at other solutions, so no draw has been idle by then
         dice = Dice(self.rng, max(0, turn - max(best.turn, 1)))
-        return followed + self._drawn(best, priced, dice)
+        return _distinct([*followed, *self._drawn(best, priced, dice)])
 
     def remember(self, tried: Sequence[Candidate], losses: Sequence[float]) -> None:
         """Keep what changes of single junctions lost, for the next time that other solutions are looked at."""
@@ -148,9 +148,9 @@ class Proposer:
                         part = next(part for part in parts if move.junction in part)
                         part[move.junction] = move.timing, f"{part[move.junction][1]}, {move.what}"
                 mended = Candidate(tuple(parts))
-                if mended.changes != candidate.changes and mended not in found:
+                if mended.changes != candidate.changes:
                     found.append(mended)
-        return found
+        return _distinct(found)
 
     def _exchanges(self, best: Incumbent, priced: Prices) -> list[Candidate]:
         """The timings that other solutions have at single junctions, first those of the best for every junction, the
@@ -210,6 +210,14 @@ class Proposer:
 
 def _key(junction: str, timing: Timing) -> _Key:
     return junction, timing.sequence.stages, timing.durations_s, timing.start_s
+
+
+def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Each once: however it came about, what shows the same is the same."""
+    found: dict[frozenset[_Key], Candidate] = {}
+    for one in candidates:
+        found.setdefault(frozenset(_key(name, timing) for name, (timing, _) in one.changes.items()), one)
+    return list(found.values())
 
 
 def _keys(part: Part) -> list[_Key]:

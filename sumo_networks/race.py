@@ -29,8 +29,10 @@ GUARD: Final = 0.005
 BUS_WEIGHT: Final = 0.3
 # A verdict tests places with 30 vehicles over its five seeds.
 FEW_VEHICLES_A_RUN: Final = 6
-# The surcharge of a place for which a verdict would refuse the best plan counts so many times from then on.
+# The surcharge of a place for which a verdict would refuse the best plan counts so many times from then on, over its
+# first seconds: the last of them is what a verdict asks for, and no place is worth all that the others gain.
 PRESSED: Final = 8.0
+PRESSED_S: Final = 3.0
 # A verdict's seeds, and how many standard errors over them it asks for (Holm's bound with ten to a hundred places).
 VERDICT_SEEDS: Final = 5
 SURE_ERRORS: Final = 5.5
@@ -46,8 +48,8 @@ Place = tuple[str, str]
 @dataclass
 class Race:
     """The runs of one search: how many are `spent`, and how the shipped program does on each seed. `most_runs` is only
-    told to `progress`. The surcharge of the places in `pressed` counts so many times; persons count by `weights`, and a
-    verdict would bear what `limits` say."""
+    told to `progress`. The first seconds that a place in `pressed` loses are charged for so many times; persons count
+    by `weights`, and a verdict would bear what `limits` say."""
 
     service: BusService
     model: CityModel
@@ -157,9 +159,9 @@ class Race:
         """Have the places that a verdict would refuse here cost more from now on."""
         self.pressed |= dict.fromkeys(self.refused(found), PRESSED)
 
-    def surcharge(self, place: Place) -> float:
-        """What a second of excess at a place adds to the score."""
-        return GUARD * self.pressed.get(place, 1.0)
+    def surcharge(self, place: Place, excess_s: float) -> float:
+        """What so much excess at a place adds to the score."""
+        return GUARD * (excess_s + (self.pressed.get(place, 1.0) - 1) * min(excess_s, PRESSED_S))
 
     def score(self, found: Sequence[RunMeasures], known: Sequence[RunMeasures] = ()) -> float:
         """Person and vehicle delay as a ratio to the shipped program's on the same seeds, mean over the runs; more
@@ -168,7 +170,7 @@ class Race:
         `known` helps to tell what places would lose on seeds that have not been run (`excess_s`): a few buses on one
         seed may say little of a line, and a limit on means makes nothing but a surcharge of their chance."""
         excess_s = self.excess_s(found, known)
-        places = sum(self.surcharge(place) * more_s for place, more_s in excess_s.items())
+        places = sum(self.surcharge(place, more_s) for place, more_s in excess_s.items())
         return self.delay_ratio(found) + (PRESSED - 1) * max(0.0, self._expected(found, known) - 1.0) + places
 
     def _expected(self, found: Sequence[RunMeasures], known: Sequence[RunMeasures]) -> float:

@@ -15,7 +15,7 @@ from sumo_networks.polish import held_back, lineage, proven
 from sumo_networks.prices import neighbourhoods, prices
 from sumo_networks.profiles import profile_named
 from sumo_networks.proposals import Candidate
-from sumo_networks.race import PRESSED, Race
+from sumo_networks.race import PRESSED, PRESSED_S, Race
 from sumo_networks.read import read_network
 from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.scenario import Scenario
@@ -183,11 +183,18 @@ def test_a_place_that_a_verdict_would_refuse_costs_more_from_then_on_and_no_othe
     junction = {"A": DelayAt(2000.0 + 100 * (KEPT_S + 0.5), 100)}
     lost = _rising(race, 19.0, 20.0, 21.0, 20.0, 19.5)
     found = [replace(one, junctions=SHIPPED.junctions | junction) for one in lost]
-    line, score = race.surcharge(("line", "7")), race.score(found)
+    line, score = race.surcharge(("line", "7"), 1.0), race.score(found)
     race.press(found)
-    assert race.surcharge(("line", "7")) == pytest.approx(PRESSED * line)
-    assert race.surcharge(("junction", "A")) == line, "it loses less than a verdict would refuse"
+    assert race.surcharge(("line", "7"), 1.0) == pytest.approx(PRESSED * line)
+    assert race.surcharge(("junction", "A"), 1.0) == line, "it loses less than a verdict would refuse"
     assert race.score(found) > score
+
+
+def test_far_over_its_limit_a_pressed_place_costs_as_any_other_a_second_more(race: Race) -> None:
+    line, free = ("line", "7"), race.surcharge(("line", "7"), 1.0)
+    race.press(_rising(race, 19.0, 20.0, 21.0, 20.0, 19.5))
+    assert race.surcharge(line, PRESSED_S) == pytest.approx(PRESSED * PRESSED_S * free)
+    assert race.surcharge(line, 31.0) - race.surcharge(line, 30.0) == pytest.approx(free)
 
 
 def test_what_saves_delay_and_loses_by_a_place_alone_is_held_back(race: Race) -> None:

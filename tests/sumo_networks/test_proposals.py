@@ -168,3 +168,13 @@ def test_what_a_place_holds_back_is_mended_at_its_own_junctions_towards_what_hur
             after = dict(zip(timing.sequence.stages, timing.durations_s, strict=True))
             seconds += sum(after[stage] - before[stage] for stage in served)
     assert seconds > 0, "what hurts gets more green than it loses"
+
+
+def test_what_shows_the_same_is_tried_once_however_often_it_is_drawn(network: Network) -> None:
+    """With one junction free to move, and that by offsets of few lengths, draws repeat each other."""
+    fixed = frozenset(junction.id for junction in network.junctions[1:])
+    proposer = replace(_proposer(network), freedom=replace(FREE, fixed_junctions=fixed), batch=200)
+    found = proposer.proposals(_incumbent(network), NO_PRICE, 1)
+    shown = [tuple((name, timing) for name, (timing, _) in sorted(one.changes.items())) for one in found]
+    assert 1 < len(shown) < 200
+    assert all(one not in shown[:i] for i, one in enumerate(shown))
