@@ -16,11 +16,15 @@ from sumo_networks.proposals import Candidate
 from sumo_networks.race import Race
 from sumo_networks.starts import Incumbent
 
-# So many enter the first heat, and so many are left for the last.
+# So many enter the first heat, and so many are left for the last, in which they run one after the other.
 ENTRANTS: Final = 3
 FINALISTS: Final = 2
 # On so many seeds in all the heats before the last are decided.
 HEATS: Final = (3, 5)
+
+
+Tried = tuple[Candidate, RunMeasures]
+"""A candidate and its run on one seed."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,16 @@ class Heats:
     best: Incumbent
     lead: int
 
-    def finalists(self, field: Sequence[tuple[Candidate, RunMeasures]]) -> list[Entrant]:
-        """Those ahead of the incumbent on the seeds of all heats but the last, the furthest ahead first."""
+    def finalists(self, field: Sequence[Tried]) -> tuple[list[Entrant], list[Tried]]:
+        """Those ahead of the incumbent on the seeds of all heats but the last, the furthest ahead first; and those who
+        were ahead, but behind them."""
         standing = [Entrant(candidate, {self.lead: first}) for candidate, first in field]
+        spared: list[Tried] = []
         for heat in self._heats()[:-1]:
-            standing = self._ahead(standing, heat)[:FINALISTS]
-        return standing
+            ahead = self._ahead(standing, heat)
+            standing = ahead[:FINALISTS]
+            spared += [(one.candidate, one.measures[self.lead]) for one in ahead[FINALISTS:]]
+        return standing, spared
 
     def winner(self, finalist: Entrant) -> Incumbent | None:
         """The finalist with its measures on all seeds; None where it is behind the incumbent there."""

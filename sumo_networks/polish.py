@@ -21,18 +21,17 @@ from optimiser.signals import NetworkPlan
 from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.departures import timetabled
-from sumo_networks.heats import ENTRANTS, Heats
+from sumo_networks.heats import ENTRANTS, Heats, Tried
 from sumo_networks.journal import Journal
-from sumo_networks.measure import RunMeasures
 from sumo_networks.moves import Freedom, Pressure
 from sumo_networks.person_weights import PersonWeights
 from sumo_networks.prices import Prices, neighbourhoods, prices
 from sumo_networks.proposals import Candidate, Proposer
-from sumo_networks.race import VERDICT_SEEDS, Progress, Race
+from sumo_networks.race import MARGIN, VERDICT_SEEDS, Progress, Race
 from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.scenario import Scenario
 from sumo_networks.starts import UNPROVED, Incumbent, best_start, is_shipped, judged_on, solutions
-from sumo_networks.stress import ALL_DEMANDS, MARGIN, Fallen, Stress
+from sumo_networks.stress import ALL_DEMANDS, Fallen, Stress
 from sumo_networks.timings import network_plan
 from sumo_networks.trips import read_demand
 from sumo_networks.verdict import SEEDS_BELOW
@@ -94,8 +93,8 @@ class Step:
 @dataclass(frozen=True)
 class Polished:
     """The best plan found, its score (person and vehicle delay as a ratio to the shipped program's, 1 = no gain,
-    with a surcharge where a junction or a bus line loses), how the search went, and what was better on its seeds but
-    did not hold on others; `held` is false where nothing did that the rules allow, the plan neither."""
+    with a surcharge where a junction, a bus line or the whole loses too much), how the search went, and what was better
+    on its seeds but did not hold on others. `held` is false where nothing did that the rules allow, nor the plan."""
 
     plan: NetworkPlan
     score: float
@@ -113,7 +112,7 @@ class Polished:
 
 
 @dataclass(frozen=True)
-class _Search:
+class Search:
     """What one search works with."""
 
     race: Race
@@ -168,7 +167,7 @@ def polish(
     most_exchanges = max(budget.batch, round(EXCHANGES_SHARE * budget.runs))
     near = neighbourhoods(model.network)
     proposer = Proposer(model.network, others, freedom, near, rng, budget.batch, most_exchanges)
-    search = _Search(race, stress, proposer, seeds)
+    search = Search(race, stress, proposer, seeds)
     judged, steps = _climb(search, ranked.start, budget.runs - len(ALL_DEMANDS) * budget.proof_runs)
     best = proven(race, stress, judged, ranked.left, seeds)
     path = lineage(judged, best)
@@ -185,7 +184,7 @@ def polish(
     )
 
 
-def _climb(search: _Search, start: Incumbent, most_runs: int) -> tuple[list[Incumbent], list[Step]]:
+def _climb(search: Search, start: Incumbent, most_runs: int) -> tuple[list[Incumbent], list[Step]]:
     """Rounds on one seed after the other, until the runs are spent or nothing is left to change: all that were ever
     judged on all seeds, and what was changed at each step.
 
@@ -243,9 +242,7 @@ def after(one: Incumbent) -> str:
     return one.name if one.before is None else f"the plan after “{one.name}”"
 
 
-def _winner(
-    search: _Search, best: Incumbent, lead: int, batch: Sequence[Candidate], priced: Prices
-) -> Incumbent | None:
+def _winner(search: Search, best: Incumbent, lead: int, batch: Sequence[Candidate], priced: Prices) -> Incumbent | None:
     """The first of a batch, and of what its good parts make together, that beats the incumbent on all seeds and bears
     more traffic and less; those that a place holds back are mended first. If it brings a place that a verdict would
     refuse, the place is pressed and what was tried is put together once more."""
@@ -254,29 +251,31 @@ def _winner(
     search.proposer.remember(batch, _losses(race, best, lead, tried))
     mended = search.proposer.mended(held_back(race, best, lead, tried))
     tried += zip(mended, race.run([(one.timings(best.timings), seed) for one in mended]), strict=True)
+    fallen = list[Candidate]()
     while True:
         joined = search.proposer.joined(best.measures[lead], tried, _losses(race, best, lead, tried), priced)
         runs = race.run([(one.timings(best.timings), seed) for one in joined])
         tried += zip(joined, runs, strict=True)
         pressed = len(race.pressed)
-        if (held := _first_to_hold(search, best, lead, tried)) is not None:
+        if (held := first_to_hold(search, best, lead, tried, fallen)) is not None:
             return held
         if len(race.pressed) == pressed:
             return None
         priced = prices(race, best.measures)
 
 
-def _first_to_hold(
-    search: _Search, best: Incumbent, lead: int, tried: Sequence[tuple[Candidate, RunMeasures]]
+def first_to_hold(
+    search: Search, best: Incumbent, lead: int, tried: Sequence[Tried], fallen: list[Candidate]
 ) -> Incumbent | None:
     """The first of those that beat the incumbent on one seed that does so on all, brings no place that a verdict would
-    refuse (such places are pressed), and holds. Where one falls, those that do all it did and more are passed over, and
-    others come to race."""
-    race, fallen = search.race, list[Candidate]()
+    refuse (such places are pressed), and holds. What falls is added to `fallen`; those that do all it did and more are
+    passed over, and others come to race."""
+    race, most = search.race, len(fallen) + MOST_FALLS
     heats, waiting = Heats(race, search.seeds, best, lead), _in_front(race, best, lead, tried)
-    while waiting and len(fallen) < MOST_FALLS:
-        fell = len(fallen)
-        for finalist in heats.finalists(waiting[:ENTRANTS]):
+    while len(fallen) < most:
+        waiting = [one for one in waiting if not any(map(one[0].contains, fallen))]
+        fell, (finalists, spared) = len(fallen), heats.finalists(waiting[:ENTRANTS])
+        for finalist in finalists:
             candidate = finalist.candidate
             found = None if any(map(candidate.contains, fallen)) else heats.winner(finalist)
             if found is None:
@@ -290,7 +289,7 @@ def _first_to_hold(
                 search.proposer.bar(candidate)
         if len(fallen) == fell:
             break
-        waiting = [one for one in waiting[ENTRANTS:] if not any(map(one[0].contains, fallen))]
+        waiting = [*spared, *waiting[ENTRANTS:]]
     return None
 
 
@@ -305,15 +304,13 @@ def borne(race: Race, stress: Stress, found: Incumbent) -> Incumbent | None:
     return found if stress.bears(after(found), found.timings) else None
 
 
-def _losses(race: Race, best: Incumbent, lead: int, tried: Sequence[tuple[Candidate, RunMeasures]]) -> list[float]:
+def _losses(race: Race, best: Incumbent, lead: int, tried: Sequence[Tried]) -> list[float]:
     """By how much the score of each of those tried on one seed is over the incumbent's there."""
     to_beat = race.score([best.measures[lead]], best.measures)
     return [race.score([measures], best.measures) - to_beat for _, measures in tried]
 
 
-def held_back(
-    race: Race, best: Incumbent, lead: int, tried: Sequence[tuple[Candidate, RunMeasures]]
-) -> list[tuple[Candidate, Pressure]]:
+def held_back(race: Race, best: Incumbent, lead: int, tried: Sequence[Tried]) -> list[tuple[Candidate, Pressure]]:
     """Those tried on one seed that save delay and yet lose to the incumbent, for places that lose too much: the nearest
     to winning first, with what each approach costs under them, such places included."""
     bar = race.delay_ratio([best.measures[lead]]) - HELD_BACK_GAIN
@@ -323,10 +320,8 @@ def held_back(
     return [(candidate, prices(race, [found]).pressure([found])) for candidate, found in nearest]
 
 
-def _in_front(
-    race: Race, best: Incumbent, lead: int, tried: Sequence[tuple[Candidate, RunMeasures]]
-) -> list[tuple[Candidate, RunMeasures]]:
-    """Those tried on one seed that beat the incumbent there, the best first."""
+def _in_front(race: Race, best: Incumbent, lead: int, tried: Sequence[Tried]) -> list[Tried]:
+    """Those tried on one seed that beat the incumbent there, each once, the best first."""
     losses = _losses(race, best, lead, tried)
     ranked = sorted(range(len(tried)), key=lambda i: (losses[i], i))
-    return [tried[i] for i in ranked if losses[i] < 0]
+    return list({tried[i][0].shown: tried[i] for i in reversed(ranked) if losses[i] < 0}.values())[::-1]

@@ -52,6 +52,11 @@ class Candidate:
         """The incumbent's timings with these changes."""
         return {**base, **{junction: timing for junction, (timing, _) in self.changes.items()}}
 
+    @property
+    def shown(self) -> frozenset[_Key]:
+        """What it changes: however two came about, with the same of it they show the same."""
+        return frozenset(_key(name, timing) for name, (timing, _) in self.changes.items())
+
     def contains(self, other: Candidate) -> bool:
         """Whether it changes all that the other does, in the same way."""
         changes = self.changes
@@ -213,11 +218,8 @@ def _key(junction: str, timing: Timing) -> _Key:
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Each once: however it came about, what shows the same is the same."""
-    found: dict[frozenset[_Key], Candidate] = {}
-    for one in candidates:
-        found.setdefault(frozenset(_key(name, timing) for name, (timing, _) in one.changes.items()), one)
-    return list(found.values())
+    """What shows the same once."""
+    return list({one.shown: one for one in reversed(candidates)}.values())[::-1]
 
 
 def _keys(part: Part) -> list[_Key]:

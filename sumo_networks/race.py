@@ -33,6 +33,8 @@ FEW_VEHICLES_A_RUN: Final = 6
 # first seconds: the last of them is what a verdict asks for, and no place is worth all that the others gain.
 PRESSED: Final = 8.0
 PRESSED_S: Final = 3.0
+# By so much a plan may be behind the shipped program in a search; what lies beyond counts as a pressed place does.
+MARGIN: Final = 0.02
 # A verdict's seeds, and how many standard errors over them it asks for (Holm's bound with ten to a hundred places).
 VERDICT_SEEDS: Final = 5
 SURE_ERRORS: Final = 5.5
@@ -171,7 +173,7 @@ class Race:
         seed may say little of a line, and a limit on means makes nothing but a surcharge of their chance."""
         excess_s = self.excess_s(found, known)
         places = sum(self.surcharge(place, more_s) for place, more_s in excess_s.items())
-        return self.delay_ratio(found) + (PRESSED - 1) * max(0.0, self._expected(found, known) - 1.0) + places
+        return self.delay_ratio(found) + (PRESSED - 1) * max(0.0, self._expected(found, known) - 1 - MARGIN) + places
 
     def _expected(self, found: Sequence[RunMeasures], known: Sequence[RunMeasures]) -> float:
         """The delay ratio on all seeds: what the other program has there, and by how much it changed on those run."""

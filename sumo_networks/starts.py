@@ -11,8 +11,8 @@ from optimiser.signals import NetworkPlan
 from sumo_networks.bindings import CityModel
 from sumo_networks.measure import RunMeasures
 from sumo_networks.moves import Freedom
-from sumo_networks.race import Race, Timings
-from sumo_networks.stress import MARGIN, Stress
+from sumo_networks.race import MARGIN, Race, Timings
+from sumo_networks.stress import Stress
 from sumo_networks.timings import plan_of, running_timings, timing_of, with_short_walks
 
 RUNNING: Final = "running"

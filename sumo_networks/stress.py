@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Final
 
-from sumo_networks.race import VERDICT_SEEDS, Race, Timings
+from sumo_networks.race import MARGIN, VERDICT_SEEDS, Race, Timings
 
 FIRST_SEED: Final = 3000
 # Shares of the demand at which a verdict asks for no loss.
@@ -20,7 +20,6 @@ AT_ONCE: Final = 4
 TRIAL_SHARE: Final = 1 / 3
 LEAST_TRIAL_RUNS: Final = 3
 ALL_DEMANDS: Final = (0.9, 1.0, 1.1)
-MARGIN: Final = 0.02
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sumo_networks.polish import held_back, lineage, proven
 from sumo_networks.prices import neighbourhoods, prices
 from sumo_networks.profiles import profile_named
 from sumo_networks.proposals import Candidate
-from sumo_networks.race import PRESSED, PRESSED_S, Race
+from sumo_networks.race import MARGIN, PRESSED, PRESSED_S, Race
 from sumo_networks.read import read_network
 from sumo_networks.regression_limits import RegressionLimits
 from sumo_networks.scenario import Scenario
@@ -136,7 +136,8 @@ def _delayed(delay_s: float, seed: int = 1000) -> RunMeasures:
 
 def test_delay_beyond_the_shipped_programs_costs_as_much_as_at_a_place_that_a_verdict_would_refuse(race: Race) -> None:
     assert race.score([_delayed(27.0)]) == pytest.approx(0.9)
-    assert race.score([_delayed(33.0)]) == pytest.approx(1.0 + 0.1 * PRESSED)
+    assert race.score([_delayed(30.0 * (1 + MARGIN))]) == pytest.approx(1 + MARGIN)
+    assert race.score([_delayed(33.0)]) == pytest.approx(1.1 + (0.1 - MARGIN) * (PRESSED - 1))
 
 
 def test_a_seed_on_which_both_lose_makes_no_loser_of_a_plan_that_gains_on_the_others(race: Race) -> None:
