@@ -75,14 +75,15 @@ class Heats:
         timings = [one.candidate.timings(self.best.timings) for one in standing]
         runs = iter(self.race.run([(each, self.seeds[place]) for each in timings for place in heat]))
         found = [replace(one, measures={**one.measures, **{place: next(runs) for place in heat}}) for one in standing]
-        losses = [self._loss(one) for one in found]
+        losses = [loss(self.race, self.best, one.measures) for one in found]
         ranked = sorted(range(len(found)), key=lambda i: (losses[i], i))
         return [found[i] for i in ranked if losses[i] < 0]
 
-    def _loss(self, one: Entrant) -> float:
-        known = self.best.measures
-        to_beat = self.race.score([known[place] for place in one.measures], known)
-        return self.race.score(list(one.measures.values()), known) - to_beat
+
+def loss(race: Race, best: Incumbent, measures: Mapping[int, RunMeasures]) -> float:
+    """By how much the score of another's measures, by place of the seed, is over the incumbent's on these seeds."""
+    to_beat = race.score([best.measures[place] for place in measures], best.measures)
+    return race.score(list(measures.values()), best.measures) - to_beat
 
 
 def heats(order: Sequence[int]) -> list[Sequence[int]]:

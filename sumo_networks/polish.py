@@ -21,7 +21,7 @@ from optimiser.signals import NetworkPlan
 from sumo_networks.approaches import read_approaches
 from sumo_networks.bindings import CityModel
 from sumo_networks.departures import timetabled
-from sumo_networks.heats import ENTRANTS, Heats, Tried
+from sumo_networks.heats import ENTRANTS, Heats, Tried, loss
 from sumo_networks.journal import Journal
 from sumo_networks.moves import Freedom, Pressure
 from sumo_networks.person_weights import PersonWeights
@@ -306,8 +306,7 @@ def borne(race: Race, stress: Stress, found: Incumbent) -> Incumbent | None:
 
 def _losses(race: Race, best: Incumbent, lead: int, tried: Sequence[Tried]) -> list[float]:
     """By how much the score of each of those tried on one seed is over the incumbent's there."""
-    to_beat = race.score([best.measures[lead]], best.measures)
-    return [race.score([measures], best.measures) - to_beat for _, measures in tried]
+    return [loss(race, best, {lead: measures}) for _, measures in tried]
 
 
 def held_back(race: Race, best: Incumbent, lead: int, tried: Sequence[Tried]) -> list[tuple[Candidate, Pressure]]:
