@@ -182,6 +182,24 @@ def test_who_was_lucky_in_its_first_proof_is_proved_anew_in_the_end(race: KnownR
     assert not stress.proves("lucky", timings["lucky"])
 
 
+def test_where_another_plan_locked_up_what_is_left_is_proved_on_more_runs(race: KnownRace) -> None:
+    delays_s = {"start": (90, 90), "locks up": (70, 70), "seldom": (75, 75)}
+    race.locks = frozenset({(2.0, 0.9, 12)})
+    assert _proven(race, delays_s | {"locks up": (80, 80)}, 5).name == "seldom", "nobody locked up: a proof as usual"
+    race.locks |= {(1.0, 1.1, 4)}
+    assert _proven(race, delays_s, 5).name == "start"
+
+
+def test_what_loses_in_all_runs_alike_does_not_lock_up(race: KnownRace) -> None:
+    race.ship(SEEDS)
+    timings = _known(race, {"loses": (70, 130), "seldom": (75, 75)})
+    race.locks = frozenset({(1.0, 0.9, 12)})
+    stress = Stress(race, 2, 5)
+    assert not stress.proves("loses", timings["loses"])
+    assert not stress.fallen[0].locked_up
+    assert stress.proves("seldom", timings["seldom"])
+
+
 def test_no_two_plans_are_proved_on_the_same_seeds_nor_on_those_of_the_search(race: KnownRace) -> None:
     race.locks = frozenset({(1.0, 1.1, 4)})
     _proven(race, {"start": (90, 90), "a": (70, 70), "b": (75, 75)}, 5)
